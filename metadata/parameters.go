@@ -1,0 +1,82 @@
+package metadata
+
+import "slices"
+
+// The names of the parameters. Code that reads one uses these, so that a wrong name does not compile.
+const (
+	SystemUser       = "system_user"
+	BinDir           = "bindir"
+	PGData           = "pgdata"
+	DataDir          = "datadir"
+	PGHost           = "pghost"
+	PGPort           = "pgport"
+	RecoveryTemplate = "recovery_template"
+	StartOpts        = "start_opts"
+	MaxLag           = "maxlag"
+)
+
+// Parameters returns the agent's parameters in the order in which they are shown.
+func Parameters() []Parameter { return slices.Clone(parameters) }
+
+// Names, types and defaults are those of PAF, so that an existing resource keeps its meaning.
+var parameters = []Parameter{
+	{
+		Name: SystemUser, Type: TypeString, Default: "postgres",
+		Short: "Operating system user that owns the instance",
+		Long: `The user that owns the data directory. Every PostgreSQL program is run as this user, files below the data ` +
+			`directory are read and written as this user, and the agent connects to the database as this user. ` +
+			`A database role of the same name with superuser rights has to exist.`,
+	},
+	{
+		Name: BinDir, Type: TypeString, Default: "/usr/bin",
+		Short: "Directory of the PostgreSQL programs",
+		Long: `Directory in which pg_ctl, postgres and pg_controldata are found, ` +
+			`for example /usr/lib/postgresql/15/bin on Debian or /usr/pgsql-15/bin with the packages of the PGDG.`,
+	},
+	{
+		Name: PGData, Type: TypeString, Default: "/var/lib/pgsql/data", Unique: true,
+		Short: "Data directory, or directory of postgresql.conf",
+		Long: `The directory that is given to pg_ctl with -D: the data directory, or, where the configuration is kept ` +
+			`apart from the data, the directory of postgresql.conf. In that case set datadir as well.`,
+	},
+	{
+		Name: DataDir, Type: TypeString, DefaultFrom: "the value of `pgdata`", Unique: true,
+		Short: "Data directory, if postgresql.conf is kept elsewhere",
+		Long: `The value of data_directory in postgresql.conf. ` +
+			`Needed only where postgresql.conf lies outside the data directory; otherwise leave it unset, ` +
+			`and the value of pgdata is taken.`,
+	},
+	{
+		Name: PGHost, Type: TypeString, Default: "/tmp",
+		Short: "Socket directory or host name to connect to",
+		Long: `Where the agent reaches its own instance: the directory of its unix socket, or a host name or address ` +
+			`of this node. The packages of Debian and of the PGDG place the socket in /var/run/postgresql.`,
+	},
+	{
+		Name: PGPort, Type: TypeInteger, Default: "5432",
+		Short: "Port of the instance",
+		Long:  `The port the instance listens on. The name of its unix socket contains it as well.`,
+	},
+	{
+		Name: MaxLag, Type: TypeInteger, Default: "0",
+		Short: "Lag in bytes beyond which a standby is not promoted",
+		Long: `A standby that has written less of the WAL than the primary, by more than this number of bytes, ` +
+			`gets a negative promotion score and is not promoted. 0 sets no limit.`,
+	},
+	{
+		Name: RecoveryTemplate, Type: TypeString, DefaultFrom: "`recovery.conf.pcmk` in the directory `pgdata`",
+		Unique: true,
+		Short:  "Template of recovery.conf, up to PostgreSQL 11 only",
+		Long: `A local file that is copied to recovery.conf in the data directory before the instance is started. ` +
+			`It belongs to PostgreSQL 11 and older; unset, it is recovery.conf.pcmk in the directory pgdata. ` +
+			`From PostgreSQL 12 on recovery is configured in postgresql.conf, and the agent refuses to start ` +
+			`while the file exists.`,
+	},
+	{
+		Name: StartOpts, Type: TypeString,
+		Short: "Additional options of the postgres program",
+		Long: `Options given to postgres when it is started. Debian, which keeps the configuration apart from the data, ` +
+			`needs for example: -c config_file=/etc/postgresql/15/main/postgresql.conf. ` +
+			`A change takes effect at the next start of the instance.`,
+	},
+}
