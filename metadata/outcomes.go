@@ -1,0 +1,88 @@
+package metadata
+
+import "slices"
+
+// ExitCode describes one exit code of the OCF interface.
+type ExitCode struct {
+	Code    int
+	Name    string // as in the OCF standard, without OCF_
+	Meaning string
+	Cluster string // what Pacemaker makes of it
+}
+
+// Outcome is the meaning of one exit code of one action.
+type Outcome struct {
+	Action  string
+	Code    int
+	Meaning string
+}
+
+// Reason is a kind of refusal or failure, as the agent's exit reasons word it, and the way out of it. The rows come
+// from the package that words them; this one only prints them.
+type Reason struct {
+	Action string
+	Code   int
+	Reason string
+	Repair string
+}
+
+// ExitCodes returns the codes that the agent uses.
+func ExitCodes() []ExitCode { return slices.Clone(exitCodes) }
+
+// Outcomes returns the meaning of every exit code of every action, in the order of Actions.
+func Outcomes() []Outcome { return slices.Clone(outcomes) }
+
+var exitCodes = []ExitCode{
+	{0, "SUCCESS", "done; of a monitor: it runs as a standby", "goes on"},
+	{1, "ERR_GENERIC", "it did not work", "recovers the instance; after a failed stop, fences the node"},
+	{2, "ERR_ARGS", "a parameter, or PostgreSQL's configuration on this node, is wrong", "moves the instance away from this node"},
+	{3, "ERR_UNIMPLEMENTED", "there is no such action", "counts it as a failure"},
+	{4, "ERR_PERM", "a file or directory is not accessible to the system user", "moves the instance away from this node"},
+	{5, "ERR_INSTALLED", "a program, or the system user, is missing on this node", "moves the instance away from this node"},
+	{6, "ERR_CONFIGURED", "the resource is configured wrongly, for all nodes alike", "stops the whole clone"},
+	{7, "NOT_RUNNING", "nothing of the instance runs and it was shut down cleanly", "starts it, if it should run"},
+	{8, "RUNNING_PROMOTED", "it runs as the primary", "goes on"},
+	{9, "FAILED_PROMOTED", "it was the primary and has failed", "demotes, stops and starts the instance, then promotes the best one"},
+}
+
+var outcomes = []Outcome{
+	{Start, 0, "runs as a standby; also when it ran as one before"},
+	{Start, 1, "could not be started, did not become a standby, or runs as a primary"},
+	{Start, 2, "a parameter or PostgreSQL's configuration on this node is wrong"},
+	{Start, 4, "the system user may not read what it needs"},
+	{Start, 5, "a program or the system user is missing"},
+	{Start, 6, "the clone is configured wrongly, for example without notify=true"},
+
+	{Stop, 0, "nothing of this data directory runs; also when nothing ran before, and whatever the parameters say"},
+	{Stop, 1, "something of it still runs, or the opposite cannot be proved"},
+
+	{Reload, 0, "the instance has been told to read its configuration again"},
+	{Reload, 1, "it could not be told, or it does not run"},
+
+	{Promote, 0, "accepts writes; also when it was the primary before"},
+	{Promote, 1, "is no standby, or was refused: a better candidate is known, the switchover was cancelled, too few votes"},
+
+	{Demote, 0, "runs as a standby; also when it was one before"},
+	{Demote, 1, "could not be shut down cleanly or did not come back as a standby"},
+
+	{Monitor, 0, "runs as a standby"},
+	{Monitor, 1, "runs but does not answer, remains of it run, or it is a standby that crashed"},
+	{Monitor, 2, "a parameter is wrong, or the control file of the instance is damaged"},
+	{Monitor, 4, "the system user may not read the data directory"},
+	{Monitor, 5, "a program or the system user is missing; a probe answers 7 instead"},
+	{Monitor, 7, "does not run and was shut down cleanly; of a probe also: is not installed here"},
+	{Monitor, 8, "runs as the primary"},
+	{Monitor, 9, "is a primary that crashed"},
+
+	{Notify, 0, "always: Pacemaker ignores the result, so what `promote` has to know is left in private attributes"},
+
+	{MetaData, 0, "always"},
+
+	{ValidateAll, 0, "parameters and configuration are in order"},
+	{ValidateAll, 2, "a parameter or PostgreSQL's configuration on this node is wrong"},
+	{ValidateAll, 4, "the system user may not read what it needs"},
+	{ValidateAll, 5, "a program or the system user is missing"},
+	{ValidateAll, 6, "the clone is configured wrongly, for example without notify=true"},
+
+	{Methods, 0, "always"},
+}
