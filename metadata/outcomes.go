@@ -17,13 +17,13 @@ type Outcome struct {
 	Meaning string
 }
 
-// Reason is a kind of refusal or failure, as the agent's exit reasons word it, and the way out of it. The rows come
-// from the package that words them; this one only prints them.
+// Reason is one kind of refusal, the code the action ends with, and the way out of it. The rows come from the package
+// that words the refusals; this one only prints them.
 type Reason struct {
-	Action string
-	Code   int
-	Reason string
-	Repair string
+	Name string
+	Code int
+	Text string // the exit reason, with the verbs of package fmt where a finding is filled in
+	Help string
 }
 
 // ExitCodes returns the codes that the agent uses.

@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -107,13 +108,16 @@ func writeReasonsSection(b *strings.Builder, reasons []Reason) {
 		return
 	}
 	b.WriteString("\n## Exit reasons\n\nPacemaker shows the reason of a failed action in `crm_mon` and `pcs status`; " +
-		"the agent logs it as well. Words in angle brackets stand for what was found.\n\n")
-	writeRow(b, "action", "code", "reason", "what to do")
+		"the agent logs it as well. An ellipsis stands for what was found.\n\n")
+	writeRow(b, "reason", "code", "text", "what to do")
 	writeRule(b, 4)
 	for _, r := range reasons {
-		writeRow(b, code(r.Action), strconv.Itoa(r.Code), r.Reason, r.Repair)
+		writeRow(b, code(r.Name), strconv.Itoa(r.Code), verb.ReplaceAllString(r.Text, "…"), r.Help)
 	}
 }
+
+// verb matches a formatting verb of package fmt.
+var verb = regexp.MustCompile(`%[-+# 0]*[0-9.]*[a-zA-Z]`)
 
 func writeRow(b *strings.Builder, cells ...string) {
 	for _, cell := range cells {

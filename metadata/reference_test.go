@@ -25,15 +25,15 @@ func TestReferenceNamesEverything(t *testing.T) {
 }
 
 func TestReferencePrintsReasons(t *testing.T) {
-	page := Reference([]Reason{{Promote, 1, "a | b", "wait"}})
+	page := Reference([]Reason{{"name", 1, "a | %q of %s, %d", "wait"}})
 	require.Contains(t, page, "## Exit reasons")
-	require.Contains(t, page, "| `promote` | 1 | a \\| b | wait |")
+	require.Contains(t, page, "| `name` | 1 | a \\| … of …, … | wait |")
 }
 
 // A row with a cell too many or too few is not shown as a table.
 func TestReferenceTablesAreRegular(t *testing.T) {
 	columns := 0
-	for _, line := range strings.Split(Reference([]Reason{{Stop, 1, "x", "y"}}), "\n") {
+	for _, line := range strings.Split(Reference([]Reason{{"name", 1, "x | y", "z"}}), "\n") {
 		if !strings.HasPrefix(line, "|") {
 			columns = 0
 			continue
