@@ -1,0 +1,130 @@
+# The targets that a person uses are listed by "make help".
+
+GO       ?= go
+DESTDIR  ?=
+OCF_ROOT ?= /usr/lib/ocf
+
+export CGO_ENABLED = 0
+
+# A tool's version is part of its file's name, so that a changed pin in tools/go.mod builds it anew.
+LINT_MODULE  := github.com/golangci/golangci-lint/v2
+LINT_VERSION := $(shell awk '$$1 == "$(LINT_MODULE)" { print $$2; exit }' tools/go.mod)
+LINT         := .cache/bin/golangci-lint-$(LINT_VERSION)
+
+BUILD := $(GO) build -trimpath -buildvcs=auto -ldflags='-s -w'
+
+# Behind these build tags are the tests that need PostgreSQL and the cluster.
+TAGS := lab,realpg
+
+# Of each fuzz target, in "make test".
+FUZZTIME ?= 5s
+
+.DEFAULT_GOAL := build
+
+##@ Use
+
+.PHONY: build
+build: ## build bin/pgsqlms, the agent, and bin/lab, the cluster to try it in
+	$(BUILD) -o bin/pgsqlms ./cmd/pgsqlms
+	$(BUILD) -o bin/lab ./test/cmd/lab
+
+bin/pgsqlms:
+	$(BUILD) -o $@ ./cmd/pgsqlms
+
+# Whatever is in bin/ is installed, without building it again: root's environment often has no Go. The agent's file is
+# replaced in one step, since Pacemaker may run it at any moment; it takes no notice of names that begin with a dot.
+AGENT_DIR = $(DESTDIR)$(OCF_ROOT)/resource.d/heartbeat
+
+.PHONY: install
+install: bin/pgsqlms ## install the agent below $(DESTDIR)/usr/lib/ocf
+	install -d -m 0755 $(AGENT_DIR)
+	install -m 0755 bin/pgsqlms $(AGENT_DIR)/.pgsqlms.new
+	mv -f $(AGENT_DIR)/.pgsqlms.new $(AGENT_DIR)/pgsqlms
+
+.PHONY: demo
+demo: root host-tools build ## show failovers and switchovers on a real cluster, on this machine (root); KEEP=1 leaves it up
+	$(BUILD) -o bin/demo ./test/cmd/demo
+	bin/demo
+
+##@ Develop
+
+.PHONY: check
+check: fmt-check vet lint tidy-check unit ## everything that is fast and needs no root
+
+.PHONY: test
+test: root host-tools check fuzz realpg lab-test ## everything (root)
+
+.PHONY: bench
+bench: root host-tools build ## measure the agent against PAF, on this machine (root)
+	$(GO) run ./test/cmd/bench
+
+.PHONY: fmt
+fmt: ## format the Go files
+	gofmt -w $(GO_DIRS)
+
+.PHONY: lint
+lint: $(LINT) ## run the linter
+	$(LINT) run ./...
+
+.PHONY: reference
+reference: ## write docs/reference.md anew from package metadata
+	$(GO) run ./metadata/gen docs/reference.md
+
+.PHONY: clean
+clean: ## remove what was built; the lab's cached tree stays
+	rm -rf bin .cache coverage.out
+
+.PHONY: help
+help: ## show this
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+##@ Parts of check and test
+
+GO_DIRS = cmd internal metadata test
+
+.PHONY: fmt-check
+fmt-check:
+	@files=$$(gofmt -l $(GO_DIRS)); test -z "$$files" || \
+		{ echo "not formatted, run \"make fmt\":" $$files >&2; exit 1; }
+
+.PHONY: vet
+vet:
+	$(GO) vet -tags $(TAGS) ./...
+
+.PHONY: tidy-check
+tidy-check:
+	$(GO) mod tidy -diff
+
+.PHONY: unit
+unit: ## unit, property and testscript tests
+	$(GO) test ./...
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME
+	GO="$(GO)" tools/fuzz.sh $(FUZZTIME)
+
+.PHONY: realpg
+realpg: root build ## tests with a real PostgreSQL, in the lab's tree (root)
+	GO="$(GO)" tools/realpg.sh
+
+# One package after the other: each brings up a cluster of its own, and times what happens in it.
+.PHONY: lab-test
+lab-test: root build ## end-to-end tests in the lab, and the meta-data's validators (root)
+	$(GO) test -tags lab -count=1 -p 1 -timeout 20m ./test/...
+
+.PHONY: host-tools
+host-tools: ## install what the lab needs on this machine, where apt-get is there
+	tools/host-tools.sh
+
+.PHONY: root
+root:
+	@test "$$(id -u)" = 0 || { echo "$(or $(MAKECMDGOALS),this) needs root: it runs nodes in namespaces and mounts their" \
+		"file systems. Run it with sudo, or run \"make check\", which does not need root." >&2; exit 1; }
+
+$(LINT): tools/go.mod tools/go.sum
+	@echo "building golangci-lint $(LINT_VERSION), once; this takes some minutes"
+	@mkdir -p $(@D)
+	cd tools && $(GO) build -trimpath -o ../$@ $(LINT_MODULE)/cmd/golangci-lint
+	@touch $@
