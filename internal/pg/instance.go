@@ -1,0 +1,41 @@
+package pg
+
+import (
+	"path/filepath"
+
+	"pgsqlms/internal/command"
+)
+
+// Config says where an instance is and how it is run.
+type Config struct {
+	BinDir  string // directory of postgres, pg_ctl and pg_controldata
+	PGData  string // what the server is started with; holds its configuration
+	DataDir string // what holds the data; PGData when empty
+	Host    string // directory of the Unix socket, or a host for TCP
+	Port    int
+
+	StartOpts        string // options of postgres, quoted as for a shell; see SplitOptions
+	RecoveryTemplate string // recovery.conf to copy, before PostgreSQL 12
+
+	User    command.User // the system user, who owns the data and the processes
+	LogPath string       // file the server's output is appended to; /dev/null when empty
+}
+
+// Instance is one PostgreSQL instance.
+type Instance struct {
+	cfg Config
+}
+
+// New describes an instance. It looks at nothing yet.
+func New(c Config) *Instance {
+	if c.DataDir == "" {
+		c.DataDir = c.PGData
+	}
+	return &Instance{cfg: c}
+}
+
+// path is that of a file in the data directory.
+func (i *Instance) path(name string) string { return filepath.Join(i.cfg.DataDir, name) }
+
+// tool is the path of one of PostgreSQL's programs.
+func (i *Instance) tool(name string) string { return filepath.Join(i.cfg.BinDir, name) }
