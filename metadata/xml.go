@@ -23,7 +23,7 @@ Replication itself is set up by the administrator, with a primary_conninfo whose
 // the one of OCF 1.1 and those of pcs agree.
 func XML(version string) string {
 	var b strings.Builder
-	b.WriteString("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n")
+	b.WriteString("<?xml version=\"1.0\"?>\n") // an encoding here, and crmsh takes it for no XML at all
 	b.WriteString("<!DOCTYPE resource-agent SYSTEM \"ra-api-1.dtd\">\n")
 	fmt.Fprintf(&b, "<resource-agent name=\"%s\" version=\"%s\">\n", escape(Name), escape(version))
 	fmt.Fprintf(&b, "<version>%s</version>\n", ocfVersion)
