@@ -1,0 +1,169 @@
+package crm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"pgsqlms/internal/command"
+)
+
+// DefaultSbinDir is where Debian and Enterprise Linux keep Pacemaker's tools.
+const DefaultSbinDir = "/usr/sbin"
+
+// Cluster is the local node's view of the cluster.
+type Cluster struct {
+	sbin string
+	env  []string
+}
+
+// New takes the directory of Pacemaker's tools, DefaultSbinDir when empty, and the
+// environment for them: only what tells them which cluster to speak to is passed on.
+func New(sbin string, environ []string) *Cluster {
+	if sbin == "" {
+		sbin = DefaultSbinDir
+	}
+	return &Cluster{sbin: sbin, env: clusterEnvironment(environ)}
+}
+
+// The tools must not see OCF_RESKEY_CRM_meta_on_node: with it, attrd_updater 2.1.5
+// takes a query about any node for one about this node.
+func clusterEnvironment(environ []string) []string {
+	var env []string
+	for _, kv := range environ {
+		if strings.HasPrefix(kv, "PCMK_") || strings.HasPrefix(kv, "CIB_") {
+			env = append(env, kv)
+		}
+	}
+	return env
+}
+
+// NodeName is the cluster's name of the local node.
+func (c *Cluster) NodeName(ctx context.Context) (string, error) {
+	out, err := c.run(ctx, "crm_node", "-n")
+	return strings.TrimSpace(out), err
+}
+
+// Members are the names of the nodes in this partition.
+func (c *Cluster) Members(ctx context.Context) ([]string, error) {
+	out, err := c.run(ctx, "crm_node", "-p")
+	return strings.Fields(out), err
+}
+
+// ToolError is a tool's own failure, with what it said.
+type ToolError struct {
+	Tool string
+	Code int
+	Text string
+}
+
+func (e *ToolError) Error() string {
+	return fmt.Sprintf("%s ended with exit code %d: %s", e.Tool, e.Code, e.Text)
+}
+
+func (c *Cluster) run(ctx context.Context, tool string, args ...string) (string, error) {
+	result, err := command.Run(ctx, command.Cmd{Path: filepath.Join(c.sbin, tool), Args: args, Env: c.env})
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", tool, err)
+	}
+	if result.Code != 0 {
+		return "", &ToolError{Tool: tool, Code: result.Code, Text: lastLine(result.Stderr)}
+	}
+	return result.Stdout, nil
+}
+
+func lastLine(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
+}
+
+// The exit codes that say "no such attribute": CRM_EX_NOSUCH since Pacemaker 2.0,
+// ENXIO before and in a few releases of attrd_updater after.
+const (
+	exitNoSuch = 105
+	exitENXIO  = 6
+)
+
+func isAbsent(err error) bool {
+	var tool *ToolError
+	return errors.As(err, &tool) && (tool.Code == exitNoSuch || tool.Code == exitENXIO)
+}
+
+// Private is the value of a private attribute of a node: one that lives in the
+// attribute managers only, never in the CIB, so that writing it does not disturb a
+// transition. ok is false when it was never set there or was deleted.
+func (c *Cluster) Private(ctx context.Context, node, name string) (value string, ok bool, err error) {
+	return c.query(ctx, node, name, "-p")
+}
+
+// SetPrivate asks for a private attribute of a node to be set. It returns before
+// the value can be read.
+func (c *Cluster) SetPrivate(ctx context.Context, node, name, value string) error {
+	_, err := c.run(ctx, "attrd_updater", "-n", name, "-N", node, "-p", "--update="+value)
+	return err
+}
+
+// DeletePrivate asks for a private attribute of a node to be deleted; one that is
+// not there is fine.
+func (c *Cluster) DeletePrivate(ctx context.Context, node, name string) error {
+	_, err := c.run(ctx, "attrd_updater", "-n", name, "-N", node, "-p", "-D")
+	if isAbsent(err) {
+		return nil
+	}
+	return err
+}
+
+// ScoreAttribute is the node attribute that holds a resource's promotion score in
+// every version of Pacemaker.
+func ScoreAttribute(resource string) string { return "master-" + resource }
+
+// Score is the promotion score of a node, as it stands until the node's next reboot.
+func (c *Cluster) Score(ctx context.Context, node, resource string) (score int, ok bool, err error) {
+	value, ok, err := c.query(ctx, node, ScoreAttribute(resource))
+	if err != nil || !ok {
+		return 0, false, err
+	}
+	score, err = parseScore(value)
+	if err != nil {
+		return 0, false, fmt.Errorf("promotion score of %s on %s is %q: %w", resource, node, value, err)
+	}
+	return score, true, nil
+}
+
+// SetScore sets a node's promotion score until its next reboot. Pacemaker then
+// breaks off a running transition and computes a new one.
+func (c *Cluster) SetScore(ctx context.Context, node, resource string, score int) error {
+	_, err := c.run(ctx, "attrd_updater", "-n", ScoreAttribute(resource), "-N", node,
+		"--update="+strconv.Itoa(score))
+	return err
+}
+
+// infinity is Pacemaker's (CRM_SCORE_INFINITY).
+const infinity = 1_000_000
+
+func parseScore(s string) (int, error) {
+	switch strings.ToUpper(strings.TrimPrefix(s, "+")) {
+	case "INFINITY":
+		return infinity, nil
+	case "-INFINITY":
+		return -infinity, nil
+	}
+	n, err := strconv.ParseInt(s, 10, 32)
+	return int(n), err
+}
+
+func (c *Cluster) query(ctx context.Context, node, name string, flags ...string) (string, bool, error) {
+	args := append([]string{"-n", name, "-N", node, "-Q"}, flags...)
+	out, err := c.run(ctx, "attrd_updater", args...)
+	if isAbsent(err) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, err
+	}
+	value, ok := parseAttribute(out, name, node)
+	return value, ok && value != "", nil
+}

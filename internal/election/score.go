@@ -1,0 +1,124 @@
+package election
+
+import (
+	"sort"
+
+	"pgsqlms/internal/wal"
+)
+
+// The promotion scores, the values PAF's administrators know from crm_mon. Pacemaker
+// promotes the highest; a negative score is never promoted.
+const (
+	ScorePrimary      = 1001  // the primary itself
+	ScoreBest         = 1000  // the standby furthest ahead; the next ones 990, 980, ...
+	ScoreStep         = 10    //
+	ScoreFirstStart   = 1     // who was the primary, when no node has a score yet
+	ScoreNotReady     = -1    // connected, but still being set up, or lagging too far
+	ScoreNotConnected = -1000 // does not replicate from this primary
+)
+
+// Standby is one connection in the primary's pg_stat_replication.
+type Standby struct {
+	Node    string  // its application_name
+	Ready   bool    // streaming or catching up; not in state startup or backup
+	Sync    bool    // synchronous, or in the quorum
+	Written wal.LSN // how far it has written
+}
+
+// Situation is what the primary knows when it hands out scores.
+type Situation struct {
+	Primary  string
+	Current  wal.LSN        // where the primary writes
+	MaxLag   uint64         // bytes a standby may lag before it may not be promoted, 0 for no limit
+	Standbys []Standby      // whoever is connected, cluster node or not
+	Nodes    []string       // the cluster's nodes; only they get a score
+	Previous map[string]int // the scores as they stand
+	Kept     map[string]int // for nodes that have not had the time to connect yet
+}
+
+// closeEnough is how much further ahead, in bytes, a standby must be to take another
+// one's place in the order. Under load the order changes with every look, and every
+// score that is written makes Pacemaker compute a transition. The vote before a
+// promotion compares exactly.
+const closeEnough = 1 << 20
+
+// Scores gives every node its promotion score.
+func Scores(s Situation) map[string]int {
+	scores := map[string]int{s.Primary: ScorePrimary}
+	for _, node := range s.Nodes {
+		if node == s.Primary {
+			continue
+		}
+		scores[node] = ScoreNotConnected
+		if kept, ok := s.Kept[node]; ok {
+			scores[node] = kept
+		}
+	}
+	rank := 0
+	for _, standby := range order(s) {
+		switch {
+		case !standby.Ready, s.MaxLag > 0 && lag(s.Current, standby.Written) > s.MaxLag:
+			scores[standby.Node] = ScoreNotReady
+		default:
+			scores[standby.Node] = max(ScoreBest-rank*ScoreStep, ScoreFirstStart)
+			rank++
+		}
+	}
+	return scores
+}
+
+// order puts the standbys furthest ahead first. Those within the same closeEnough
+// bytes keep the order of their present scores, synchronous ones before others.
+func order(s Situation) []Standby {
+	standbys := onePerNode(s)
+	head := wal.LSN(0)
+	for _, b := range standbys {
+		head = max(head, b.Written)
+	}
+	sort.SliceStable(standbys, func(i, j int) bool {
+		a, b := standbys[i], standbys[j]
+		if x, y := lag(head, a.Written)/closeEnough, lag(head, b.Written)/closeEnough; x != y {
+			return x < y
+		}
+		if a.Sync != b.Sync {
+			return a.Sync
+		}
+		if p, q := s.Previous[a.Node], s.Previous[b.Node]; p != q {
+			return p > q
+		}
+		return a.Node < b.Node
+	})
+	return standbys
+}
+
+// onePerNode keeps a node's best connection: after a broken one, the old entry stays
+// until wal_sender_timeout. What connects under another name than that of a node of the
+// cluster, or under the primary's own, is no candidate.
+func onePerNode(s Situation) []Standby {
+	best := map[string]Standby{}
+	for _, b := range s.Standbys {
+		old, seen := best[b.Node]
+		if contains(s.Nodes, b.Node) && b.Node != s.Primary && (!seen || better(b, old)) {
+			best[b.Node] = b
+		}
+	}
+	standbys := make([]Standby, 0, len(best))
+	for _, b := range best {
+		standbys = append(standbys, b)
+	}
+	return standbys
+}
+
+func better(a, b Standby) bool {
+	if a.Ready != b.Ready {
+		return a.Ready
+	}
+	return a.Written > b.Written
+}
+
+func lag(head, at wal.LSN) uint64 {
+	if at >= head {
+		return 0
+	}
+	return uint64(head - at)
+}

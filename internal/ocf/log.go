@@ -1,0 +1,137 @@
+package ocf
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"syscall"
+)
+
+// Logger writes what the agent has to say where resource-agents' ocf_log would:
+// on a terminal to standard error only; otherwise to syslog when HA_LOGFACILITY
+// names a facility, and to the file HA_LOGFILE; to standard error, which Pacemaker
+// logs, when there is neither. Debug lines only when HA_debug asks for them.
+//
+// A log that cannot be written never fails or delays an action.
+type Logger struct {
+	stderr   io.Writer
+	tag      string
+	terminal bool
+	facility int // syslog's number, -1 for none
+	file     string
+	debug    bool
+}
+
+const reasonPrefix = "ocf-exit-reason:"
+
+// syslogWait bounds the wait for a syslog daemon that does not read its socket.
+const syslogWait = 100 * time.Millisecond
+
+// NewLogger reads where to log to from environ. terminal says whether stderr is one.
+func NewLogger(agent, instance string, environ []string, stderr io.Writer, terminal bool) *Logger {
+	env := environment(environ)
+	return &Logger{
+		stderr:   stderr,
+		tag:      fmt.Sprintf("%s(%s)[%d]", agent, instance, os.Getpid()),
+		terminal: terminal,
+		facility: syslogFacility(env["HA_LOGFACILITY"]),
+		file:     env["HA_LOGFILE"],
+		debug:    env["HA_debug"] != "" && env["HA_debug"] != "0",
+	}
+}
+
+// The severities of syslog (RFC 5424, 6.2.1) that resource-agents uses.
+const (
+	severityErr     = 3
+	severityWarning = 4
+	severityInfo    = 6
+	severityDebug   = 7
+)
+
+// Errorf logs what made an action fail.
+func (l *Logger) Errorf(format string, args ...any) { l.write(severityErr, "ERROR", format, args) }
+
+// Warnf logs what an administrator should look at.
+func (l *Logger) Warnf(format string, args ...any) {
+	l.write(severityWarning, "WARNING", format, args)
+}
+
+// Infof logs a step of an action.
+func (l *Logger) Infof(format string, args ...any) { l.write(severityInfo, "INFO", format, args) }
+
+// Debugf logs detail for HA_debug=1.
+func (l *Logger) Debugf(format string, args ...any) {
+	if l.debug {
+		l.write(severityDebug, "DEBUG", format, args)
+	}
+}
+
+// ExitReason tells Pacemaker, and so crm_mon, why the action failed, and logs it as
+// an error. Pacemaker takes the last such line, to its end.
+func (l *Logger) ExitReason(reason string) {
+	reason = oneLine(reason)
+	l.Errorf("%s", reason)
+	fmt.Fprintln(l.stderr, reasonPrefix+reason)
+}
+
+func (l *Logger) write(severity int, level, format string, args []any) {
+	text := level + ": " + oneLine(fmt.Sprintf(format, args...))
+	if l.terminal {
+		fmt.Fprintln(l.stderr, text)
+		return
+	}
+	if l.facility < 0 && l.file == "" {
+		fmt.Fprintf(l.stderr, "%s: %s\n", l.tag, text)
+		return
+	}
+	if l.facility >= 0 {
+		l.toSyslog(severity, text)
+	}
+	if l.file != "" {
+		l.toFile(text)
+	}
+}
+
+func (l *Logger) toSyslog(severity int, text string) {
+	conn, err := net.DialTimeout("unixgram", "/dev/log", syslogWait)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	_ = conn.SetWriteDeadline(time.Now().Add(syslogWait))
+	stamp := time.Now().Format(time.Stamp)
+	fmt.Fprintf(conn, "<%d>%s %s: %s", l.facility<<3|severity, stamp, l.tag, text)
+}
+
+// The file is Pacemaker's own, named by it in the environment.
+func (l *Logger) toFile(text string) {
+	f, err := os.OpenFile(l.file, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, 0o640)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	fmt.Fprintf(f, "%s:\t%s %s\n", l.tag, time.Now().Format("Jan 02 15:04:05"), text)
+}
+
+// The numbers of RFC 5424, 6.2.1.
+func syslogFacility(name string) int {
+	names := []string{"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp",
+		"cron", "authpriv", "ftp"}
+	for i, known := range names {
+		if name == known {
+			return i
+		}
+	}
+	if n, ok := strings.CutPrefix(name, "local"); ok && len(n) == 1 && n[0] >= '0' && n[0] <= '7' {
+		return 16 + int(n[0]-'0')
+	}
+	return -1
+}
+
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}

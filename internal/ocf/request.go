@@ -1,0 +1,129 @@
+package ocf
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Request is one action that Pacemaker, or a person, asks for, with all that the
+// environment says of it. Reading it never fails: what is wrong with a value shows
+// where the value is used, so that a bad parameter cannot make a stop fail.
+type Request struct {
+	Action   string
+	Instance string // OCF_RESOURCE_INSTANCE, the primitive's name
+	Role     string // of a recurring monitor, as the administrator spelled it
+	Interval time.Duration
+	Timeout  time.Duration // of this action; DefaultTimeout when not given
+	Deadline time.Time     // when the agent must have answered
+
+	Notify Notification
+
+	node string
+	get  func(string) (string, bool)
+}
+
+// DefaultTimeout is what Pacemaker gives an operation without a timeout
+// (default-action-timeout, 20 s).
+const DefaultTimeout = 20 * time.Second
+
+// Margin is the part of the timeout the agent leaves unused: at its end Pacemaker
+// sends SIGKILL, and a killed action has no exit reason.
+const Margin = 0.1
+
+// ParseRequest reads args, the arguments without the program's name, and environ in
+// the form of os.Environ. Action is empty when there is no argument; further ones
+// are ignored, as the API asks. started is when the process began.
+func ParseRequest(args, environ []string, started time.Time) Request {
+	env := environment(environ)
+	r := Request{get: func(name string) (string, bool) {
+		v, ok := env["OCF_RESKEY_"+name]
+		return v, ok
+	}}
+	if len(args) > 0 {
+		r.Action = args[0]
+	}
+	r.node, _ = r.get("CRM_meta_on_node")
+	r.Instance = instanceName(env["OCF_RESOURCE_INSTANCE"], r.node == "")
+	r.Role, _ = r.get("CRM_meta_role")
+	r.Interval, _ = r.milliseconds("CRM_meta_interval")
+	r.Timeout, _ = r.milliseconds("CRM_meta_timeout")
+	if r.Timeout <= 0 {
+		r.Timeout = DefaultTimeout
+	}
+	r.Deadline = started.Add(r.Timeout - time.Duration(Margin*float64(r.Timeout)))
+	r.Notify = parseNotification(r.get)
+	return r
+}
+
+// Param is the value of an instance parameter. A parameter that is set to nothing
+// counts as not set, as it does in the shell agents.
+func (r Request) Param(name string) (string, bool) {
+	v, ok := r.get(name)
+	return v, ok && v != ""
+}
+
+// Meta is the value of a meta attribute, such as "notify" or "clone_node_max".
+func (r Request) Meta(name string) (string, bool) { return r.get("CRM_meta_" + name) }
+
+// FeatureSet is the version of the cluster's feature set, such as 3.16.1.
+func (r Request) FeatureSet() string {
+	v, _ := r.get("crm_feature_set")
+	return v
+}
+
+// Node is the cluster's name of this node, empty when Pacemaker did not say it, as
+// under crm_resource --force-check. It is never the host name: they may differ.
+func (r Request) Node() string { return r.node }
+
+// Probe says whether this monitor asks whether the resource runs here at all.
+func (r Request) Probe() bool { return r.Action == "monitor" && r.Interval == 0 }
+
+func (r Request) milliseconds(name string) (time.Duration, bool) {
+	v, ok := r.get(name)
+	ms, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64)
+	if !ok || err != nil || ms < 0 || ms > int64(1<<62/time.Millisecond) {
+		return 0, false
+	}
+	return time.Duration(ms) * time.Millisecond, true
+}
+
+// instanceName is the name under which scores and attributes are kept, the
+// primitive's. A person may give the clone's name to crm_resource --force-*, which
+// then stands here with "-clone" behind it; the cluster itself never does that.
+func instanceName(value string, byHand bool) string {
+	if i := strings.LastIndexByte(value, ':'); i >= 0 && isNumber(value[i+1:]) {
+		value = value[:i]
+	}
+	if byHand {
+		value = strings.TrimSuffix(value, "-clone")
+	}
+	if value == "" {
+		return "default"
+	}
+	return value
+}
+
+func isNumber(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 32)
+	return err == nil
+}
+
+func environment(environ []string) map[string]string {
+	env := make(map[string]string, len(environ))
+	for _, kv := range environ {
+		if name, value, ok := strings.Cut(kv, "="); ok {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+// IsTrue reads a boolean as Pacemaker does (crm_is_true).
+func IsTrue(value string) bool {
+	switch strings.ToLower(value) {
+	case "true", "on", "yes", "y", "1":
+		return true
+	}
+	return false
+}
