@@ -1,0 +1,71 @@
+// Command bench compares PostgreSQL resource agents in the lab: what a switchover, a crash of the primary's PostgreSQL
+// and the loss of the primary's node cost a client, and what a healthy monitor costs the machine. docs/performance.md
+// says how it measures and what it found.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"pgsqlms/test/lab"
+)
+
+func main() {
+	lab.Hook()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	code := run(ctx, os.Args, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	options, err := parse(args[1:], stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err == nil {
+		err = possible()
+	}
+	if err != nil {
+		_, _ = fmt.Fprintln(stderr, "bench:", err)
+		return 2
+	}
+	report := newReport(args, options)
+	series := &series{options: options, report: report, progress: newProgress(stderr)}
+	runErr := series.run(ctx)
+	_, _ = fmt.Fprint(stdout, report.text())
+	if err := report.save(options.json); err != nil {
+		_, _ = fmt.Fprintln(stderr, "bench:", err)
+		return 1
+	}
+	if runErr != nil {
+		_, _ = fmt.Fprintln(stderr, "bench: not complete:", runErr)
+		return 1
+	}
+	return 0
+}
+
+// possible says why nothing can be measured here, with what mends it.
+func possible() error {
+	if os.Geteuid() != 0 {
+		return errors.New("root is needed: the nodes are namespaces with mounts of their own")
+	}
+	if lacking := lab.Requirements(); len(lacking) > 0 {
+		return fmt.Errorf("this machine lacks what the lab needs:\n  - %s", strings.Join(lacking, "\n  - "))
+	}
+	return nil
+}
+
+// newProgress gives a function that prints what is happening, with the seconds since the begin.
+func newProgress(out io.Writer) func(string) {
+	began := time.Now()
+	return func(text string) { _, _ = fmt.Fprintf(out, "%7.1f s  %s\n", time.Since(began).Seconds(), text) }
+}

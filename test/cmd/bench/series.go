@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"pgsqlms/test/lab"
+	"pgsqlms/test/scenario"
+)
+
+// series is one run of the benchmark: turn after turn, the agents by turns within each.
+type series struct {
+	options  options
+	report   *report
+	progress func(string)
+}
+
+// run goes on after a turn that failed: an agent that does not recover is a finding, not the end of the comparison.
+func (s *series) run(ctx context.Context) error {
+	var failures []error
+	for turn := range s.options.n {
+		for _, a := range s.options.agents {
+			if err := s.turn(ctx, turn, a); err != nil {
+				s.progress(fmt.Sprintf("turn %d, %s: %v", turn+1, a.Name, err))
+				failures = append(failures, fmt.Errorf("turn %d, %s: %w", turn+1, a.Name, err))
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// turn brings a cluster up with one agent, measures everything once, and takes it down.
+func (s *series) turn(ctx context.Context, turn int, a agent) error {
+	say := func(text string) { s.progress(fmt.Sprintf("turn %d of %d, %s: %s", turn+1, s.options.n, a.Name, text)) }
+	config := lab.Config{Name: s.options.name, Suite: s.options.suite, Agent: a.Path, Sync: s.options.sync}
+	say("bringing the cluster up")
+	l, err := lab.Up(ctx, config, nil)
+	if err != nil {
+		return fmt.Errorf("bring the cluster up: %w", err)
+	}
+	s.report.Token = l.Config().Token.Seconds()
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		if err := l.Down(ctx); err != nil {
+			say("take the cluster down: " + err.Error())
+		}
+	}()
+	for _, what := range s.options.what {
+		if err := s.measure(ctx, l, what, turn, a, say); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *series) measure(ctx context.Context, l *lab.Lab, what string, turn int, a agent, say func(string)) error {
+	if what == whatMonitor {
+		say("monitor")
+		samples, err := monitorCosts(ctx, l, s.options.monitors)
+		for _, sample := range samples {
+			sample.Agent, sample.Turn = a.Name, turn+1
+			s.report.Monitors = append(s.report.Monitors, sample)
+		}
+		return err
+	}
+	say(what)
+	runner := scenario.Runner{Lab: l, Steady: steady(what, turn, s.options.n)}
+	result, err := runner.Run(ctx, fault(what))
+	sample := faultSample(what, result, err)
+	sample.Agent, sample.Turn = a.Name, turn+1
+	s.report.Faults = append(s.report.Faults, sample)
+	say(fmt.Sprintf("%s: write gap %s", what, scenario.Seconds(result.Gap.Length())))
+	return err
+}
+
+func fault(what string) scenario.Scenario {
+	switch what {
+	case whatSwitchover:
+		return scenario.Switchover("")
+	case whatKillPG:
+		return scenario.KillPostgres()
+	default:
+		return scenario.KillNode()
+	}
+}
+
+// monitorInterval is the promoted role's, see lab.DefaultOps.
+const monitorInterval = 15 * time.Second
+
+// steady is the writing before the fault. What a crash of PostgreSQL costs hangs on how far away the next monitor is:
+// the turns spread over its interval, in the same way for every agent.
+func steady(what string, turn, turns int) time.Duration {
+	const least = 2 * time.Second
+	if what != whatKillPG {
+		return least
+	}
+	return least + monitorInterval*time.Duration(turn)/time.Duration(turns)
+}

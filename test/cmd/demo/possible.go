@@ -1,0 +1,34 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"pgsqlms/test/lab"
+)
+
+// possible says why the demo cannot run here, with what mends it.
+func possible(o options) error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("root is needed: the nodes are namespaces with mounts of their own; run \"sudo make demo\"")
+	}
+	if lacking := lab.Requirements(); len(lacking) > 0 {
+		return fmt.Errorf("this machine lacks what the lab needs:\n  - %s", strings.Join(lacking, "\n  - "))
+	}
+	if o.agent != lab.AgentPAF {
+		if _, err := os.Stat(o.agent); err != nil {
+			return fmt.Errorf("the agent to show: %w; build it with \"make build\"", err)
+		}
+	}
+	if _, err := lab.Open(o.name); err == nil {
+		return fmt.Errorf("a lab called %q is up already, perhaps kept from an earlier demo; take it down with \"%s\"",
+			o.name, labCommand(o.name, "down"))
+	}
+	return nil
+}
+
+// labCommand is how a person does something with the demo's lab.
+func labCommand(name, command string) string {
+	return fmt.Sprintf("bin/lab %s --name %s", command, name)
+}

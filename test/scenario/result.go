@@ -1,0 +1,90 @@
+package scenario
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"pgsqlms/test/lab"
+	"pgsqlms/test/writer"
+)
+
+// Result is what a scenario cost.
+type Result struct {
+	Scenario      string
+	Before, After string // who was primary
+	Fault         time.Time
+	Injected      time.Time
+	Streaming     time.Duration // from the fault until all nodes streamed and the DC was idle
+	Gap           writer.Gap
+	Verdict       writer.Verdict // over all writers
+	Overlaps      []writer.Overlap
+	Fencings      []lab.Fencing
+	History       writer.History // of the writer at the VIP
+	PinnedHistory writer.History // of those at the nodes' own addresses
+	judged        bool
+}
+
+// conclude draws the figures from the histories and the ids that the table holds.
+func (r *Result) conclude(stored map[int64]struct{}) {
+	all := writer.Merge(r.History, r.PinnedHistory)
+	r.Gap = writer.WriteGap(r.History, r.History.At(r.Fault))
+	r.Verdict = writer.Judge(all, stored)
+	r.Overlaps = writer.Overlaps(all)
+	r.judged = true
+}
+
+// Complaints are the invariants that did not hold; empty when all is well.
+func (r Result) Complaints() []string {
+	if !r.judged {
+		return []string{"what the table holds afterwards was not read"}
+	}
+	var complaints []string
+	add := func(broken bool, format string, args ...any) {
+		if broken {
+			complaints = append(complaints, fmt.Sprintf(format, args...))
+		}
+	}
+	lost, phantom := r.Verdict.Lost, r.Verdict.Phantom
+	add(len(lost) > 0, "%d acknowledged rows are lost: %s", len(lost), some(lost))
+	add(len(phantom) > 0, "%d refused rows are in the table: %s", len(phantom), some(phantom))
+	add(len(r.Overlaps) > 0, "%d times two nodes acknowledged at once", len(r.Overlaps))
+	add(r.Gap.Open, "no write was acknowledged after the fault")
+	add(r.Streaming == 0, "not all nodes streamed again")
+	return complaints
+}
+
+// some names the first few ids.
+func some(ids []int64) string {
+	const few = 5
+	text := strings.Trim(fmt.Sprint(ids[:min(few, len(ids))]), "[]")
+	if len(ids) > few {
+		text += " ..."
+	}
+	return text
+}
+
+// FencingTime is the longest time from a request to the power switch until it answered.
+func (r Result) FencingTime() time.Duration {
+	var longest time.Duration
+	for _, f := range r.Fencings {
+		longest = max(longest, f.Time.Sub(f.Asked))
+	}
+	return longest
+}
+
+// fenced names the nodes that were fenced, in order.
+func (r Result) fenced() string {
+	if len(r.Fencings) == 0 {
+		return "0"
+	}
+	var victims []string
+	for _, f := range r.Fencings {
+		name := f.Victim
+		if !f.OK {
+			name += " failed"
+		}
+		victims = append(victims, name)
+	}
+	return fmt.Sprintf("%d (%s)", len(victims), strings.Join(victims, ", "))
+}

@@ -1,0 +1,120 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"pgsqlms/test/lab"
+	"pgsqlms/test/writer"
+)
+
+// Scenario is one fault and what belongs to it.
+type Scenario struct {
+	Name string
+	// Inject does it. It returns once the fault is there, not once the cluster has dealt with it.
+	Inject func(ctx context.Context, p *Play) error
+	// Turned, if set, waits until the cluster has visibly dealt with it; the default is a write acknowledged after the
+	// fault. Until then nothing asks the cluster anything, so that the looking does not slow down what is measured.
+	Turned func(ctx context.Context, p *Play) error
+	// Mend, if set, is what a person does once the cluster has turned, before all nodes can be expected to stream.
+	Mend func(ctx context.Context, p *Play) error
+	// TidyUp, if set, is done once all nodes stream, and they must stream again after it.
+	TidyUp func(ctx context.Context, p *Play) error
+}
+
+// Play is a scenario under way.
+type Play struct {
+	Lab     *lab.Lab
+	Primary string // before the fault
+	Target  string // of a switchover
+	Writer  *writer.Writer
+	fault   time.Time
+}
+
+// KillPostgres kills the primary's postmaster and all its children, as a crash or the OOM killer would.
+func KillPostgres() Scenario {
+	return Scenario{
+		Name:   "kill -9 of the primary's postmaster",
+		Inject: func(ctx context.Context, p *Play) error { return p.Lab.KillPostgres(ctx, p.Primary) },
+	}
+}
+
+// KillNode takes the power from the primary's node. Fencing gives it back.
+func KillNode() Scenario {
+	return Scenario{
+		Name:   "kill of the primary's node",
+		Inject: func(ctx context.Context, p *Play) error { return p.Lab.KillNode(ctx, p.Primary) },
+	}
+}
+
+// CutNetwork pulls the primary's cable, and plugs it in again once another node writes.
+func CutNetwork() Scenario {
+	return Scenario{
+		Name:   "cut of the primary's network",
+		Inject: func(ctx context.Context, p *Play) error { return p.Lab.Cut(ctx, p.Primary) },
+		Mend:   func(ctx context.Context, p *Play) error { return p.Lab.Heal(ctx, p.Primary) },
+	}
+}
+
+// Freeze stops every process of the primary's node. Fencing ends that.
+func Freeze() Scenario {
+	return Scenario{
+		Name:   "freeze of the primary's node",
+		Inject: func(ctx context.Context, p *Play) error { return p.Lab.Freeze(ctx, p.Primary) },
+	}
+}
+
+// Switchover moves the primary to the node named, or to the standby that scores best if that is empty.
+func Switchover(to string) Scenario {
+	return Scenario{
+		Name: "switchover",
+		Inject: func(ctx context.Context, p *Play) error {
+			if err := p.choose(ctx, to); err != nil {
+				return err
+			}
+			return p.crmResource(ctx, p.Primary, "--move", "--node", p.Target)
+		},
+		Turned: func(ctx context.Context, p *Play) error { return p.awaitAckFrom(ctx, p.Target) },
+		// The constraint that --move leaves goes once all is quiet: taken back earlier it aborts the transition.
+		TidyUp: func(ctx context.Context, p *Play) error { return p.crmResource(ctx, p.Target, "--clear") },
+	}
+}
+
+// choose fixes the switchover's target.
+func (p *Play) choose(ctx context.Context, to string) error {
+	if to == "" {
+		status, err := p.Lab.Status(ctx)
+		if err != nil {
+			return err
+		}
+		to = bestStandby(status)
+	}
+	if to == "" || to == p.Primary {
+		return fmt.Errorf("switchover from %s to %q: want another node", p.Primary, to)
+	}
+	p.Target = to
+	return nil
+}
+
+// crmResource runs crm_resource for the promoted role of the clone on a node.
+func (p *Play) crmResource(ctx context.Context, node string, arguments ...string) error {
+	argv := append([]string{"crm_resource", "--resource", lab.CloneResource, promotedFlag(p.Lab.Config().Suite)}, arguments...)
+	result, err := p.Lab.Exec(ctx, node, lab.ExecOptions{}, argv...)
+	if err != nil {
+		return err
+	}
+	if result.Code != 0 {
+		return fmt.Errorf("%s on %s: exit %d: %s", strings.Join(argv, " "), node, result.Code, strings.TrimSpace(result.Stderr))
+	}
+	return nil
+}
+
+// promotedFlag is how crm_resource spells the promoted role: Pacemaker 2.0 knows the old word only.
+func promotedFlag(suite string) string {
+	if suite == "bullseye" {
+		return "--master"
+	}
+	return "--promoted"
+}
