@@ -94,7 +94,7 @@ func dumbGap(h History, fault time.Duration) time.Duration {
 		for _, to := range marks {
 			quiet := true
 			for _, ack := range acks {
-				quiet = quiet && !(from < ack && ack < to)
+				quiet = quiet && (ack <= from || to <= ack)
 			}
 			if quiet && to >= fault {
 				longest = max(longest, to-from)

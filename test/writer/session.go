@@ -71,7 +71,7 @@ type answer struct {
 
 // judge decides what may be concluded from an insert's result.
 //
-// PostgreSQL answers a commit whose wait for synchronous replication was cancelled with success and a WARNING (01000 for
+// PostgreSQL answers a commit whose wait for synchronous replication was canceled with success and a WARNING (01000 for
 // a cancel or a statement timeout, 57P01 for a shutdown): committed here, perhaps nowhere else. An insert has no other
 // reason to warn, so any warning makes it doubtful. An ERROR rolls back. A FATAL is not trusted to.
 func judge(result *pgconn.Result, warnings []string) answer {

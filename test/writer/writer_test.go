@@ -67,7 +67,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		kind  Kind
 		says  string
 	}{
-		{"a commit whose wait was cancelled", append([]pgproto3.BackendMessage{warning}, success()...), InDoubt, "01000 canceling"},
+		{"a commit whose wait was canceled", append([]pgproto3.BackendMessage{warning}, success()...), InDoubt, "01000 canceling"},
 		{"a notice is no warning", append([]pgproto3.BackendMessage{notice}, success()...), Acknowledged, ""},
 		{"a standby", failure("ERROR", "25006", "cannot execute INSERT in a read-only transaction"), Refused, "25006"},
 		{"a session that was ended", failure("FATAL", "57P01", "terminating connection"), InDoubt, "57P01"},
