@@ -11,8 +11,11 @@ import (
 	"pgsqlms/test/writer"
 )
 
-// nodeSQL names the node that answers an insert. Through the VIP its address does not tell.
-const nodeSQL = `current_setting('cluster_name')`
+// nodeSQL names the node that answers an insert. Through the VIP its address does not tell, but every node has its name
+// in the connection string of its replication, as the agents ask for.
+const nodeSQL = `substring(current_setting('primary_conninfo') from 'application_name=''?([^'' ]+)')`
+
+const port = "5432"
 
 // Runner plays scenarios on a lab. The zero value of every field but Lab means its default.
 type Runner struct {
@@ -58,7 +61,7 @@ func (r Runner) Run(ctx context.Context, s Scenario) (Result, error) {
 		return result, fmt.Errorf("%s: before: %w", s.Name, err)
 	}
 	result.Before = play.Primary
-	clients, err := startClients(r.Lab, r.Lab.Dialer(lab.Client), r.pinned())
+	clients, err := startClients(r.Lab.Dialer(lab.Client), r.pinned())
 	if err != nil {
 		return result, fmt.Errorf("%s: %w", s.Name, err)
 	}
@@ -217,12 +220,12 @@ type clients struct {
 	pinned  []*writer.Writer
 }
 
-func startClients(l *lab.Lab, dial writer.Dial, pinned []lab.Node) (*clients, error) {
+func startClients(dial writer.Dial, pinned []lab.Node) (*clients, error) {
 	// Ids count up from the clock's microseconds: far more than there are rows, so plays never share one.
 	epoch := time.Now()
 	c := &clients{firstID: epoch.UnixMicro()}
 	c.config = writer.Config{
-		Name: "vip", Address: net.JoinHostPort(l.VIP(), "5432"), Dial: dial, NodeSQL: nodeSQL,
+		Name: "vip", Address: net.JoinHostPort("vip", port), Dial: dial, NodeSQL: nodeSQL,
 		IDs: writer.IDsAfter(c.firstID), Epoch: epoch,
 	}
 	var err error
@@ -231,7 +234,7 @@ func startClients(l *lab.Lab, dial writer.Dial, pinned []lab.Node) (*clients, er
 	}
 	for _, node := range pinned {
 		config := c.config
-		config.Name, config.Address = node.Name, net.JoinHostPort(node.Addr, "5432")
+		config.Name, config.Address = node.Name, net.JoinHostPort(node.Addr, port)
 		config.Pinned, config.Retry = true, 50*time.Millisecond
 		w, err := writer.Start(config)
 		if err != nil {

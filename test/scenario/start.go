@@ -17,7 +17,7 @@ func FirstStart(ctx context.Context, config lab.Config, progress func(string)) (
 	r := Runner{Progress: progress}.withDefaults()
 	result := Result{Scenario: "first start", Fault: time.Now()}
 	result.Injected = result.Fault
-	clients, err := startClients(&lab.Lab{}, whenOpen(config.Name), nil)
+	clients, err := startClients(whenOpen(config.Name), nil)
 	if err != nil {
 		return nil, result, err
 	}

@@ -16,7 +16,7 @@ type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 // Config says where to write, and how patiently. Zero values take the defaults named here.
 type Config struct {
 	Name     string // of the writer, kept with every row; "writer"
-	Address  string // IP:port, the VIP's or a node's own
+	Address  string // host:port, the VIP's or a node's own; Dial gets the host as it stands here
 	Dial     Dial   // required: a writer in a namespace has no default
 	User     string // "postgres"
 	Password string
@@ -74,7 +74,7 @@ func (c Config) withDefaults() Config {
 func (c Config) connConfig() (*pgconn.Config, error) {
 	host, port, err := net.SplitHostPort(c.Address)
 	if err != nil {
-		return nil, fmt.Errorf("writer address %q: want IP:port: %w", c.Address, err)
+		return nil, fmt.Errorf("writer address %q: want host:port: %w", c.Address, err)
 	}
 	if c.Dial == nil {
 		return nil, fmt.Errorf("writer for %s: no dial function", c.Address)

@@ -172,7 +172,7 @@ func TestTheCallersEnvironmentDoesNotMatter(t *testing.T) {
 
 func TestBadConfig(t *testing.T) {
 	_, err := Start(Config{Address: "nowhere", Dial: (&net.Dialer{}).DialContext})
-	assert.ErrorContains(t, err, "want IP:port")
+	assert.ErrorContains(t, err, "want host:port")
 	_, err = Start(Config{Address: "10.0.0.1:5432"})
 	assert.ErrorContains(t, err, "no dial function")
 }
