@@ -123,8 +123,7 @@ root:
 	@test "$$(id -u)" = 0 || { echo "$(or $(MAKECMDGOALS),this) needs root: it runs nodes in namespaces and mounts their" \
 		"file systems. Run it with sudo, or run \"make check\", which does not need root." >&2; exit 1; }
 
-$(LINT): tools/go.mod tools/go.sum
+$(LINT):
 	@echo "building golangci-lint $(LINT_VERSION), once; this takes some minutes"
 	@mkdir -p $(@D)
 	cd tools && $(GO) build -trimpath -o ../$@ $(LINT_MODULE)/cmd/golangci-lint
-	@touch $@
