@@ -37,9 +37,9 @@ AGENT_DIR = $(DESTDIR)$(OCF_ROOT)/resource.d/heartbeat
 
 .PHONY: install
 install: bin/pgsqlms ## install the agent below $(DESTDIR)/usr/lib/ocf
-	install -d -m 0755 $(AGENT_DIR)
-	install -m 0755 bin/pgsqlms $(AGENT_DIR)/.pgsqlms.new
-	mv -f $(AGENT_DIR)/.pgsqlms.new $(AGENT_DIR)/pgsqlms
+	install -d -m 0755 "$(AGENT_DIR)"
+	install -m 0755 bin/pgsqlms "$(AGENT_DIR)/.pgsqlms.new"
+	mv -f "$(AGENT_DIR)/.pgsqlms.new" "$(AGENT_DIR)/pgsqlms"
 
 .PHONY: demo
 demo: root host-tools build ## show failovers and switchovers on a real cluster, on this machine (root); KEEP=1 leaves it up

@@ -20,13 +20,15 @@ var mayImport = map[string][]string{
 		"internal/election", "internal/wal", "internal/command", "metadata",
 	},
 
-	"internal/agent":    {"internal/ocf", "internal/pg", "internal/crm", "internal/election", "internal/wal", "metadata"},
-	"internal/operator": {"internal/pg", "internal/crm", "internal/election", "internal/wal", "metadata"},
+	"internal/agent": {
+		"internal/ocf", "internal/pg", "internal/crm", "internal/election", "internal/wal", "internal/command", "metadata",
+	},
+	"internal/operator": {"internal/pg", "internal/crm", "internal/election", "internal/wal", "internal/command", "metadata"},
 
 	"internal/pg":  {"internal/command", "internal/wal"},
 	"internal/crm": {"internal/command"},
 
-	"internal/ocf":      {"metadata"},
+	"internal/ocf":      nil,
 	"internal/election": {"internal/wal"},
 	"internal/wal":      nil,
 	"internal/command":  nil,
