@@ -1,0 +1,69 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// treeFacts are the versions in a tree that decide how things are spelled.
+type treeFacts struct {
+	Pacemaker  string // 2.1.5
+	PostgreSQL int    // 15
+}
+
+// oldRoles says that this Pacemaker knows the roles only as Master and Slave.
+func (f treeFacts) oldRoles() bool { return strings.HasPrefix(f.Pacemaker, "2.0.") }
+
+func (f treeFacts) bindir() string { return fmt.Sprintf("/usr/lib/postgresql/%d/bin", f.PostgreSQL) }
+func (f treeFacts) pgdata() string { return fmt.Sprintf("/var/lib/postgresql/%d/main", f.PostgreSQL) }
+func (f treeFacts) pgconf() string { return fmt.Sprintf("/etc/postgresql/%d/main", f.PostgreSQL) }
+
+func readFacts(tree string) (treeFacts, error) {
+	status, err := os.ReadFile(filepath.Join(tree, "var/lib/dpkg/status"))
+	if err != nil {
+		return treeFacts{}, err
+	}
+	f := treeFacts{Pacemaker: packageVersion(string(status), "pacemaker")}
+	if f.Pacemaker == "" {
+		return f, fmt.Errorf("no pacemaker in the tree %s; remove that directory so that it is made again", tree)
+	}
+	var versions []int
+	for _, d := range glob(filepath.Join(tree, "usr/lib/postgresql/*/bin/postgres")) {
+		if v := atoi(filepath.Base(filepath.Dir(filepath.Dir(d)))); v > 0 {
+			versions = append(versions, v)
+		}
+	}
+	if len(versions) == 0 {
+		return f, fmt.Errorf("no PostgreSQL in the tree %s; remove that directory so that it is made again", tree)
+	}
+	f.PostgreSQL = slices.Max(versions)
+	return f, nil
+}
+
+// packageVersion finds a package's upstream version in dpkg's status file.
+func packageVersion(status, name string) string {
+	for para := range strings.SplitSeq(status, "\n\n") {
+		if !strings.HasPrefix(para, "Package: "+name+"\n") {
+			continue
+		}
+		for line := range strings.Lines(para) {
+			if v, ok := strings.CutPrefix(line, "Version: "); ok {
+				v = strings.TrimSpace(v)
+				if _, after, ok := strings.Cut(v, ":"); ok { // epoch
+					v = after
+				}
+				return v[:strings.IndexAny(v+"-", "-+~")]
+			}
+		}
+	}
+	return ""
+}
+
+func atoi(s string) int {
+	n, _ := strconv.Atoi(s) // 0 is what callers want for garbage
+	return n
+}

@@ -1,0 +1,108 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// WaitReady waits until the cluster is whole: exactly one primary by SQL, which
+// is the promoted one; every powered node streaming from it; the VIP on it; a
+// positive promotion score on every powered node; and a DC with nothing to do.
+// Without a deadline in ctx it waits Config.ReadyTimeout. Its error names what
+// is missing.
+func (l *Lab) WaitReady(ctx context.Context) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, l.plan.Config.ReadyTimeout)
+		defer cancel()
+	}
+	start := time.Now()
+	var missing []string
+	for {
+		now, err := l.Missing(ctx)
+		if err == nil && len(now) == 0 {
+			return nil
+		}
+		if ctx.Err() == nil { // else the look was cut short and says nothing
+			missing = now
+			if err != nil {
+				missing = []string{err.Error()}
+			}
+		}
+		if pause(ctx, 100*time.Millisecond) != nil {
+			return fmt.Errorf("the lab %s is not ready after %.1f s:\n  %s\nlook at it with: lab status --name %s; logs below %s",
+				l.plan.Config.Name, time.Since(start).Seconds(), strings.Join(missing, "\n  "), l.plan.Config.Name, l.dir)
+		}
+	}
+}
+
+// Missing tells what still keeps the lab from being ready; nothing when it is.
+func (l *Lab) Missing(ctx context.Context) ([]string, error) {
+	s, err := l.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.missing(), nil
+}
+
+func (s *Status) missing() []string {
+	var out []string
+	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	var primaries []string
+	for _, name := range slices.Sorted(maps.Keys(s.Nodes)) {
+		if s.Nodes[name].SQL == "primary" {
+			primaries = append(primaries, name)
+		}
+	}
+	if len(primaries) != 1 {
+		say("exactly one primary by SQL, found: %s", orNone(primaries))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Nodes)) {
+		n := s.Nodes[name]
+		if !n.Powered {
+			continue
+		}
+		out = append(out, n.missing(name)...)
+		if n.SQL == "primary" && (!n.HasVIP || s.VIPNode != name) {
+			say("the VIP on the primary %s; Pacemaker has it on %q", name, s.VIPNode)
+		}
+		if !slices.Contains(s.Online, name) {
+			say("%s online in Pacemaker", name)
+		}
+	}
+	if s.DCState != "S_IDLE" {
+		say("a DC in state S_IDLE; %q is in %q", s.DC, s.DCState)
+	}
+	return out
+}
+
+func (n NodeStatus) missing(name string) []string {
+	var out []string
+	say := func(format string, args ...any) { out = append(out, name+": "+fmt.Sprintf(format, args...)) }
+	switch n.SQL {
+	case "primary":
+		if n.Role != "Promoted" {
+			say("it is the primary, but its resource is %q, not Promoted", n.Role)
+		}
+	case "standby":
+		if !n.Streaming {
+			say("streaming from the primary")
+		}
+		if n.Role != "Unpromoted" {
+			say("it is a standby, but its resource is %q, not Unpromoted", n.Role)
+		}
+	default:
+		say("an answer from PostgreSQL: %q", n.SQL)
+	}
+	if atoi(n.Score) <= 0 {
+		say("a positive promotion score, found %q", n.Score)
+	}
+	if n.Failed {
+		say("its resource is marked failed")
+	}
+	return out
+}

@@ -1,0 +1,3 @@
+package lab
+
+func sandboxMain() (int, error) { return 0, nil }
