@@ -23,7 +23,8 @@ type Config struct {
 
 // Instance is one PostgreSQL instance.
 type Instance struct {
-	cfg Config
+	cfg  Config
+	proc string // where the proc file system is mounted
 }
 
 // New describes an instance. It looks at nothing yet.
@@ -31,7 +32,7 @@ func New(c Config) *Instance {
 	if c.DataDir == "" {
 		c.DataDir = c.PGData
 	}
-	return &Instance{cfg: c}
+	return &Instance{cfg: c, proc: "/proc"}
 }
 
 // path is that of a file in the data directory.

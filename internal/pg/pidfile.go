@@ -1,0 +1,84 @@
+package pg
+
+import (
+	"strconv"
+	"strings"
+)
+
+// PostmasterStatus is the status word in postmaster.pid.
+type PostmasterStatus string
+
+// The status words the postmaster writes (pidfile.h, since PostgreSQL 10).
+const (
+	StatusNone     PostmasterStatus = ""
+	StatusStarting PostmasterStatus = "starting"
+	StatusStopping PostmasterStatus = "stopping"
+	StatusReady    PostmasterStatus = "ready"
+	StatusStandby  PostmasterStatus = "standby" // up, but takes no connections: hot_standby is off
+)
+
+// pidFile is what postmaster.pid says. Lines that are missing, as in a file
+// the postmaster has only begun to write, leave zero values.
+type pidFile struct {
+	PID    int // of the postmaster, or of a single-user server
+	Shared sharedMemory
+	Status PostmasterStatus
+}
+
+// The lines of postmaster.pid, counted from zero (pidfile.h).
+const (
+	pidFileLinePID    = 0
+	pidFileLineShared = 6
+	pidFileLineStatus = 7
+)
+
+// parsePidFile reads postmaster.pid. It never fails: what cannot be read says
+// nothing, and everything it says is checked against the processes.
+func parsePidFile(text string) pidFile {
+	lines := strings.Split(text, "\n")
+	line := func(n int) string {
+		if n < len(lines) {
+			return strings.TrimSpace(lines[n])
+		}
+		return ""
+	}
+	return pidFile{
+		PID:    parsePid(line(pidFileLinePID)),
+		Shared: parseSharedLine(line(pidFileLineShared)),
+		Status: parseStatus(line(pidFileLineStatus)),
+	}
+}
+
+// parsePid reads a process ID. A single-user server writes its own negated.
+func parsePid(s string) int {
+	pid, err := strconv.ParseInt(strings.TrimPrefix(s, "-"), 10, 32)
+	if err != nil || pid < 1 {
+		return 0
+	}
+	return int(pid)
+}
+
+func parseStatus(s string) PostmasterStatus {
+	switch word := PostmasterStatus(s); word {
+	case StatusStarting, StatusStopping, StatusReady, StatusStandby:
+		return word
+	}
+	return StatusNone
+}
+
+// readPidFile reads postmaster.pid as the system user.
+func (i *Instance) readPidFile() (pidFile, error) {
+	text, err := i.readFile("postmaster.pid", maxSmallFile)
+	return parsePidFile(string(text)), err
+}
+
+// PostmasterStatus reads the status word in postmaster.pid. It starts no
+// process, and so is what to wait on in short steps. The file may be left over
+// from a crash: the word means something only while there is a postmaster.
+func (i *Instance) PostmasterStatus() PostmasterStatus {
+	file, err := i.readPidFile()
+	if err != nil {
+		return StatusNone
+	}
+	return file.Status
+}

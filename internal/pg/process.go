@@ -1,0 +1,180 @@
+package pg
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// process is one server process of this data directory.
+type process struct {
+	pid, parent int
+	stopped     bool
+}
+
+// errDenied says that the kernel does not let us look at a process.
+var errDenied = errors.New("not allowed to look at the process")
+
+// directory is the identity of a directory, whatever path leads to it.
+type directory struct {
+	dev, inode uint64
+	path       string // for when it no longer exists
+	exists     bool
+}
+
+// dataDirectory identifies the data directory, as the system user sees it, or
+// as root does where the user may not even look.
+func (i *Instance) dataDirectory() (d directory, err error) {
+	d.path = i.cfg.DataDir
+	identify := func() error { return d.identify() }
+	if err = i.asUser(identify); errors.Is(err, fs.ErrPermission) {
+		err = identify()
+	}
+	if err != nil {
+		return d, fmt.Errorf("cannot identify the data directory %s: %w", i.cfg.DataDir, err)
+	}
+	return d, nil
+}
+
+func (d *directory) identify() error {
+	var info syscall.Stat_t
+	err := syscall.Stat(d.path, &info)
+	switch {
+	case err == nil:
+		d.dev, d.inode, d.exists = uint64(info.Dev), info.Ino, true
+		return nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP):
+		return nil
+	}
+	return err
+}
+
+// examine says whether process pid belongs to the data directory: it works
+// there, runs PostgreSQL's server program, and has the system user's uid. The
+// server changes into its data directory for good when it starts, and its
+// children inherit that. nil means that it does not, or is gone. A process of
+// the user's that cannot be looked at gives errDenied.
+func (i *Instance) examine(pid int, dir directory) (*process, error) {
+	base := filepath.Join(i.proc, strconv.Itoa(pid))
+	works, err := dir.isWorkingDirOf(base)
+	if err != nil {
+		return nil, i.excuse(base, err)
+	}
+	if !works {
+		return nil, nil
+	}
+	program, err := os.Readlink(base + "/exe")
+	if err != nil {
+		return nil, i.excuse(base, err)
+	}
+	if !isServerProgram(program) {
+		return nil, nil
+	}
+	status, err := readStatus(base)
+	if err != nil || status.uid != i.cfg.User.UID {
+		return nil, i.excuse(base, err)
+	}
+	return &process{pid: pid, parent: status.parent, stopped: status.stopped()}, nil
+}
+
+// excuse forgives what cannot be known about a process that is gone, or that
+// is not the system user's.
+func (i *Instance) excuse(base string, err error) error {
+	if err == nil || !errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	status, err := readStatus(base)
+	if err != nil || status.uid != i.cfg.User.UID || status.dead() {
+		return nil
+	}
+	return errDenied
+}
+
+// isWorkingDirOf compares identities, so that links, bind mounts and changed
+// roots on the way do not matter. A directory that was removed under its
+// server leaves only the path it had.
+func (d directory) isWorkingDirOf(base string) (bool, error) {
+	if !d.exists {
+		path, err := os.Readlink(base + "/cwd")
+		return path == d.path+deletedMark, err
+	}
+	var info syscall.Stat_t
+	if err := syscall.Stat(base+"/cwd", &info); err != nil {
+		return false, err
+	}
+	return uint64(info.Dev) == d.dev && info.Ino == d.inode, nil
+}
+
+// deletedMark is what the kernel adds to the path of a file or directory that
+// was removed, for a program also when an upgrade replaced it.
+const deletedMark = " (deleted)"
+
+func isServerProgram(path string) bool {
+	name := filepath.Base(strings.TrimSuffix(path, deletedMark))
+	return name == "postgres" || name == "postmaster"
+}
+
+// processStatus is what /proc/N/status says, see proc_pid_status(5).
+type processStatus struct {
+	parent int
+	uid    uint32 // effective
+	state  byte
+}
+
+func (s processStatus) stopped() bool { return s.state == 'T' || s.state == 't' }
+func (s processStatus) dead() bool    { return s.state == 'Z' || s.state == 'X' }
+
+func readStatus(base string) (processStatus, error) {
+	text, err := os.ReadFile(base + "/status")
+	if err != nil {
+		return processStatus{}, err
+	}
+	return parseStatusFile(string(text))
+}
+
+func parseStatusFile(text string) (processStatus, error) {
+	values := labelled(text)
+	field := func(label string, n int) string {
+		if len(values[label]) == 0 {
+			return ""
+		}
+		fields := strings.Fields(values[label][0])
+		if n >= len(fields) {
+			return ""
+		}
+		return fields[n]
+	}
+	parent, err := strconv.Atoi(field("PPid", 0))
+	if err != nil {
+		return processStatus{}, fmt.Errorf("process status without a parent: %w", err)
+	}
+	uid, err := strconv.ParseUint(field("Uid", 1), 10, 32) // real, effective, saved, file system
+	if err != nil {
+		return processStatus{}, fmt.Errorf("process status without a user: %w", err)
+	}
+	state := field("State", 0)
+	if len(state) != 1 {
+		return processStatus{}, fmt.Errorf("process status without a state: %q", clip(state))
+	}
+	return processStatus{parent: parent, uid: uint32(uid), state: state[0]}, nil
+}
+
+// isChildTitle says whether the process calls itself a child of a postmaster:
+// each sets its command line to "postgres: " and what it does.
+func (i *Instance) isChildTitle(pid int) bool {
+	f, err := os.Open(filepath.Join(i.proc, strconv.Itoa(pid), "cmdline"))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, len(childTitle))
+	n, _ := f.Read(head)
+	return string(head[:n]) == childTitle
+}
+
+const childTitle = "postgres: "

@@ -1,0 +1,66 @@
+package pg
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// backlogStep is how long to wait before a full queue is tried again.
+const backlogStep = 10 * time.Millisecond
+
+// backlogFull says that a Unix socket's queue of connections is full, as that
+// of a busy or stopped server. There is no event to wait for.
+func backlogFull(err error) bool { return errors.Is(err, syscall.EAGAIN) }
+
+// connectSocket connects a Unix socket in the calling thread, whose
+// credentials the kernel notes for the other side at this moment. check judges
+// who listens there before a byte is sent.
+func connectSocket(path string, check func(*syscall.Ucred) error) (net.Conn, error) {
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a socket: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), path)
+	defer file.Close() // the connection below has a descriptor of its own
+	if err := syscall.Connect(fd, &syscall.SockaddrUnix{Name: path}); err != nil {
+		return nil, fmt.Errorf("cannot connect to %s: %w", path, err)
+	}
+	peer, err := syscall.GetsockoptUcred(fd, syscall.SOL_SOCKET, syscall.SO_PEERCRED)
+	if err != nil {
+		return nil, fmt.Errorf("cannot tell who listens on %s: %w", path, err)
+	}
+	if err := check(peer); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return net.FileConn(file)
+}
+
+// errOtherInstance is the mark of IsOtherInstance.
+var errOtherInstance = errors.New("another server listens on this socket")
+
+// checkPeer judges who listens: for a Unix socket the kernel tells who called
+// listen(2), and with PostgreSQL that is the postmaster. In a directory such
+// as /tmp anybody may have made the socket; and with a wrong port or directory
+// configured it is some other instance's, whose role must not be taken for
+// ours. It runs as the system user. What postmaster.pid does not tell is not
+// held against the server.
+func (i *Instance) checkPeer(peer *syscall.Ucred) error {
+	if peer.Uid != i.cfg.User.UID {
+		return fmt.Errorf("%w: process %d of uid %d, expected one of %s (uid %d)",
+			errOtherInstance, peer.Pid, peer.Uid, i.cfg.User.Name, i.cfg.User.UID)
+	}
+	text, err := readRegular(i.path("postmaster.pid"), maxSmallFile)
+	if err != nil {
+		return nil
+	}
+	ours := parsePidFile(string(text)).PID
+	if ours == 0 || peer.Pid == 0 || int(peer.Pid) == ours {
+		return nil
+	}
+	return fmt.Errorf("%w: process %d, expected the postmaster of %s, which is process %d; check the port and the socket directory",
+		errOtherInstance, peer.Pid, i.cfg.DataDir, ours)
+}

@@ -1,0 +1,87 @@
+package pg
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"pgsqlms/internal/wal"
+)
+
+// History is the descent of a timeline, from its history file in pg_wal, read
+// as the system user. Timeline 1 has no file and no ancestors. A file that is
+// not there wraps fs.ErrNotExist.
+func (i *Instance) History(t wal.Timeline) (wal.History, error) {
+	if t == 1 {
+		return wal.History{Timeline: 1}, nil
+	}
+	name := filepath.Join("pg_wal", t.HistoryFile())
+	text, err := i.readFile(name, maxLargeFile)
+	if err != nil {
+		return wal.History{}, err
+	}
+	h, err := wal.ParseHistory(t, string(text))
+	if err != nil {
+		return wal.History{}, fmt.Errorf("%s: %w", i.path(name), err)
+	}
+	return h, nil
+}
+
+// onTimeline finds the timeline of the place where a standby's log ends. The
+// newest timeline of which the standby has anything at that place decides, and
+// that timeline's history tells to which of its ancestors the place belongs.
+func (i *Instance) onTimeline(w walEnds, atLeast wal.Timeline) (wal.Position, error) {
+	end := w.end()
+	stored, err := i.newestStored(end, w.segmentBytes)
+	if err != nil {
+		return wal.Position{}, err
+	}
+	newest := max(atLeast, w.receiver, w.controlTimeline, stored)
+	h, err := i.History(newest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return wal.Position{Timeline: newest, LSN: end}, nil
+	}
+	if err != nil {
+		return wal.Position{}, err
+	}
+	return wal.Position{Timeline: h.At(end), LSN: end}, nil
+}
+
+// newestStored is the newest timeline of which pg_wal has the segment that
+// holds the last byte before end; zero when it has none.
+func (i *Instance) newestStored(end wal.LSN, segmentBytes uint64) (wal.Timeline, error) {
+	if end == 0 {
+		return 0, nil
+	}
+	var names []string
+	err := i.asUser(func() (err error) {
+		names, err = listNames(i.path("pg_wal"))
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("cannot list the write-ahead log: %w", err)
+	}
+	return newestSegment(names, wal.SegmentSuffix(end-1, segmentBytes)), nil
+}
+
+// newestSegment is the highest timeline among the segments with that suffix.
+func newestSegment(names []string, suffix string) (newest wal.Timeline) {
+	for _, name := range names {
+		t, err := wal.TimelineOfSegment(name)
+		if err == nil && name[8:] == suffix {
+			newest = max(newest, t)
+		}
+	}
+	return newest
+}
+
+func listNames(path string) ([]string, error) {
+	d, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.Readdirnames(-1)
+}
