@@ -15,6 +15,7 @@ type ShutdownMode string
 const (
 	Fast      ShutdownMode = "fast"      // ends the sessions and writes a checkpoint
 	Immediate ShutdownMode = "immediate" // ends at once; the next start recovers
+	Kill      ShutdownMode = "kill"      // the kernel ends every process; the next start recovers
 )
 
 // signal is what the postmaster understands as this mode, see postgres(1).
@@ -24,13 +25,16 @@ func (m ShutdownMode) signal() (syscall.Signal, error) {
 		return syscall.SIGINT, nil
 	case Immediate:
 		return syscall.SIGQUIT, nil
+	case Kill:
+		return syscall.SIGKILL, nil
 	}
-	return 0, fmt.Errorf("no shutdown mode %q, expected fast or immediate", string(m))
+	return 0, fmt.Errorf("no shutdown mode %q, expected fast, immediate or kill", string(m))
 }
 
 // Shutdown tells the postmaster to end, and does not wait for it. Without a
 // postmaster it does nothing. A postmaster stopped by SIGSTOP is woken, for it
-// would not hear otherwise.
+// would not hear otherwise. With Kill its children are told as well: they
+// notice only at their next wait that it is gone.
 //
 // It needs neither BinDir nor a readable configuration: the signal goes to the
 // process that Processes found, whatever postmaster.pid says.
@@ -43,11 +47,14 @@ func (i *Instance) Shutdown(_ context.Context, mode ShutdownMode) error {
 	if err != nil || found.Postmaster == 0 {
 		return err
 	}
-	if err := i.tell(found.Postmaster, signal); err != nil {
+	if err := i.tell(signal, found.Postmaster); err != nil {
 		return err
 	}
-	if found.Stopped {
-		return i.tell(found.Postmaster, syscall.SIGCONT)
+	switch {
+	case mode == Kill:
+		return i.tell(signal, found.Children...)
+	case found.Stopped:
+		return i.tell(syscall.SIGCONT, found.Postmaster)
 	}
 	return nil
 }
@@ -61,11 +68,7 @@ func (i *Instance) KillOrphans(_ context.Context) error {
 	if err != nil {
 		return err
 	}
-	var failed []error
-	for _, pid := range found.Orphans {
-		failed = append(failed, i.tell(pid, syscall.SIGKILL))
-	}
-	return errors.Join(failed...)
+	return i.tell(syscall.SIGKILL, found.Orphans...)
 }
 
 // Reload tells the server to read its configuration files again.
@@ -77,14 +80,23 @@ func (i *Instance) Reload(_ context.Context) error {
 	if found.Postmaster == 0 {
 		return fmt.Errorf("no server runs on %s to reload", i.cfg.DataDir)
 	}
-	return i.tell(found.Postmaster, syscall.SIGHUP)
+	return i.tell(syscall.SIGHUP, found.Postmaster)
 }
 
-// tell sends a signal to a process of this data directory, and to no other. A
+// tell sends a signal to each of the processes, whatever befalls the others.
+func (i *Instance) tell(signal syscall.Signal, pids ...int) error {
+	var failed []error
+	for _, pid := range pids {
+		failed = append(failed, i.tellOne(signal, pid))
+	}
+	return errors.Join(failed...)
+}
+
+// tellOne sends a signal to a process of this data directory, and to no other. A
 // handle on the process is taken first, and the process looked at through /proc
 // afterwards: should it end in between and its ID be given to another, the
 // handle still means the old one. A process that is gone needs no signal.
-func (i *Instance) tell(pid int, signal syscall.Signal) error {
+func (i *Instance) tellOne(signal syscall.Signal, pid int) error {
 	handle, err := os.FindProcess(pid)
 	if err != nil {
 		return err
