@@ -1,0 +1,150 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"pgsqlms/internal/crm"
+	"pgsqlms/internal/election"
+	"pgsqlms/internal/ocf"
+	"pgsqlms/internal/pg"
+	"pgsqlms/metadata"
+)
+
+// Cluster is what the agent asks of Pacemaker.
+type Cluster interface {
+	NodeName(ctx context.Context) (string, error)
+	Members(ctx context.Context) ([]string, error)
+	Private(ctx context.Context, node, name string) (value string, ok bool, err error)
+	SetPrivate(ctx context.Context, node, name, value string) error
+	DeletePrivate(ctx context.Context, node, name string) error
+	Score(ctx context.Context, node, resource string) (score int, ok bool, err error)
+	SetScore(ctx context.Context, node, resource string, score int) error
+}
+
+// Process is what the agent is given by its process.
+type Process struct {
+	Args     []string // without the program's name
+	Environ  []string
+	Stdout   io.Writer
+	Stderr   io.Writer
+	Terminal bool // standard error is a terminal
+	Started  time.Time
+	Version  string
+}
+
+// agent is one action under way.
+type agent struct {
+	req   ocf.Request
+	conf  config
+	log   *ocf.Logger
+	db    *pg.Instance
+	crm   Cluster
+	store store
+	node  string // cached by nodeName
+}
+
+type action func(*agent, context.Context) (ocf.ExitCode, error)
+
+// The actions that need a configuration, by the names Pacemaker gives them.
+var actions = map[string]action{
+	metadata.Start:       (*agent).start,
+	metadata.Stop:        (*agent).stop,
+	metadata.Monitor:     (*agent).monitor,
+	metadata.Promote:     (*agent).promote,
+	metadata.Demote:      (*agent).demote,
+	metadata.Notify:      (*agent).notify,
+	metadata.Reload:      (*agent).reload,
+	metadata.ValidateAll: (*agent).validate,
+}
+
+// IsAction says whether name is an OCF action, of whatever kind.
+func IsAction(name string) bool {
+	for _, known := range metadata.MethodNames() {
+		if name == known {
+			return true
+		}
+	}
+	return false
+}
+
+// Run carries out the action that p asks for and returns the process's exit code.
+// Meta-data and methods are answered before any configuration is read.
+func Run(ctx context.Context, p Process) ocf.ExitCode {
+	req := ocf.ParseRequest(p.Args, p.Environ, p.Started)
+	log := ocf.NewLogger(metadata.Name, req.Instance, p.Environ, p.Stderr, p.Terminal)
+	switch req.Action {
+	case metadata.MetaData:
+		fmt.Fprint(p.Stdout, metadata.XML(p.Version))
+		return ocf.Success
+	case metadata.Methods:
+		fmt.Fprintln(p.Stdout, strings.Join(metadata.MethodNames(), "\n"))
+		return ocf.Success
+	}
+	do, known := actions[req.Action]
+	if !known {
+		err := reasonNoAction.With(req.Action, strings.Join(metadata.MethodNames(), ", "))
+		log.ExitReason(err.Error())
+		return err.Code
+	}
+	ctx, cancel := context.WithDeadline(ctx, req.Deadline)
+	defer cancel()
+	code, err := do(newAgent(ctx, p, req, log), ctx)
+	if err != nil {
+		log.ExitReason(err.Error())
+	}
+	return code
+}
+
+func newAgent(ctx context.Context, p Process, req ocf.Request, log *ocf.Logger) *agent {
+	conf := readConfig(ctx, req)
+	env := func(name string) string {
+		for _, kv := range p.Environ {
+			if v, ok := strings.CutPrefix(kv, name+"="); ok {
+				return v
+			}
+		}
+		return ""
+	}
+	a := &agent{
+		req: req, conf: conf, log: log,
+		crm:   crm.New(env("HA_SBIN_DIR"), p.Environ),
+		store: newStore(env("HA_RSCTMP"), req.Instance),
+		node:  req.Node(),
+	}
+	a.openInstance()
+	return a
+}
+
+func (a *agent) openInstance() { a.db = pg.New(a.conf.instance()) }
+
+// refuse is how an action ends with an error that carries its exit code.
+func refuse(err error) (ocf.ExitCode, error) { return ocf.CodeOf(err), err }
+
+// nodeName is this node's name in the cluster: from Pacemaker, or asked for where a
+// person runs the action.
+func (a *agent) nodeName(ctx context.Context) (string, error) {
+	if a.node != "" {
+		return a.node, nil
+	}
+	name, err := a.crm.NodeName(ctx)
+	if err != nil {
+		return "", reasonTools.Because(err)
+	}
+	a.node = name
+	return name, nil
+}
+
+// transition is the promotion under way as Pacemaker's lists describe it.
+func (a *agent) transition() election.Transition { return election.Classify(a.lists()) }
+
+func (a *agent) lists() election.Lists {
+	n := a.req.Notify
+	return election.Lists{
+		Active: n.Active, Promoted: n.Promoted, Unpromoted: n.Unpromoted,
+		Start: n.Start, Stop: n.Stop, Promote: n.Promote, Demote: n.Demote,
+	}
+}

@@ -1,0 +1,118 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"pgsqlms/internal/command"
+	"pgsqlms/internal/ocf"
+	"pgsqlms/internal/pg"
+	"pgsqlms/metadata"
+)
+
+// config is the agent's parameters, read. A value that is wrong is replaced by its
+// default and remembered as a problem: start and validate-all refuse it, a monitor
+// warns of it, and stop goes on without it.
+type config struct {
+	systemUser string
+	user       command.User
+	userKnown  bool
+	binDir     string
+	pgData     string
+	dataDir    string
+	host       string
+	port       int
+	template   string
+	startOpts  string
+	maxLag     uint64
+	logPath    string
+	problems   []*ocf.Error
+}
+
+func readConfig(ctx context.Context, r ocf.Request) config {
+	get := parameterReader(r)
+	c := config{
+		systemUser: get("system_user"),
+		binDir:     get("bindir"),
+		pgData:     get("pgdata"),
+		dataDir:    get("datadir"),
+		host:       get("pghost"),
+		template:   get("recovery_template"),
+		startOpts:  get("start_opts"),
+		logPath:    filepath.Join(logDir, fileName(r.Instance)+".log"),
+	}
+	if c.dataDir == "" {
+		c.dataDir = c.pgData
+	}
+	c.checkPaths()
+	c.readPort(get("pgport"))
+	c.readMaxLag(get("maxlag"))
+	c.readUser(ctx)
+	return c
+}
+
+func parameterReader(r ocf.Request) func(string) string {
+	defaults := map[string]string{}
+	for _, p := range metadata.Parameters() {
+		defaults[p.Name] = p.Default
+	}
+	return func(name string) string {
+		if v, ok := r.Param(name); ok {
+			return v
+		}
+		return defaults[name]
+	}
+}
+
+func (c *config) problem(e *ocf.Error) { c.problems = append(c.problems, e) }
+
+func (c *config) checkPaths() {
+	for _, p := range []struct{ name, value string }{
+		{"bindir", c.binDir}, {"pgdata", c.pgData}, {"datadir", c.dataDir},
+	} {
+		if !filepath.IsAbs(p.value) || strings.ContainsRune(p.value, 0) {
+			c.problem(reasonPath.With(p.name, p.value))
+		}
+	}
+}
+
+func (c *config) readPort(value string) {
+	port, err := strconv.ParseUint(value, 10, 16)
+	if err != nil || port == 0 {
+		c.problem(reasonPort.With(value))
+		port = 5432
+	}
+	c.port = int(port)
+}
+
+// Only digits: no sign, no exponent, no unit, no "nan".
+func (c *config) readMaxLag(value string) {
+	lag, err := strconv.ParseUint(value, 10, 63)
+	if err != nil {
+		c.problem(reasonMaxLag.With(value))
+		lag = 0
+	}
+	c.maxLag = lag
+}
+
+func (c *config) readUser(ctx context.Context) {
+	user, err := command.LookupUser(ctx, c.systemUser)
+	if err != nil {
+		c.problem(reasonUser.Because(err, c.systemUser))
+		return
+	}
+	c.user, c.userKnown = user, true
+}
+
+func (c *config) instance() pg.Config {
+	return pg.Config{
+		BinDir: c.binDir, PGData: c.pgData, DataDir: c.dataDir, Host: c.host, Port: c.port,
+		StartOpts: c.startOpts, RecoveryTemplate: c.template, User: c.user, LogPath: c.logPath,
+	}
+}
+
+// where is the address PostgreSQL is asked at.
+func (c *config) where() string { return fmt.Sprintf("%s port %d", c.host, c.port) }

@@ -1,0 +1,87 @@
+package agent
+
+import (
+	"context"
+	"slices"
+
+	"pgsqlms/internal/ocf"
+	"pgsqlms/internal/pg"
+	"pgsqlms/internal/wal"
+)
+
+// demote makes the primary a standby: a clean shutdown, and a start as a standby. When
+// the transition stops the instance next, it is left down: starting it would cost the
+// cluster a second shutdown, and a crashed one a second crash recovery.
+func (a *agent) demote(ctx context.Context) (ocf.ExitCode, error) {
+	a.store.forget()
+	processes, err := a.db.Processes()
+	if err != nil {
+		return refuse(reasonAsk.Because(err, a.conf.dataDir))
+	}
+	if processes.Postmaster == 0 {
+		return a.demoteStopped(ctx)
+	}
+	if status, err := a.look(ctx); err == nil && status.InRecovery {
+		return ocf.Success, nil
+	}
+	if err := a.shutDown(ctx, demoteSteps); err != nil {
+		return refuse(err)
+	}
+	control, err := a.db.Control(ctx)
+	if err != nil {
+		return refuse(reasonControl.Because(err, a.conf.dataDir))
+	}
+	if control.State != pg.StateShutDown {
+		return refuse(reasonDemoteState.With(control.State, pg.StateShutDown))
+	}
+	if a.stoppedNext() {
+		a.publishEnd(ctx, wal.Position{Timeline: control.Timeline, LSN: control.Checkpoint + 1})
+		return ocf.Success, nil
+	}
+	return a.followUp(ctx)
+}
+
+// demoteStopped is demote on an instance that does not run, because it crashed or was
+// stopped by hand.
+func (a *agent) demoteStopped(ctx context.Context) (ocf.ExitCode, error) {
+	if err := a.endOrphans(ctx); err != nil {
+		return refuse(err)
+	}
+	if a.stoppedNext() {
+		return ocf.Success, nil
+	}
+	if err := a.startStandby(ctx); err != nil {
+		return refuse(err)
+	}
+	return ocf.Success, nil
+}
+
+// stoppedNext says whether this transition stops this node's instance.
+func (a *agent) stoppedNext() bool {
+	return slices.Contains(a.req.Notify.Stop, a.req.Node())
+}
+
+// followUp starts the old primary as a standby and tells the candidate where its WAL
+// ended: a standby that begins at a shutdown checkpoint has replayed just that.
+func (a *agent) followUp(ctx context.Context) (ocf.ExitCode, error) {
+	if err := a.startStandby(ctx); err != nil {
+		return refuse(err)
+	}
+	end, err := a.db.Position(ctx)
+	if err != nil {
+		return refuse(reasonAsk.Because(err, a.conf.dataDir))
+	}
+	a.publishEnd(ctx, end)
+	return ocf.Success, nil
+}
+
+// publishEnd must not fail the demotion: a candidate that hears nothing cancels.
+func (a *agent) publishEnd(ctx context.Context, end wal.Position) {
+	self, err := a.nodeName(ctx)
+	if err == nil {
+		err = a.crm.SetPrivate(ctx, self, a.attribute(attrShutdown), end.String())
+	}
+	if err != nil {
+		a.log.Warnf("cannot tell the other nodes where the WAL ended (%s): %v", end, err)
+	}
+}

@@ -1,0 +1,112 @@
+package agent
+
+import (
+	"fmt"
+	"time"
+
+	"pgsqlms/internal/ocf"
+	"pgsqlms/internal/pg"
+)
+
+// sight is what can be seen of an instance that did not answer by SQL.
+type sight struct {
+	asked       error // what became of the connection or the query
+	missing     bool  // there is no data directory
+	processes   pg.Processes
+	control     pg.ControlData
+	controlErr  error
+	backupLabel bool
+	misses      int // monitors in a row without an answer, this one included
+
+	dataDir, where string
+	waited         time.Duration
+}
+
+// maxMisses is how many monitors in a row may go without an answer from a PostgreSQL
+// that is up, before it counts as hung. A loaded machine is slow for a while; a
+// restart would not make it faster.
+const maxMisses = 3
+
+// missed says whether PostgreSQL is up and let the question run into its bound.
+func (s sight) missed() bool {
+	return s.processes.Postmaster != 0 && !s.processes.Stopped && pg.IsTimeout(s.asked)
+}
+
+// verdict is a monitor's result.
+type verdict struct {
+	code    ocf.ExitCode
+	warning string
+	err     error
+}
+
+func refusal(e *ocf.Error) verdict { return verdict{code: e.Code, err: e} }
+
+// judge is the decision table for an instance that cannot be asked.
+func judge(s sight) verdict {
+	switch {
+	case s.missing:
+		return verdict{code: ocf.NotRunning}
+	case s.processes.Postmaster != 0:
+		return judgeAlive(s)
+	case s.processes.Running():
+		return judgeOrphans(s)
+	default:
+		return judgeGone(s)
+	}
+}
+
+func judgeAlive(s sight) verdict {
+	pid := s.processes.Postmaster
+	switch {
+	case s.processes.Stopped:
+		return refusal(reasonHung.With(pid, "it is stopped by a signal"))
+	case pg.IsRefused(s.asked):
+		return refusal(reasonUnreachable.Because(s.asked, pid, s.where))
+	case pg.IsStartingUp(s.asked):
+		return refusal(reasonStarting.Because(s.asked, pid, s.waited))
+	case s.missed() && s.misses >= maxMisses:
+		return refusal(reasonHung.With(pid, fmt.Sprintf("%d monitors in a row had no answer", s.misses)))
+	default:
+		return roleByControl(s)
+	}
+}
+
+// roleByControl takes the role from pg_control, while PostgreSQL is up and has its
+// reasons not to answer the monitor: no free connection, a load it cannot cope with, a
+// pg_hba.conf that keeps the agent out. None of them is mended by a restart.
+func roleByControl(s sight) verdict {
+	warning := fmt.Sprintf("PostgreSQL (postmaster %d) runs but did not answer the monitor, its role is taken from pg_control: %v",
+		s.processes.Postmaster, s.asked)
+	switch {
+	case s.controlErr != nil:
+		return refusal(reasonState.Because(s.controlErr, s.processes.Postmaster, "nothing that can be read"))
+	case s.control.State == pg.StateInProduction:
+		return verdict{code: ocf.RunningPromoted, warning: warning}
+	case s.control.State == pg.StateArchiveRecovery:
+		return verdict{code: ocf.Success, warning: warning}
+	default:
+		return refusal(reasonState.Because(s.asked, s.processes.Postmaster, s.control.State))
+	}
+}
+
+func judgeOrphans(s sight) verdict {
+	if s.controlErr == nil && s.control.State == pg.StateInProduction {
+		return refusal(reasonOrphansPromoted.With(s.dataDir, left(s.processes)))
+	}
+	return refusal(reasonOrphans.With(s.dataDir, left(s.processes)))
+}
+
+func judgeGone(s sight) verdict {
+	if s.controlErr != nil {
+		return refusal(reasonControl.Because(s.controlErr, s.dataDir))
+	}
+	state := s.control.State
+	switch {
+	case s.backupLabel, state == pg.StateShutDown, state == pg.StateShutDownRecovery:
+		return verdict{code: ocf.NotRunning}
+	case state == pg.StateArchiveRecovery:
+		return refusal(reasonCrashedStandby.With(s.dataDir, state))
+	default:
+		return refusal(reasonCrashedPrimary.With(s.dataDir, state))
+	}
+}

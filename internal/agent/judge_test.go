@@ -1,0 +1,88 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/assert"
+
+	"pgsqlms/internal/ocf"
+	"pgsqlms/internal/pg"
+)
+
+func serverError(code, message string) error {
+	return &pgconn.PgError{Severity: "FATAL", Code: code, Message: message}
+}
+
+// The decision table of monitor for an instance that did not answer.
+func TestJudge(t *testing.T) {
+	full := serverError("53300", "sorry, too many clients already")
+	starting := serverError("57P03", "the database system is starting up")
+	slow := context.DeadlineExceeded
+	alive := pg.Processes{Postmaster: 42}
+	cases := map[string]struct {
+		sight sight
+		code  ocf.ExitCode
+		warns bool
+	}{
+		"no data directory": {sight{missing: true}, ocf.NotRunning, false},
+
+		"primary, no free connection":  {sight{asked: full, processes: alive, control: state(pg.StateInProduction)}, ocf.RunningPromoted, true},
+		"standby, no free connection":  {sight{asked: full, processes: alive, control: state(pg.StateArchiveRecovery)}, ocf.Success, true},
+		"pg_hba.conf keeps us out":     {sight{asked: serverError("28000", "no entry"), processes: alive, control: state(pg.StateInProduction)}, ocf.RunningPromoted, true},
+		"primary, slow":                {sight{asked: slow, misses: 1, processes: alive, control: state(pg.StateInProduction)}, ocf.RunningPromoted, true},
+		"primary, slow again":          {sight{asked: slow, misses: 2, processes: alive, control: state(pg.StateInProduction)}, ocf.RunningPromoted, true},
+		"primary, slow for too long":   {sight{asked: slow, misses: 3, processes: alive, control: state(pg.StateInProduction)}, ocf.ErrGeneric, false},
+		"postmaster stopped":           {sight{asked: slow, misses: 1, processes: pg.Processes{Postmaster: 42, Stopped: true}, control: state(pg.StateInProduction)}, ocf.ErrGeneric, false},
+		"still starting":               {sight{asked: starting, processes: alive, control: state(pg.StateArchiveRecovery)}, ocf.ErrGeneric, false},
+		"alive, pg_control unreadable": {sight{asked: full, processes: alive, controlErr: pg.ErrControlCRC}, ocf.ErrGeneric, false},
+
+		"orphans of a primary": {sight{processes: pg.Processes{Orphans: []int{7}}, control: state(pg.StateInProduction)}, ocf.FailedPromoted, false},
+		"orphans of a standby": {sight{processes: pg.Processes{Orphans: []int{7}}, control: state(pg.StateArchiveRecovery)}, ocf.ErrGeneric, false},
+		"shared memory left":   {sight{processes: pg.Processes{SharedMemory: true}, control: state(pg.StateShutDown)}, ocf.ErrGeneric, false},
+
+		"primary shut down":           {sight{control: state(pg.StateShutDown)}, ocf.NotRunning, false},
+		"standby shut down":           {sight{control: state(pg.StateShutDownRecovery)}, ocf.NotRunning, false},
+		"base backup":                 {sight{control: state(pg.StateInProduction), backupLabel: true}, ocf.NotRunning, false},
+		"crashed primary":             {sight{control: state(pg.StateInProduction)}, ocf.FailedPromoted, false},
+		"crashed while shutting down": {sight{control: state(pg.StateShuttingDown)}, ocf.FailedPromoted, false},
+		"crashed in crash recovery":   {sight{control: state(pg.StateCrashRecovery)}, ocf.FailedPromoted, false},
+		"crashed standby":             {sight{control: state(pg.StateArchiveRecovery)}, ocf.ErrGeneric, false},
+		"pg_control damaged":          {sight{controlErr: pg.ErrControlCRC}, ocf.ErrArgs, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := judge(c.sight)
+			assert.Equal(t, c.code, got.code, "err: %v", got.err)
+			assert.Equal(t, c.warns, got.warning != "", got.warning)
+			healthy := c.code == ocf.Success || c.code == ocf.RunningPromoted || c.code == ocf.NotRunning
+			assert.Equal(t, healthy, got.err == nil, "a reason with every failure, none without: %v", got.err)
+		})
+	}
+}
+
+func state(s pg.State) pg.ControlData { return pg.ControlData{State: s} }
+
+func TestJudgeNamesWhatIsLeft(t *testing.T) {
+	v := judge(sight{dataDir: "/data", processes: pg.Processes{Orphans: []int{7, 8}, SharedMemory: true}})
+	assert.ErrorContains(t, v.err, "backends 7 8, its shared memory")
+	assert.ErrorContains(t, v.err, "/data")
+}
+
+func TestAtLeast(t *testing.T) {
+	lowest := []int{3, 0, 10}
+	for _, ok := range []string{"3.0.10", "3.0.14", "3.1.0", "3.16.1", "4.0.0"} {
+		assert.True(t, atLeast(ok, lowest), ok)
+	}
+	for _, bad := range []string{"", "3", "3.0", "3.0.9", "2.9.99", "x.y.z", "3.0.", "-3.1.1"} {
+		assert.False(t, atLeast(bad, lowest), bad)
+	}
+}
+
+func TestRefuseTakesTheCodeOfTheCause(t *testing.T) {
+	code, err := refuse(reasonControl.Because(errors.New("cause"), "/data"))
+	assert.Equal(t, ocf.ErrArgs, code)
+	assert.EqualError(t, err, "global/pg_control of /data cannot be believed: cause")
+}

@@ -1,0 +1,139 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"pgsqlms/internal/ocf"
+	"pgsqlms/internal/pg"
+)
+
+// connectEvery is the pause between two connections while PostgreSQL starts: each
+// costs it a process.
+const connectEvery = 50 * time.Millisecond
+
+// monitor tells the truth about the instance. While PostgreSQL answers, that costs
+// one connection and no other process, unless a promotion score has changed.
+func (a *agent) monitor(ctx context.Context) (ocf.ExitCode, error) {
+	for _, problem := range a.conf.problems {
+		a.log.Warnf("%s", problem.Error())
+	}
+	if a.req.Probe() && a.absent() {
+		return ocf.NotRunning, nil
+	}
+	status, err := a.look(ctx)
+	if err != nil {
+		return a.unanswered(ctx, err)
+	}
+	a.answered()
+	if status.InRecovery {
+		return ocf.Success, nil
+	}
+	a.refreshScores(ctx, status)
+	return ocf.RunningPromoted, nil
+}
+
+// absent says whether this node holds no instance at all: a probe asks on every node,
+// also on those where PostgreSQL was never installed.
+func (a *agent) absent() bool {
+	if !a.conf.userKnown {
+		return true
+	}
+	return a.noData()
+}
+
+// noData says whether there is no data directory: then nothing can run in it.
+func (a *agent) noData() bool { return errors.Is(a.db.CheckDataDir(), pg.ErrDataDirMissing) }
+
+// lookPart is the part of an action's time that PostgreSQL gets to answer. The rest is
+// for finding out why it did not.
+const lookPart = 0.8
+
+// look asks PostgreSQL for its state, and asks again while it starts up or shuts
+// down, as long as the action has time.
+func (a *agent) look(ctx context.Context) (pg.Status, error) {
+	var status pg.Status
+	var last error
+	ctx, cancel := part(ctx, lookPart)
+	defer cancel()
+	err := poll(ctx, connectEvery, func() (bool, error) {
+		status, last = a.ask(ctx)
+		return last == nil || !pg.IsStartingUp(last), nil
+	})
+	if last == nil {
+		last = err
+	}
+	return status, last
+}
+
+func (a *agent) ask(ctx context.Context) (pg.Status, error) {
+	conn, err := a.db.Connect(ctx)
+	if err != nil {
+		return pg.Status{}, err
+	}
+	defer conn.Close()
+	return conn.Status(ctx)
+}
+
+// unanswered judges an instance that could not be asked, by its processes and its
+// pg_control.
+func (a *agent) unanswered(ctx context.Context, asked error) (ocf.ExitCode, error) {
+	s, err := a.examine(asked)
+	if err != nil {
+		return refuse(reasonAsk.Because(err, a.conf.dataDir))
+	}
+	if s.missed() {
+		s.misses = a.missed()
+	}
+	v := judge(s)
+	if v.warning != "" {
+		a.log.Warnf("%s", v.warning)
+	}
+	return v.code, v.err
+}
+
+// examine looks at everything that needs no answer from PostgreSQL. It has a moment of
+// its own: the action's time may have gone by waiting for the answer.
+func (a *agent) examine(asked error) (sight, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), examineWait)
+	defer cancel()
+	s := sight{asked: asked, dataDir: a.conf.dataDir, where: a.conf.where(), waited: a.req.Timeout}
+	if a.noData() {
+		s.missing = true
+		return s, nil
+	}
+	var err error
+	if s.processes, err = a.db.Processes(); err != nil {
+		return s, err
+	}
+	s.control, s.controlErr = a.db.Control(ctx)
+	s.backupLabel, err = a.db.BackupLabel()
+	return s, err
+}
+
+// examineWait bounds pg_controldata, which reads one file of 8 kB. It is well below
+// the tenth of the recommended 10 s that Deadline leaves.
+const examineWait = 800 * time.Millisecond
+
+// answered forgets the monitors that had no answer.
+func (a *agent) answered() {
+	if m := a.store.load(); m.Misses > 0 {
+		m.Misses = 0
+		a.remember(m)
+	}
+}
+
+// missed counts one more monitor without an answer.
+func (a *agent) missed() int {
+	m := a.store.load()
+	m.Misses++
+	a.remember(m)
+	return m.Misses
+}
+
+func (a *agent) remember(m memory) {
+	if err := a.store.save(m); err != nil {
+		a.log.Debugf("cannot write %s: %v", a.store.path, err)
+	}
+}

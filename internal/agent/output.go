@@ -1,0 +1,38 @@
+package agent
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// logDir is where PostgreSQL's output goes before, or without, a log of its own. It
+// is root's, so nobody can plant a link in it.
+const logDir = "/var/log/pgsqlms"
+
+// prepareOutput makes the file that a new postmaster writes to, owned by its user.
+// Without it PostgreSQL's output is lost, which is no reason not to start.
+func (a *agent) prepareOutput() {
+	if err := makeLog(a.conf.logPath, int(a.conf.user.UID), int(a.conf.user.GID)); err != nil {
+		a.log.Warnf("PostgreSQL's output goes to /dev/null: %v", err)
+		a.conf.logPath = ""
+		a.openInstance()
+	}
+}
+
+func makeLog(path string, uid, gid int) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o640)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Chown(uid, gid)
+}

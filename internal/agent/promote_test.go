@@ -1,0 +1,155 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"pgsqlms/internal/election"
+	"pgsqlms/internal/ocf"
+	"pgsqlms/internal/wal"
+)
+
+// fakeCluster holds attributes as attrd does. What is under test is what the agent
+// makes of them, and of their absence.
+type fakeCluster struct {
+	mu      sync.Mutex
+	private map[string]string // "node name"
+	scores  map[string]int
+	failing error
+}
+
+func (f *fakeCluster) NodeName(context.Context) (string, error) { return "b", f.failing }
+func (f *fakeCluster) Members(context.Context) ([]string, error) {
+	return []string{"a", "b", "c"}, f.failing
+}
+
+func (f *fakeCluster) Private(_ context.Context, node, name string) (string, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v, ok := f.private[node+" "+name]
+	return v, ok, f.failing
+}
+
+func (f *fakeCluster) SetPrivate(_ context.Context, node, name, value string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.private[node+" "+name] = value
+	return f.failing
+}
+
+func (f *fakeCluster) DeletePrivate(_ context.Context, node, name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.private, node+" "+name)
+	return f.failing
+}
+
+func (f *fakeCluster) Score(_ context.Context, node, _ string) (int, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v, ok := f.scores[node]
+	return v, ok, f.failing
+}
+
+func (f *fakeCluster) SetScore(_ context.Context, node, _ string, score int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.scores[node] = score
+	return f.failing
+}
+
+func newTestAgent(private map[string]string) (*agent, *fakeCluster) {
+	cluster := &fakeCluster{private: private, scores: map[string]int{}}
+	log := ocf.NewLogger("pgsqlms", "pgsqld", nil, &bytes.Buffer{}, true)
+	req := ocf.ParseRequest([]string{"promote"}, []string{
+		"OCF_RESOURCE_INSTANCE=pgsqld", "OCF_RESKEY_CRM_meta_on_node=b"}, time.Now())
+	return &agent{req: req, log: log, crm: cluster, node: "b"}, cluster
+}
+
+var (
+	candidate  = election.Vote{Node: "b", Position: wal.Position{Timeline: 2, LSN: 500}}
+	failover   = election.Transition{Kind: election.Failover, Candidate: "b", Voters: []string{"b", "c"}}
+	switchover = election.Transition{Kind: election.Switchover, Candidate: "b", OldPrimary: "a", Voters: []string{"b", "a", "c"}}
+	handover   = election.Transition{Kind: election.Handover, Candidate: "b", OldPrimary: "a", Voters: []string{"b", "c"}}
+)
+
+func TestPromotionGoesToTheBestVoter(t *testing.T) {
+	a, cluster := newTestAgent(map[string]string{"c lsn_location-pgsqld": "2#501"})
+	err := a.decide(context.Background(), candidate, failover)
+	assert.ErrorContains(t, err, "c holds more WAL")
+	assert.Equal(t, ocf.ErrGeneric, ocf.CodeOf(err))
+	assert.Equal(t, map[string]int{"b": 1, "c": 1000}, cluster.scores)
+}
+
+func TestPromotionGoesOnWithTheBest(t *testing.T) {
+	a, cluster := newTestAgent(map[string]string{"c lsn_location-pgsqld": "2#500"})
+	require.NoError(t, a.decide(context.Background(), candidate, failover))
+	assert.Empty(t, cluster.scores, "a score that is written disturbs the transition")
+}
+
+// A vote that never comes costs a bounded time; an unreadable one too.
+func TestVoterThatSaysNothingIsAbsent(t *testing.T) {
+	for name, private := range map[string]map[string]string{
+		"no vote": {}, "garbage": {"c lsn_location-pgsqld": "2#many"},
+	} {
+		a, _ := newTestAgent(private)
+		began := time.Now()
+		require.NoError(t, a.decide(context.Background(), candidate, failover), name)
+		assert.Less(t, time.Since(began), attributeWait+time.Second, name)
+	}
+}
+
+// A vote may arrive after the candidate began to wait.
+func TestVoteThatComesLateCounts(t *testing.T) {
+	a, cluster := newTestAgent(map[string]string{})
+	time.AfterFunc(5*attributeEvery, func() {
+		_ = cluster.SetPrivate(context.Background(), "c", "lsn_location-pgsqld", "3#1")
+	})
+	assert.ErrorContains(t, a.decide(context.Background(), candidate, failover), "c holds more WAL")
+}
+
+func TestSwitchoverNeedsEvidence(t *testing.T) {
+	cases := map[string]struct {
+		published map[string]string
+		refusal   string
+	}{
+		"complete":                        {map[string]string{"a shutdown_lsn-pgsqld": "2#500"}, ""},
+		"incomplete":                      {map[string]string{"a shutdown_lsn-pgsqld": "2#501"}, "switchover cancelled: this node has WAL up to 2#500"},
+		"nothing published":               {map[string]string{}, "did not say where its WAL ends"},
+		"left from an earlier switchover": {map[string]string{"a shutdown_lsn-pgsqld": "1#400"}, "did not say where its WAL ends"},
+		"garbage":                         {map[string]string{"a shutdown_lsn-pgsqld": "now"}, "attribute shutdown_lsn-pgsqld of a"},
+		"another node's word":             {map[string]string{"c shutdown_lsn-pgsqld": "2#500"}, "did not say where its WAL ends"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, cluster := newTestAgent(c.published)
+			err := a.decide(context.Background(), candidate, switchover)
+			if c.refusal == "" {
+				require.NoError(t, err)
+			} else {
+				assert.ErrorContains(t, err, c.refusal)
+			}
+			assert.Empty(t, cluster.scores)
+		})
+	}
+}
+
+func TestHandoverIsDecidedByThoseWhoRemain(t *testing.T) {
+	a, _ := newTestAgent(map[string]string{
+		"a shutdown_lsn-pgsqld": "2#900", "c lsn_location-pgsqld": "2#400"})
+	assert.NoError(t, a.decide(context.Background(), candidate, handover), "there is no old primary to go back to")
+}
+
+func TestAttrdDownRefusesASwitchover(t *testing.T) {
+	a, cluster := newTestAgent(nil)
+	cluster.failing = errors.New("could not connect to attrd")
+	assert.ErrorContains(t, a.decide(context.Background(), candidate, switchover), "could not connect to attrd")
+}

@@ -1,0 +1,165 @@
+package agent
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"pgsqlms/internal/election"
+	"pgsqlms/internal/pg"
+)
+
+const (
+	// scoreWait bounds all a monitor asks of the cluster: with attrd hanging the
+	// primary must still be found healthy within 2 s.
+	scoreWait = 1500 * time.Millisecond
+
+	// verifyEvery is how long the scores last seen are believed. What else changes
+	// them, a node's reboot, an administrator, Pacemaker's restart, is made good
+	// within that time.
+	verifyEvery = time.Minute
+
+	// connectGrace is how long after a promotion a node that voted keeps its score
+	// without being connected: wal_retrieve_retry_interval (5 s by default) passes
+	// before a standby tries the new primary, and a primary that is lost meanwhile
+	// must have a candidate.
+	connectGrace = 10 * time.Second
+)
+
+// refreshScores gives every node the promotion score it should have. Whatever goes
+// wrong with it is a warning: the primary is healthy all the same.
+func (a *agent) refreshScores(ctx context.Context, status pg.Status) {
+	ctx, cancel := context.WithTimeout(ctx, scoreWait)
+	defer cancel()
+	if err := a.updateScores(ctx, status); err != nil {
+		a.log.Warnf("the promotion scores could not be brought up to date: %v", err)
+	}
+}
+
+func (a *agent) updateScores(ctx context.Context, status pg.Status) error {
+	self, err := a.nodeName(ctx)
+	if err != nil {
+		return err
+	}
+	m := a.store.load()
+	before := m
+	if a.req.Probe() || !within(m.Verified, verifyEvery) || strangers(m, status) {
+		if err := a.verifyScores(ctx, &m); err != nil {
+			return err
+		}
+	}
+	wanted := election.Scores(a.situation(self, status, m))
+	changed, err := a.writeScores(ctx, m.Scores, wanted)
+	m.Scores = wanted
+	if err != nil {
+		m.Verified = time.Time{}
+	}
+	if changed || !m.Verified.Equal(before.Verified) {
+		a.remember(m)
+	}
+	return err
+}
+
+// strangers says whether somebody replicates who was not known as a node when the
+// scores were verified, and enough time has gone by to look again.
+func strangers(m memory, status pg.Status) bool {
+	if within(m.Verified, connectGrace) {
+		return false
+	}
+	for _, s := range status.Standbys {
+		if !slices.Contains(m.Nodes, s.ApplicationName) {
+			return true
+		}
+	}
+	return false
+}
+
+// verifyScores reads the cluster's nodes and their scores.
+func (a *agent) verifyScores(ctx context.Context, m *memory) error {
+	members, err := a.crm.Members(ctx)
+	if err != nil {
+		return err
+	}
+	scores, err := a.readScores(ctx, members)
+	if err != nil {
+		return err
+	}
+	m.Nodes, m.Scores, m.Verified = members, scores, time.Now()
+	return nil
+}
+
+// readScores asks for the scores of all nodes side by side.
+func (a *agent) readScores(ctx context.Context, nodes []string) (map[string]int, error) {
+	var mu sync.Mutex
+	scores := map[string]int{}
+	err := forEach(nodes, func(node string) error {
+		score, ok, err := a.crm.Score(ctx, node, a.req.Instance)
+		mu.Lock()
+		defer mu.Unlock()
+		if ok {
+			scores[node] = score
+		}
+		return err
+	})
+	return scores, err
+}
+
+// writeScores writes those that differ, side by side: Pacemaker then sees them as few
+// changes.
+func (a *agent) writeScores(ctx context.Context, have, want map[string]int) (changed bool, err error) {
+	var differ []string
+	for node, score := range want {
+		if old, ok := have[node]; !ok || old != score {
+			differ = append(differ, node)
+		}
+	}
+	err = forEach(differ, func(node string) error {
+		a.log.Infof("promotion score of %s: %d", node, want[node])
+		return a.crm.SetScore(ctx, node, a.req.Instance, want[node])
+	})
+	return len(differ) > 0, err
+}
+
+func (a *agent) situation(self string, status pg.Status, m memory) election.Situation {
+	s := election.Situation{
+		Primary: self, Current: status.Current.LSN, MaxLag: a.conf.maxLag,
+		Nodes: m.Nodes, Previous: m.Scores,
+	}
+	if within(m.Promoted, connectGrace) {
+		s.Kept = m.Kept
+	}
+	for _, b := range status.Standbys {
+		s.Standbys = append(s.Standbys, standby(b))
+	}
+	return s
+}
+
+// standby reads one row of pg_stat_replication. In states startup and backup the
+// connection is not, or not yet, one of a standby that could be promoted.
+func standby(b pg.Standby) election.Standby {
+	s := election.Standby{
+		Node:  b.ApplicationName,
+		Ready: b.Write != nil && (b.State == "streaming" || b.State == "catchup"),
+		Sync:  b.SyncState == "sync" || b.SyncState == "quorum",
+	}
+	if b.Write != nil {
+		s.Written = *b.Write
+	}
+	return s
+}
+
+// forEach runs do for all names side by side and returns one of the errors.
+func forEach(names []string, do func(string) error) error {
+	errs := make(chan error, len(names))
+	for _, name := range names {
+		go func() { errs <- do(name) }()
+	}
+	var first error
+	for range names {
+		if err := <-errs; err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}

@@ -1,0 +1,120 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+
+	"pgsqlms/internal/election"
+	"pgsqlms/internal/ocf"
+	"pgsqlms/internal/pg"
+)
+
+// start brings the instance up, always as a standby: who is the primary is decided by
+// a promotion and by nothing else. A crashed primary replays its own WAL first.
+func (a *agent) start(ctx context.Context) (ocf.ExitCode, error) {
+	if err := a.validateAll(ctx); err != nil {
+		return refuse(err)
+	}
+	processes, err := a.db.Processes()
+	if err != nil {
+		return refuse(reasonAsk.Because(err, a.conf.dataDir))
+	}
+	if processes.Postmaster != 0 {
+		return a.startRunning(ctx)
+	}
+	if err := a.endOrphans(ctx); err != nil {
+		return refuse(err)
+	}
+	control, err := a.db.Control(ctx)
+	if err != nil {
+		return refuse(reasonControl.Because(err, a.conf.dataDir))
+	}
+	if err := a.startStandby(ctx); err != nil {
+		return refuse(err)
+	}
+	a.store.forget()
+	a.firstScore(ctx, control.State)
+	return ocf.Success, nil
+}
+
+// startRunning is start on an instance that is up: success when it is a standby.
+func (a *agent) startRunning(ctx context.Context) (ocf.ExitCode, error) {
+	status, err := a.look(ctx)
+	switch {
+	case err != nil:
+		return refuse(reasonAsk.Because(err, a.conf.dataDir))
+	case !status.InRecovery:
+		return refuse(reasonStartPrimary.With(a.conf.dataDir))
+	}
+	return ocf.Success, nil
+}
+
+// startStandby sets the instance up as a standby, starts it and waits until it
+// answers. At its return the instance runs, in recovery.
+func (a *agent) startStandby(ctx context.Context) error {
+	if err := a.db.SetStandby(ctx); err != nil {
+		return reasonStandbySignal.Because(err)
+	}
+	a.prepareOutput()
+	server, err := a.db.Launch(ctx)
+	if err != nil {
+		return reasonStart.Because(err, a.conf.dataDir)
+	}
+	if err := a.awaitStandby(ctx, server); err != nil {
+		return reasonStart.Because(err, a.conf.dataDir)
+	}
+	return nil
+}
+
+// awaitStandby waits until the instance takes connections, by the status that the
+// postmaster writes into postmaster.pid, and asks it for its role.
+func (a *agent) awaitStandby(ctx context.Context, server *pg.Launched) error {
+	err := poll(ctx, pollEvery, func() (bool, error) {
+		if ended, how := server.Exited(); ended {
+			return false, fmt.Errorf("the postmaster ended (%v), its messages are in %s", how, a.conf.logPath)
+		}
+		return a.db.PostmasterStatus() == pg.StatusReady, nil
+	})
+	if err != nil {
+		return fmt.Errorf("postmaster %d: %w", server.Pid(), err)
+	}
+	status, err := a.look(ctx)
+	if err == nil && !status.InRecovery {
+		err = fmt.Errorf("it came up as a primary, in spite of standby.signal")
+	}
+	return err
+}
+
+// firstScore gives this node a score when it was the primary and no node has one: at
+// the first start of a cluster, and after all of it was down. Where more than one
+// instance was a primary once, the vote before the promotion decides.
+func (a *agent) firstScore(ctx context.Context, before pg.State) {
+	if before == pg.StateShutDownRecovery || before == pg.StateArchiveRecovery {
+		return
+	}
+	if err := a.giveFirstScore(ctx); err != nil {
+		a.log.Warnf("cannot tell whether this node should be promoted first: %v", err)
+	}
+}
+
+func (a *agent) giveFirstScore(ctx context.Context) error {
+	self, err := a.nodeName(ctx)
+	if err != nil {
+		return err
+	}
+	members, err := a.crm.Members(ctx)
+	if err != nil {
+		return err
+	}
+	scores, err := a.readScores(ctx, members)
+	if err != nil {
+		return err
+	}
+	for _, score := range scores {
+		if score >= 0 {
+			return nil
+		}
+	}
+	a.log.Infof("no node has a promotion score, and this one was the primary: its score is now %d", election.ScoreFirstStart)
+	return a.crm.SetScore(ctx, self, a.req.Instance, election.ScoreFirstStart)
+}

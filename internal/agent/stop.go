@@ -1,0 +1,140 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"pgsqlms/internal/ocf"
+	"pgsqlms/internal/pg"
+)
+
+// stop ends the instance and proves it. It looks at no parameter but those that say
+// where the instance is: a failed stop gets the node fenced.
+func (a *agent) stop(ctx context.Context) (ocf.ExitCode, error) {
+	a.store.forget()
+	if a.noData() {
+		return ocf.Success, nil
+	}
+	if err := a.shutDown(ctx, stopSteps); err != nil {
+		return refuse(err)
+	}
+	return ocf.Success, nil
+}
+
+// step is one way to end PostgreSQL, and the part of the remaining time it is given.
+type step struct {
+	mode pg.ShutdownMode
+	part float64
+}
+
+// A stop that fails gets the node's power switched off, which is an immediate
+// shutdown of everything on it. So an immediate shutdown of PostgreSQL alone comes
+// before that, after a fast one had most of the time, and SIGKILL at the very end.
+var stopSteps = []step{{pg.Fast, 0.7}, {pg.Immediate, 0.5}, {pg.Kill, 1}}
+
+// A demotion that is not clean is none: the old primary could not come back.
+var demoteSteps = []step{{pg.Fast, 1}}
+
+// shutDown takes the steps in turn until nothing of the instance is left.
+func (a *agent) shutDown(ctx context.Context, steps []step) error {
+	for _, s := range steps {
+		down, err := a.shutDownOnce(ctx, s)
+		if err != nil || down {
+			return err
+		}
+		a.log.Warnf("the instance in %s is not down after a shutdown of mode %s", a.conf.dataDir, s.mode)
+	}
+	return a.notDown()
+}
+
+func (a *agent) shutDownOnce(ctx context.Context, s step) (bool, error) {
+	ctx, cancel := part(ctx, s.part)
+	defer cancel()
+	processes, err := a.db.Processes()
+	if err != nil {
+		return false, a.unlisted(err)
+	}
+	if processes.Postmaster == 0 {
+		return true, a.endOrphans(ctx)
+	}
+	if err := a.db.Shutdown(ctx, s.mode); err != nil {
+		return false, reasonStop.Because(err, a.conf.dataDir, left(processes))
+	}
+	return a.awaitNothing(ctx), nil
+}
+
+// awaitNothing waits until nothing of the instance runs, and says whether that came.
+func (a *agent) awaitNothing(ctx context.Context) bool {
+	nothing := false
+	_ = poll(ctx, pollEvery, func() (bool, error) {
+		processes, err := a.db.Processes()
+		nothing = err == nil && !processes.Running()
+		return nothing, nil
+	})
+	return nothing
+}
+
+func (a *agent) notDown() error {
+	processes, err := a.db.Processes()
+	switch {
+	case err != nil:
+		return a.unlisted(err)
+	case !processes.Running():
+		return nil
+	}
+	return reasonStop.With(a.conf.dataDir, left(processes))
+}
+
+func (a *agent) unlisted(err error) error {
+	return reasonStop.Because(err, a.conf.dataDir, "its processes cannot be listed")
+}
+
+// orphanPatience is what backends get to notice that their postmaster is gone: they
+// do at their next wait, which for one that computes may be long.
+const orphanPatience = 2 * time.Second
+
+// endOrphans makes sure that no backend and no shared memory of a postmaster that is
+// gone is left. Only processes of this data directory are ever signalled.
+func (a *agent) endOrphans(ctx context.Context) error {
+	processes, err := a.db.Processes()
+	if err != nil {
+		return a.unlisted(err)
+	}
+	if !processes.Running() {
+		return nil
+	}
+	a.log.Warnf("the postmaster of %s is gone, waiting for %s", a.conf.dataDir, left(processes))
+	if a.awaitNothingFor(ctx, orphanPatience) {
+		return nil
+	}
+	if err := a.db.KillOrphans(ctx); err != nil {
+		return reasonStop.Because(err, a.conf.dataDir, left(processes))
+	}
+	if a.awaitNothingFor(ctx, orphanPatience) {
+		return nil
+	}
+	return a.notDown()
+}
+
+func (a *agent) awaitNothingFor(ctx context.Context, d time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return a.awaitNothing(ctx)
+}
+
+// left names what is there of an instance, for a message.
+func left(p pg.Processes) string {
+	var parts []string
+	if p.Postmaster != 0 {
+		parts = append(parts, fmt.Sprintf("postmaster %d", p.Postmaster))
+	}
+	if len(p.Orphans) > 0 {
+		parts = append(parts, "backends "+strings.Trim(fmt.Sprint(p.Orphans), "[]"))
+	}
+	if p.SharedMemory {
+		parts = append(parts, "its shared memory")
+	}
+	return strings.Join(parts, ", ")
+}
