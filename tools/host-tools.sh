@@ -8,10 +8,8 @@ set -eu
 needed='
 debootstrap debootstrap
 ip          iproute2
-bridge      iproute2
-nsenter     util-linux
-unshare     util-linux
 mount       mount
+chroot      coreutils
 '
 
 missing=
@@ -29,6 +27,7 @@ done
 if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
 	echo "installing$packages (missing:$missing)"
 	export DEBIAN_FRONTEND=noninteractive
+	# shellcheck disable=SC2086 # a list of words
 	apt-get install -y --no-install-recommends $packages </dev/null ||
 		{ apt-get update && apt-get install -y --no-install-recommends $packages </dev/null; }
 	exit
