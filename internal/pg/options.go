@@ -1,6 +1,7 @@
 package pg
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -69,11 +70,11 @@ func (p *splitter) endWord() {
 func (p *splitter) singleQuoted() error {
 	end := strings.IndexByte(p.rest[1:], '\'')
 	if end < 0 {
-		return fmt.Errorf("a single quote is never closed")
+		return errors.New("a single quote is never closed")
 	}
 	text := p.rest[1 : 1+end]
 	if strings.IndexByte(text, 0) >= 0 {
-		return fmt.Errorf("a zero byte cannot be part of an argument")
+		return errors.New("a zero byte cannot be part of an argument")
 	}
 	p.add(text, end+2)
 	return nil
@@ -99,12 +100,12 @@ func (p *splitter) doubleQuoted() error {
 			text.WriteByte(c)
 		}
 	}
-	return fmt.Errorf("a double quote is never closed")
+	return errors.New("a double quote is never closed")
 }
 
 func (p *splitter) escaped() error {
 	if len(p.rest) < 2 || p.rest[1] == '\n' || p.rest[1] == 0 {
-		return fmt.Errorf("a backslash has nothing after it to quote")
+		return errors.New("a backslash has nothing after it to quote")
 	}
 	p.add(p.rest[1:2], 2)
 	return nil

@@ -72,12 +72,16 @@ func (i *Instance) readPidFile() (pidFile, error) {
 	return parsePidFile(string(text)), err
 }
 
-// PostmasterStatus reads the status word in postmaster.pid. It starts no
-// process, and so is what to wait on in short steps. The file may be left over
-// from a crash: the word means something only while there is a postmaster.
+// PostmasterStatus is the status word in postmaster.pid, of a postmaster that
+// is there: a file left over from a crash still says "ready", and gives
+// StatusNone here, as does one that cannot be read. It starts no process, and
+// so is what to wait on in short steps.
 func (i *Instance) PostmasterStatus() PostmasterStatus {
 	file, err := i.readPidFile()
-	if err != nil {
+	if err != nil || file.PID == 0 {
+		return StatusNone
+	}
+	if ours, err := i.isOurs(file.PID); err != nil || !ours {
 		return StatusNone
 	}
 	return file.Status
