@@ -68,7 +68,7 @@ func some(ids []int64) string {
 func (r Result) FencingTime() time.Duration {
 	var longest time.Duration
 	for _, f := range r.Fencings {
-		longest = max(longest, f.Time.Sub(f.Asked))
+		longest = max(longest, f.Answered.Sub(f.Asked))
 	}
 	return longest
 }
@@ -81,7 +81,7 @@ func (r Result) fenced() string {
 	var victims []string
 	for _, f := range r.Fencings {
 		name := f.Victim
-		if !f.OK {
+		if f.Error != "" {
 			name += " failed"
 		}
 		victims = append(victims, name)

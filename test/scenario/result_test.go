@@ -22,7 +22,7 @@ func played() Result {
 		{ID: 3, Sent: 10 * ms, Answered: 310 * ms, Kind: writer.InDoubt},
 		{ID: 4, Sent: 2000 * ms, Answered: 2006 * ms, Kind: writer.Acknowledged, Node: "n2"},
 	}}
-	r.Fencings = []lab.Fencing{{Victim: "n1", OK: true, Asked: epoch.Add(time.Second), Time: epoch.Add(1500 * ms)}}
+	r.Fencings = []lab.Fencing{{Victim: "n1", Asked: epoch.Add(time.Second), Answered: epoch.Add(1500 * ms)}}
 	return r
 }
 
@@ -78,7 +78,7 @@ func TestSomeNamesOnlyAFew(t *testing.T) {
 }
 
 func TestFencingsSinceTheFault(t *testing.T) {
-	all := []lab.Fencing{{Victim: "n1", Time: epoch}, {Victim: "n2", Time: epoch.Add(time.Second)}}
+	all := []lab.Fencing{{Victim: "n1", Answered: epoch}, {Victim: "n2", Answered: epoch.Add(time.Second)}}
 	assert.Equal(t, all[1:], since(all, epoch.Add(time.Millisecond)))
 	assert.Empty(t, since(all, time.Time{}))
 }

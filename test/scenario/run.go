@@ -159,16 +159,20 @@ func (r Runner) streaming(ctx context.Context) error {
 // missing says what is between the lab and all nodes streaming; empty when nothing is. A node without power is not
 // missed by the lab's own idea of ready.
 func missing(ctx context.Context, l *lab.Lab) string {
-	powered, err := l.Powered(ctx)
+	power, err := l.Power(ctx)
 	if err != nil {
 		return err.Error()
 	}
 	for _, node := range l.Nodes() {
-		if !powered[node.Name] {
+		if !power[node.Name].Powered {
 			return node.Name + " has no power"
 		}
 	}
-	return strings.Join(l.Missing(ctx), "; ")
+	lacking, err := l.Missing(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	return strings.Join(lacking, "; ")
 }
 
 func (r Runner) ready(ctx context.Context) (string, error) {
@@ -205,7 +209,7 @@ func (r Runner) judge(ctx context.Context, play *Play, c *clients, result *Resul
 func since(fencings []lab.Fencing, from time.Time) []lab.Fencing {
 	var kept []lab.Fencing
 	for _, f := range fencings {
-		if !from.IsZero() && !f.Time.Before(from) {
+		if !from.IsZero() && !f.Answered.Before(from) {
 			kept = append(kept, f)
 		}
 	}

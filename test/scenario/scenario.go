@@ -3,7 +3,6 @@ package scenario
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"pgsqlms/test/lab"
@@ -74,11 +73,11 @@ func Switchover(to string) Scenario {
 			if err := p.choose(ctx, to); err != nil {
 				return err
 			}
-			return p.crmResource(ctx, p.Primary, "--move", "--node", p.Target)
+			return p.Lab.StartMove(ctx, p.Target)
 		},
 		Turned: func(ctx context.Context, p *Play) error { return p.awaitAckFrom(ctx, p.Target) },
-		// The constraint that --move leaves goes once all is quiet: taken back earlier it aborts the transition.
-		TidyUp: func(ctx context.Context, p *Play) error { return p.crmResource(ctx, p.Target, "--clear") },
+		// The location rule that this leaves goes once all is quiet: taken back earlier it aborts the transition.
+		TidyUp: func(ctx context.Context, p *Play) error { return p.Lab.ClearMove(ctx, p.Target) },
 	}
 }
 
@@ -96,25 +95,4 @@ func (p *Play) choose(ctx context.Context, to string) error {
 	}
 	p.Target = to
 	return nil
-}
-
-// crmResource runs crm_resource for the promoted role of the clone on a node.
-func (p *Play) crmResource(ctx context.Context, node string, arguments ...string) error {
-	argv := append([]string{"crm_resource", "--resource", lab.CloneResource, promotedFlag(p.Lab.Config().Suite)}, arguments...)
-	result, err := p.Lab.Exec(ctx, node, lab.ExecOptions{}, argv...)
-	if err != nil {
-		return err
-	}
-	if result.Code != 0 {
-		return fmt.Errorf("%s on %s: exit %d: %s", strings.Join(argv, " "), node, result.Code, strings.TrimSpace(result.Stderr))
-	}
-	return nil
-}
-
-// promotedFlag is how crm_resource spells the promoted role: Pacemaker 2.0 knows the old word only.
-func promotedFlag(suite string) string {
-	if suite == "bullseye" {
-		return "--master"
-	}
-	return "--promoted"
 }

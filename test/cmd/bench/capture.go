@@ -44,7 +44,7 @@ func monitorEnvironment(ctx context.Context, l *lab.Lab, node string) ([]string,
 
 // wrap replaces the agent's file in one step, since Pacemaker may run it at any moment.
 func wrap(ctx context.Context, l *lab.Lab, node string) error {
-	if err := l.WriteFile(node, wrapperPath, []byte(wrapper), 0o755, "root:root"); err != nil {
+	if err := l.WriteFile(node, wrapperPath, []byte(wrapper), 0o755, ""); err != nil {
 		return err
 	}
 	_, err := l.Run(ctx, node, "sh", "-c", "set -e; rm -f "+capturePath+"; cp -p "+agentPath+" "+realPath+"; mv "+wrapperPath+" "+agentPath)

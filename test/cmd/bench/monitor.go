@@ -8,6 +8,14 @@ import (
 	"pgsqlms/test/lab"
 )
 
+// monitored is a role, and the exit code of its healthy monitor.
+type monitored struct {
+	role string
+	exit int
+}
+
+var monitoredRoles = []monitored{{"primary", 8}, {"standby", 0}}
+
 // monitorCosts measures n healthy monitors of the primary and of one standby, inside of their nodes, each with the
 // environment of the monitor that Pacemaker ran there last.
 func monitorCosts(ctx context.Context, l *lab.Lab, n int) ([]monitorFigures, error) {
@@ -16,24 +24,37 @@ func monitorCosts(ctx context.Context, l *lab.Lab, n int) ([]monitorFigures, err
 		return nil, err
 	}
 	var all []monitorFigures
-	for _, role := range []string{"primary", "standby"} {
-		node := firstWith(status, role)
+	for _, m := range monitoredRoles {
+		node := firstWith(status, m.role)
 		if node == "" {
-			return all, fmt.Errorf("no node is a %s", role)
+			return all, fmt.Errorf("no node is a %s", m.role)
 		}
-		environment, err := monitorEnvironment(ctx, l, node)
+		figures, err := monitorCost(ctx, l, node, m, n)
 		if err != nil {
-			return all, err
+			return all, fmt.Errorf("monitor of the %s on %s: %w", m.role, node, err)
 		}
-		costs, err := measureMonitors(ctx, l, node, environment, n)
-		if err != nil {
-			return all, fmt.Errorf("monitor of the %s on %s: %w", role, node, err)
-		}
-		for _, c := range costs {
-			all = append(all, monitorFigures{Role: role, CPU: c.CPU, Wall: c.Wall})
-		}
+		all = append(all, figures...)
 	}
 	return all, nil
+}
+
+func monitorCost(ctx context.Context, l *lab.Lab, node string, m monitored, n int) ([]monitorFigures, error) {
+	environment, err := monitorEnvironment(ctx, l, node)
+	if err != nil {
+		return nil, err
+	}
+	samples, err := l.Measure(ctx, node, n, false, environment, agentPath, "monitor")
+	if err != nil {
+		return nil, err
+	}
+	var figures []monitorFigures
+	for _, s := range samples {
+		if s.Exit != m.exit {
+			return nil, fmt.Errorf("exit code %d, want %d", s.Exit, m.exit)
+		}
+		figures = append(figures, monitorFigures{Role: m.role, CPU: s.CPU.Seconds(), Wall: s.Wall.Seconds()})
+	}
+	return figures, nil
 }
 
 func firstWith(status *lab.Status, role string) string {
