@@ -1,9 +1,9 @@
 #!/bin/sh
-# Runs every fuzz target of the module for a short while: tools/fuzz.sh DURATION.
+# Runs every fuzz target of the module for a short while: tools/fuzz.sh LENGTH, as "go test -fuzztime" takes it.
 # "go test -fuzz" takes one target of one package at a time, hence the loops.
 set -eu
 
-duration=${1:?"usage: $0 DURATION, for example 5s"}
+length=${1:?"usage: $0 LENGTH, for example 20000x or 5s"}
 go=${GO:-go}
 
 packages=$(grep -rl --include='*_test.go' '^func Fuzz' ./cmd ./internal ./metadata ./test | xargs -r -n1 dirname | sort -u)
@@ -13,8 +13,8 @@ if [ -z "$packages" ]; then
 fi
 
 for package in $packages; do
-	targets=$("$go" test -list '^Fuzz' "$package" | grep '^Fuzz' || true)
-	for target in $targets; do
-		"$go" test -run '^$' -fuzz "^$target\$" -fuzztime "$duration" "$package"
+	listed=$("$go" test -list '^Fuzz' "$package") # on its own, so that a package that does not compile ends this
+	for target in $(printf '%s\n' "$listed" | grep '^Fuzz'); do
+		"$go" test -run '^$' -fuzz "^$target\$" -fuzztime "$length" "$package"
 	done
 done
