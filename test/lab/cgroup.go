@@ -127,8 +127,11 @@ func (c cgroup) remove(ctx context.Context) error {
 	if err := c.kill(ctx); err != nil {
 		return err
 	}
-	if err := os.Remove(string(c)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	return await(ctx, 5*time.Second, time.Millisecond, func() error {
+		err := os.Remove(string(c)) // busy for a moment after the last process is gone
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		return err
-	}
-	return nil
+	})
 }

@@ -13,7 +13,7 @@ const (
 	cmdPowerd   = "lab-helper-powerd"
 	cmdServices = "lab-helper-services"
 	cmdSandbox  = "lab-helper-sandbox"
-	cmdMeasure  = "measure"
+	cmdMeasure  = "lab-helper-measure"
 )
 
 // Hook turns the program into one of the lab's helpers when it was started as
@@ -46,6 +46,8 @@ func runHelper(args []string) (code int, isHelper bool) {
 		err = servicesMain(args[2])
 	case cmdSandbox:
 		code, err = sandboxMain()
+	case cmdMeasure:
+		err = measureMain(args[2:], os.Stdout)
 	default:
 		return 0, false
 	}

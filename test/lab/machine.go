@@ -148,7 +148,8 @@ func startAndAwaitReady(cmd *exec.Cmd, start func() error, bound time.Duration) 
 	if err != nil {
 		return err
 	}
-	go func() { _ = cmd.Wait() }() // only to reap it: how it ends is no news
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
 	if err := r.SetReadDeadline(time.Now().Add(bound)); err != nil {
 		return err
 	}
@@ -160,7 +161,7 @@ func startAndAwaitReady(cmd *exec.Cmd, start func() error, bound time.Duration) 
 	if err != nil {
 		return fmt.Errorf("%s was not ready in %v", cmd.Args[1], bound)
 	}
-	return fmt.Errorf("%s: %s", cmd.Args[1], strings.TrimSpace(string(said)))
+	return fmt.Errorf("%s: %s (%v)", cmd.Args[1], strings.TrimSpace(string(said)), <-ended)
 }
 
 // off is the power loss. It returns when nothing of the machine runs any more.
@@ -187,7 +188,9 @@ func (m *machine) off(ctx context.Context, linked bool) error {
 // wipe kills what runs and takes the namespace and the cable away, and with
 // them the sockets that would speak up when the port is back.
 func (m *machine) wipe(ctx context.Context) error {
-	if err := m.cgroup.kill(ctx); err != nil {
+	// Removed, not only emptied: a process that is started right in a cgroup which
+	// was once killed is killed as well, by kernels that mistake it for a late fork.
+	if err := m.cgroup.remove(ctx); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(filepath.Join(m.dir, "init.pid")); err != nil {

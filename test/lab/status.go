@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"html"
 	"io/fs"
 	"os"
 	"regexp"
@@ -247,7 +248,8 @@ func parseCrmMon(text string) (*clusterState, error) {
 		}
 	}
 	for _, f := range m.Failures {
-		c.Failures = append(c.Failures, strings.TrimSpace(fmt.Sprintf("%s on %s: %s %s", f.OpKey, f.Node, f.Status, f.Reason)))
+		// Some releases escape the reason twice.
+		c.Failures = append(c.Failures, strings.TrimSpace(fmt.Sprintf("%s on %s: %s %s", f.OpKey, f.Node, f.Status, html.UnescapeString(f.Reason))))
 	}
 	return c, nil
 }
