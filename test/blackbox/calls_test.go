@@ -1,0 +1,62 @@
+package blackbox
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// A call is one line of the log that all fakes write to: who called, the name of the program, its arguments. What a
+// fake server saw is there too, under the name "server".
+
+// note adds a line to the log. Each line is one write to a file opened for appending, so that lines do not mix.
+func (p place) note(name string, args ...string) {
+	f, err := os.OpenFile(p.calls(), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		die("cannot write the log of calls: %v", err)
+	}
+	defer f.Close()
+	fmt.Fprintf(f, "%d %s %s\n", os.Geteuid(), name, strings.Join(quoteAll(args), " "))
+}
+
+// noteCall logs the call of the program that runs.
+func (p place) noteCall() { p.note(filepath.Base(os.Args[0]), os.Args[1:]...) }
+
+// quoteAll makes one word of each argument.
+func quoteAll(args []string) []string {
+	quoted := make([]string, len(args))
+	for i, arg := range args {
+		quoted[i] = arg
+		if arg == "" || strings.ContainsAny(arg, " \t\r\n\"'\\") {
+			quoted[i] = strconv.Quote(arg)
+		}
+	}
+	return quoted
+}
+
+type call struct {
+	uid  int
+	name string
+	text string // name and arguments
+}
+
+const serverName = "server"
+
+// readCalls reads what was called since the last forgetCalls.
+func (p place) readCalls() ([]call, error) {
+	text, err := os.ReadFile(p.calls())
+	if err != nil {
+		return nil, err
+	}
+	var calls []call
+	for line := range strings.Lines(string(text)) {
+		uid, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		name, _, _ := strings.Cut(rest, " ")
+		calls = append(calls, call{uid: number(uid), name: name, text: strings.TrimSpace(rest)})
+	}
+	return calls, nil
+}
+
+func (p place) forgetCalls() error { return os.Truncate(p.calls(), 0) }

@@ -1,0 +1,38 @@
+package blackbox
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// fakePgCtl is pg_ctl -D DIR -W promote. It can be told to hang, to fail, or to answer with garbage.
+func fakePgCtl() {
+	p := ownPlace()
+	p.noteCall()
+	p.behave("pg_ctl")
+	f := flag.NewFlagSet("pg_ctl", flag.ContinueOnError)
+	dir := f.String("D", "", "")
+	f.Bool("W", false, "")
+	if f.Parse(os.Args[1:]) != nil || f.NArg() != 1 || f.Arg(0) != "promote" {
+		os.Exit(1)
+	}
+	pid, err := os.ReadFile(*dir + "/" + pidFileName)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "pg_ctl: PID file %q does not exist\nIs server running?\n", *dir+"/"+pidFileName)
+		os.Exit(1)
+	}
+	if err := os.WriteFile(*dir+"/"+promoteName, nil, 0o600); err != nil {
+		fmt.Fprintln(os.Stderr, "pg_ctl:", err)
+		os.Exit(1)
+	}
+	first, _, _ := strings.Cut(string(pid), "\n")
+	if err := syscall.Kill(number(first), syscall.SIGUSR1); err != nil {
+		fmt.Fprintf(os.Stderr, "pg_ctl: could not send promote signal (PID: %s): %v\n", first, err)
+		os.Exit(1)
+	}
+	fmt.Println("server promoting")
+	os.Exit(0)
+}

@@ -1,0 +1,117 @@
+package blackbox
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// table is one result: rows of values, of which "" stands for NULL.
+type table [][]string
+
+// answer knows the agent's questions by what only they ask for. Where the agent comes to ask something else, the fake
+// says so with an error, and the script that needs it fails.
+func (s *server) answer(backend *pgproto3.Backend, sql string, replication bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case replication && sql == "IDENTIFY_SYSTEM":
+		s.send(backend, table{{strconv.Itoa(systemIdentifier), strconv.Itoa(s.control.Timeline), s.read("lsn"), "postgres"}})
+	case strings.Contains(sql, "pg_control_checkpoint"):
+		s.send(backend, s.walEnds())
+	case strings.Contains(sql, "pg_stat_replication"):
+		s.send(backend, s.status(), s.standbys())
+	case sql == "SELECT pg_catalog.pg_is_in_recovery()":
+		s.send(backend, table{{boolean(s.standby)}})
+	case sql == "CHECKPOINT":
+		s.send(backend)
+	default:
+		backend.Send(&pgproto3.ErrorResponse{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "42601",
+			Message: "the fake server does not know this query: " + sql})
+		backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+	}
+}
+
+func boolean(b bool) string {
+	if b {
+		return "t"
+	}
+	return "f"
+}
+
+// status has the columns of the agent's status query.
+func (s *server) status() table {
+	if s.standby {
+		return table{{"t", "", "", "", s.read("lsn"), s.read("lsn"), "f", "", "", ""}}
+	}
+	return table{{"f", s.read("lsn"), s.segment(), s.read("synchronous"), "", "", "", "", "", ""}}
+}
+
+// standbys are pg_stat_replication: lines of name, state, sync_state and how far it has written.
+func (s *server) standbys() table {
+	var rows table
+	for line := range strings.Lines(s.read("standbys")) {
+		f := strings.Fields(line)
+		rows = append(rows, []string{f[0], f[1], f[2], f[3], f[3], f[3], f[3]})
+	}
+	return rows
+}
+
+func (s *server) walEnds() table {
+	timeline := strconv.Itoa(s.control.Timeline)
+	if s.standby {
+		return table{{"t", "", "", s.read("lsn"), s.read("lsn"), "", timeline, "16777216"}}
+	}
+	return table{{"f", s.read("lsn"), s.segment(), "", "", "", timeline, "16777216"}}
+}
+
+// segment is the file that holds the present position: timeline, and position in units of 16 MB.
+func (s *server) segment() string {
+	_, low, _ := strings.Cut(s.read("lsn"), "/")
+	n, err := strconv.ParseUint(low, 16, 32)
+	if err != nil {
+		die("position %q: %v", s.read("lsn"), err)
+	}
+	pad := func(n uint64) string {
+		h := strings.ToUpper(strconv.FormatUint(n, 16))
+		return strings.Repeat("0", 8-len(h)) + h
+	}
+	return pad(uint64(s.control.Timeline)) + pad(0) + pad(n>>24)
+}
+
+func (s *server) send(backend *pgproto3.Backend, tables ...table) {
+	for _, t := range tables {
+		backend.Send(&pgproto3.RowDescription{Fields: columns(t)})
+		for _, row := range t {
+			backend.Send(&pgproto3.DataRow{Values: values(row)})
+		}
+		backend.Send(&pgproto3.CommandComplete{CommandTag: []byte("SELECT " + strconv.Itoa(len(t)))})
+	}
+	if len(tables) == 0 {
+		backend.Send(&pgproto3.CommandComplete{CommandTag: []byte("CHECKPOINT")})
+	}
+	backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+}
+
+func columns(t table) []pgproto3.FieldDescription {
+	const text = 25 // its type's OID
+	if len(t) == 0 {
+		return []pgproto3.FieldDescription{{Name: []byte("c"), DataTypeOID: text}}
+	}
+	fields := make([]pgproto3.FieldDescription, len(t[0]))
+	for n := range fields {
+		fields[n] = pgproto3.FieldDescription{Name: []byte("c" + strconv.Itoa(n)), DataTypeOID: text, DataTypeSize: -1, TypeModifier: -1}
+	}
+	return fields
+}
+
+func values(row []string) [][]byte {
+	values := make([][]byte, len(row))
+	for n, v := range row {
+		if v != "" {
+			values[n] = []byte(v)
+		}
+	}
+	return values
+}
