@@ -33,7 +33,9 @@ func (l *Lab) makePrimary(ctx context.Context, node string) error {
 	sql := "create role " + replUser + " login superuser replication;" // superuser: pg_rewind reads files with it
 	// In single-user mode: there is no need to start a server for one statement.
 	res, err := l.Exec(ctx, node, ExecOptions{User: "postgres", Stdin: strings.NewReader(sql + "\n")},
-		f.bindir()+"/postgres", "--single", "-D", f.pgdata(), "-c", "config_file="+f.pgconf()+"/postgresql.conf", "-c", "logging_collector=off", "postgres")
+		f.bindir()+"/postgres", "--single", "-D", f.pgdata(), "-c", "config_file="+f.pgconf()+"/postgresql.conf", "-c", "logging_collector=off",
+		// No standby is there yet to confirm the commit.
+		"-c", "synchronous_standby_names=", "postgres")
 	if err != nil {
 		return err
 	}
@@ -69,14 +71,6 @@ func (l *Lab) pgCtl(ctx context.Context, node, action string) error {
 		"--pgdata", f.pgdata(), "--log", "/var/log/postgresql/start.log", "--mode", "fast",
 		"--options", "-c config_file="+f.pgconf()+"/postgresql.conf")
 	return err
-}
-
-// SQL runs a query as the superuser over a node's local socket and returns
-// psql's unaligned rows.
-func (l *Lab) SQL(ctx context.Context, node, query string) (string, error) {
-	out, err := l.runAs(ctx, node, "postgres", "psql", "--no-psqlrc", "--no-align", "--tuples-only", "--quiet",
-		"--set", "ON_ERROR_STOP=1", "--dbname", "postgres", "--command", query)
-	return strings.TrimSpace(out), err
 }
 
 // DataDir is where the host has a node's data directory; it is there without power, too.
