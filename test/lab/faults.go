@@ -29,6 +29,12 @@ func (l *Lab) KillNodeLinked(ctx context.Context, node string) error {
 // and WaitReady tells when it is back. A node with power is left as it is.
 func (l *Lab) Boot(ctx context.Context, node string) error { return l.powerOp(ctx, "on", node) }
 
+// BootBare powers a node that is then left alone: StartCluster starts the rest.
+func (l *Lab) BootBare(ctx context.Context, node string) error {
+	_, err := l.power(ctx, powerRequest{Op: "on", Node: node, Bare: true})
+	return err
+}
+
 // Cut pulls a node's cable: it loses its carrier.
 func (l *Lab) Cut(ctx context.Context, node string) error { return l.powerOp(ctx, "cut", node) }
 

@@ -112,7 +112,7 @@ func (d *powerd) handle(ctx context.Context, req powerRequest) error {
 	}
 	switch req.Op {
 	case "on":
-		return m.on(ctx, d.starts())
+		return m.on(ctx, d.starts() && !req.Bare)
 	case "off":
 		return m.off(ctx, req.Linked)
 	case "reboot":

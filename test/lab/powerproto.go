@@ -19,6 +19,8 @@ type powerRequest struct {
 	By string
 	// Linked leaves the switch port up while the node dies.
 	Linked bool
+	// Bare powers a node without the start of its cluster.
+	Bare bool
 	// Services says for "autostart" whether powered nodes start their cluster.
 	Services bool
 	Fencing  FencingMode

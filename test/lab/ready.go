@@ -21,23 +21,55 @@ func (l *Lab) WaitReady(ctx context.Context) error {
 		defer cancel()
 	}
 	start := time.Now()
-	var missing []string
 	for {
-		now, err := l.Missing(ctx)
-		if err == nil && len(now) == 0 {
-			return nil
-		}
-		if ctx.Err() == nil { // else the look was cut short and says nothing
-			missing = now
-			if err != nil {
-				missing = []string{err.Error()}
+		if l.databasesReady(ctx) {
+			missing, err := l.Missing(ctx)
+			if err == nil && len(missing) == 0 {
+				return nil
 			}
 		}
-		if pause(ctx, 100*time.Millisecond) != nil {
-			return fmt.Errorf("the lab %s is not ready after %.1f s:\n  %s\nlook at it with: lab status --name %s; logs below %s",
-				l.plan.Config.Name, time.Since(start).Seconds(), strings.Join(missing, "\n  "), l.plan.Config.Name, l.dir)
+		if pause(ctx, 150*time.Millisecond) != nil {
+			return l.notReady(time.Since(start))
 		}
 	}
+}
+
+// databasesReady is the part of being ready that costs little to ask for: the
+// cluster's tools would disturb what is being waited for, on a small machine.
+func (l *Lab) databasesReady(ctx context.Context) bool {
+	s, err := l.databaseStatus(ctx)
+	if err != nil {
+		return false
+	}
+	primaries, standbys, streaming := 0, 0, 0
+	for _, n := range s.Nodes {
+		switch {
+		case !n.Powered:
+		case n.SQL == "primary":
+			primaries++
+		case n.Streaming:
+			streaming++
+			standbys++
+		default:
+			standbys++
+		}
+	}
+	return primaries == 1 && streaming == standbys
+}
+
+// notReady is the error of a wait that is over: it looks once more, in full.
+func (l *Lab) notReady(after time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	missing, err := l.Missing(ctx)
+	if err != nil {
+		missing = []string{err.Error()}
+	}
+	if len(missing) == 0 {
+		missing = []string{"nothing any more: it became ready just after the time was over"}
+	}
+	return fmt.Errorf("the lab %s is not ready after %.1f s; missing:\n  %s\nlook at it with: lab status --name %s; logs below %s",
+		l.plan.Config.Name, after.Seconds(), strings.Join(missing, "\n  "), l.plan.Config.Name, l.dir)
 }
 
 // Missing tells what still keeps the lab from being ready; nothing when it is.

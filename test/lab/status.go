@@ -40,6 +40,24 @@ type NodeStatus struct {
 
 // Status looks at everything at once. What cannot be asked is left empty.
 func (l *Lab) Status(ctx context.Context) (*Status, error) {
+	s, err := l.databaseStatus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c, err := l.askCluster(ctx, s.Nodes); err == nil {
+		s.DC, s.DCState, s.Online, s.VIPNode, s.Failures = c.DC, c.DCState, c.Online, c.VIPNode, c.Failures
+		for name, ns := range s.Nodes {
+			ns.Role, ns.Failed, ns.Score = c.roles[name], c.failed[name], c.scores[name]
+			s.Nodes[name] = ns
+		}
+	}
+	f, err := l.Fencings()
+	s.Fencings = len(f)
+	return s, err
+}
+
+// databaseStatus is the part of Status that needs no tool of the cluster.
+func (l *Lab) databaseStatus(ctx context.Context) (*Status, error) {
 	power, err := l.Power(ctx)
 	if err != nil {
 		return nil, err
@@ -53,21 +71,12 @@ func (l *Lab) Status(ctx context.Context) (*Status, error) {
 		s.Nodes[n.Name] = ns
 		return nil
 	})
-	if c, err := l.askCluster(ctx, power); err == nil {
-		s.DC, s.DCState, s.Online, s.VIPNode, s.Failures = c.DC, c.DCState, c.Online, c.VIPNode, c.Failures
-		for name, ns := range s.Nodes {
-			ns.Role, ns.Failed, ns.Score = c.roles[name], c.failed[name], c.scores[name]
-			s.Nodes[name] = ns
-		}
-	}
 	for name, ns := range s.Nodes {
 		if ns.SQL == "primary" {
 			l.addStreaming(ctx, name, s)
 		}
 	}
-	f, err := l.Fencings()
-	s.Fencings = len(f)
-	return s, err
+	return s, nil
 }
 
 func (l *Lab) nodeStatus(ctx context.Context, node string, p PowerState) NodeStatus {
@@ -145,10 +154,10 @@ type clusterState struct {
 }
 
 // askCluster asks the first node that has power and answers.
-func (l *Lab) askCluster(ctx context.Context, power map[string]PowerState) (*clusterState, error) {
+func (l *Lab) askCluster(ctx context.Context, nodes map[string]NodeStatus) (*clusterState, error) {
 	err := errors.New("no node has power")
 	for _, n := range l.Nodes() {
-		if p := power[n.Name]; !p.Powered || p.Frozen || p.Cut != "" {
+		if p := nodes[n.Name].PowerState; !p.Powered || p.Frozen || p.Cut != "" {
 			continue
 		}
 		var c *clusterState

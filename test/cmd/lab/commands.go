@@ -45,6 +45,7 @@ func init() { // refers to functions that use it
 		"heal":      {"NODE", 1, onNode((*lab.Lab).Heal), nil},
 		"freeze":    {"NODE", 1, onNode((*lab.Lab).Freeze), nil},
 		"thaw":      {"NODE", 1, onNode((*lab.Lab).Thaw), nil},
+		"rebuild":   {"NODE", 1, onNode((*lab.Lab).Rebuild), nil},
 		"move":      {"NODE", 1, onNode((*lab.Lab).Move), nil},
 		"logs":      {"DIR", 1, logs, nil},
 		"measure":   {"NODE -- command ...", -2, measure, measureFlags},

@@ -29,6 +29,7 @@ const usage = `lab runs a real Pacemaker cluster with PostgreSQL on this machine
   lab heal NODE             put the cable back
   lab freeze NODE           stop all that runs in the node
   lab thaw NODE             let it go on
+  lab rebuild NODE          make it a fresh standby of the primary
   lab move NODE             move the promoted role there, and forget the constraint
   lab wait                  wait until the cluster is ready
 
