@@ -80,16 +80,21 @@ func lastLine(s string) string {
 	return strings.TrimSpace(lines[len(lines)-1])
 }
 
-// The exit codes that say "no such attribute": CRM_EX_NOSUCH since Pacemaker 2.0,
-// ENXIO before and in a few releases of attrd_updater after.
+// The exit codes with which attrd_updater says that nobody has set the attribute:
+// CRM_EX_CONFIG in 2.1.5, CRM_EX_NOSUCH as other tools have it, ENXIO of old releases.
+// An attribute manager that cannot be reached gives others (69, 76, 102).
 const (
+	exitConfig = 78
 	exitNoSuch = 105
 	exitENXIO  = 6
 )
 
 func isAbsent(err error) bool {
 	var tool *ToolError
-	return errors.As(err, &tool) && (tool.Code == exitNoSuch || tool.Code == exitENXIO)
+	if !errors.As(err, &tool) {
+		return false
+	}
+	return tool.Code == exitConfig || tool.Code == exitNoSuch || tool.Code == exitENXIO
 }
 
 // Private is the value of a private attribute of a node: one that lives in the
