@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"pgsqlms/test/lab"
@@ -153,33 +152,14 @@ func (r Runner) settled(ctx context.Context, s Scenario, play *Play) error {
 func (r Runner) streaming(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.Settle)
 	defer cancel()
-	return await(ctx, 200*time.Millisecond, func() string { return missing(ctx, r.Lab) })
-}
-
-// missing says what is between the lab and all nodes streaming; empty when nothing is. A node without power is not
-// missed by the lab's own idea of ready.
-func missing(ctx context.Context, l *lab.Lab) string {
-	power, err := l.Power(ctx)
-	if err != nil {
-		return err.Error()
-	}
-	for _, node := range l.Nodes() {
-		if !power[node.Name].Powered {
-			return node.Name + " has no power"
-		}
-	}
-	lacking, err := l.Missing(ctx)
-	if err != nil {
-		return err.Error()
-	}
-	return strings.Join(lacking, "; ")
+	return r.Lab.WaitWhole(ctx)
 }
 
 func (r Runner) ready(ctx context.Context) (string, error) {
 	r.Progress("waiting until the cluster is ready")
 	ctx, cancel := context.WithTimeout(ctx, r.Ready)
 	defer cancel()
-	if err := await(ctx, 200*time.Millisecond, func() string { return missing(ctx, r.Lab) }); err != nil {
+	if err := r.Lab.WaitWhole(ctx); err != nil {
 		return "", err
 	}
 	return r.Lab.Primary(ctx)

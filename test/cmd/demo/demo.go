@@ -89,8 +89,8 @@ func (d *demo) leave(ctx context.Context, l *lab.Lab) error {
 // enter tells what can be done with a lab that was kept.
 func enter(name string) string {
 	return fmt.Sprintf("The cluster is still up. Its nodes are n1, n2, n3:\n"+
-		"  %s\n  %s n1 crm_mon -1\n  %s n1 bash\n  %s\n",
-		labCommand(name, "status"), labCommand(name, "exec"), labCommand(name, "exec"), labCommand(name, "down"))
+		"  %s\n  %s n1\n  %s n1 -- crm_mon -1\n  %s\n",
+		labCommand(name, "status"), labCommand(name, "shell"), labCommand(name, "exec"), labCommand(name, "down"))
 }
 
 func (d *demo) rows() [][]string {
