@@ -82,6 +82,6 @@ func (a *agent) publishEnd(ctx context.Context, end wal.Position) {
 		err = a.crm.SetPrivate(ctx, self, a.attribute(attrShutdown), end.String())
 	}
 	if err != nil {
-		a.log.Warnf("cannot tell the other nodes where the WAL ended (%s): %v", end, err)
+		a.log.Warnf("cannot tell the other nodes where the WAL ended (%s): %v", shown(end), err)
 	}
 }

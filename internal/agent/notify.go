@@ -5,17 +5,18 @@ import (
 	"fmt"
 	"slices"
 
+	"pgsqlms/internal/election"
 	"pgsqlms/internal/ocf"
 )
 
-// notify prepares the actions of a transition, and cleans up after them. Pacemaker
-// ignores its result, so it always succeeds, and what promote must know travels in
-// private attributes.
+// notify prepares the actions of a transition. Pacemaker ignores its result, so it
+// always succeeds, and what promote must know travels in private attributes. All other
+// actions of a transition wait for it, so it does nothing that can wait: the clean-up
+// after a promotion is the new primary's first monitor's.
 func (a *agent) notify(ctx context.Context) (ocf.ExitCode, error) {
 	phases := map[string]func(context.Context) error{
-		"pre-demote":   a.beforeDemote,
-		"pre-promote":  a.beforePromote,
-		"post-promote": a.afterPromote,
+		"pre-demote":  a.beforeDemote,
+		"pre-promote": a.beforePromote,
 	}
 	do, ours := phases[a.req.Notify.Phase()]
 	if !ours {
@@ -46,13 +47,15 @@ func (a *agent) beforeDemote(ctx context.Context) error {
 	return conn.Checkpoint(ctx)
 }
 
-// beforePromote is the vote: where this node's WAL ends.
+// beforePromote is the vote: where this node's WAL ends. The candidate itself looks
+// when it is promoted. In a switchover a candidate of ours needs the old primary's word
+// only; the vote is for one that runs PAF, which waits for it, so we do not.
 func (a *agent) beforePromote(ctx context.Context) error {
 	if err := a.req.Notify.Problem(); err != nil {
 		return err
 	}
-	self := a.req.Node()
-	if !slices.Contains(a.transition().Voters, self) {
+	self, t := a.req.Node(), a.transition()
+	if self == t.Candidate || !slices.Contains(t.Voters, self) {
 		return nil
 	}
 	p, err := a.db.Position(ctx)
@@ -60,9 +63,12 @@ func (a *agent) beforePromote(ctx context.Context) error {
 		return fmt.Errorf("this node cannot vote: %w", err)
 	}
 	name := a.attribute(attrVote)
-	a.log.Infof("this node votes: WAL up to %s", p)
+	a.log.Infof("this node votes: WAL up to %s", shown(p))
 	if err := a.crm.SetPrivate(ctx, self, name, p.String()); err != nil {
 		return err
+	}
+	if t.Kind == election.Switchover {
+		return nil
 	}
 	return a.awaitAttribute(ctx, self, name, p.String())
 }
@@ -75,13 +81,5 @@ func (a *agent) awaitAttribute(ctx context.Context, node, name, want string) err
 	return poll(ctx, pollEvery, func() (bool, error) {
 		value, ok, err := a.crm.Private(ctx, node, name)
 		return ok && value == want, err
-	})
-}
-
-// afterPromote takes back what this node published for the promotion.
-func (a *agent) afterPromote(ctx context.Context) error {
-	self := a.req.Node()
-	return forEach([]string{attrVote, attrShutdown}, func(name string) error {
-		return a.crm.DeletePrivate(ctx, self, a.attribute(name))
 	})
 }

@@ -90,7 +90,7 @@ func (a *agent) mayPromote(ctx context.Context) error {
 
 // decide asks for what this kind of promotion needs to be safe.
 func (a *agent) decide(ctx context.Context, me election.Vote, t election.Transition) error {
-	a.log.Infof("%s: this node is the candidate, with WAL up to %s", t.Kind, me.Position)
+	a.log.Infof("%s: this node is the candidate, with WAL up to %s", t.Kind, shown(me.Position))
 	if t.Kind == election.Switchover {
 		return a.maySwitchOver(ctx, me, t.OldPrimary)
 	}
@@ -108,7 +108,7 @@ func (a *agent) maySwitchOver(ctx context.Context, me election.Vote, old string)
 	case err != nil || verdict == election.Unknown:
 		return reasonNoEvidence.Because(err, old, attributeWait)
 	case verdict == election.Incomplete:
-		return reasonSwitchover.With(me.Position, old, end)
+		return reasonSwitchover.With(shown(me.Position), old, shown(end))
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func (a *agent) warnOfLoss(ctx context.Context, me election.Vote, old string) {
 	end, ok, err := a.position(ctx, old, attrShutdown)
 	if err == nil && ok && election.Compare(me.Position, end) == election.Incomplete {
 		a.log.Warnf("the old primary %s wrote WAL up to %s, this node has it up to %s: if no other node has more, what lies between is lost, and %s must be rebuilt",
-			old, end, me.Position, old)
+			old, shown(end), shown(me.Position), old)
 	}
 }
 
@@ -164,7 +164,7 @@ func (a *agent) elect(ctx context.Context, me election.Vote, voters []string) er
 		return nil
 	}
 	err := a.writeBoth(ctx, winner.Node, me.Node)
-	return reasonBetter.Because(err, winner.Node, winner.Position, me.Position)
+	return reasonBetter.Because(err, winner.Node, shown(winner.Position), shown(me.Position))
 }
 
 // writeBoth makes Pacemaker prefer the winner over this node.
@@ -196,7 +196,7 @@ func (a *agent) votes(ctx context.Context, others []string) []election.Vote {
 	var votes []election.Vote
 	for _, node := range others {
 		if p, ok := found[node]; ok {
-			a.log.Infof("vote of %s: WAL up to %s", node, p)
+			a.log.Infof("vote of %s: WAL up to %s", node, shown(p))
 			votes = append(votes, election.Vote{Node: node, Position: p})
 		}
 	}
@@ -216,16 +216,21 @@ func (a *agent) awaitVote(ctx context.Context, node string) (p wal.Position, err
 	return p, err
 }
 
-// rememberPromotion leaves the first monitor a note of who voted, and so has a claim
-// to a score before it is connected.
+// rememberPromotion leaves the first monitor a note: who voted has a claim to a score
+// before it is connected, and what was published for this promotion is to be taken
+// back.
 func (a *agent) rememberPromotion() {
-	m := memory{Promoted: time.Now(), Kept: map[string]int{}}
+	t := a.transition()
+	m := memory{Promoted: time.Now(), Kept: map[string]int{}, Published: t.Voters}
 	score := election.ScoreBest
-	for _, node := range a.transition().Voters {
-		if node != a.req.Node() {
+	for _, node := range t.Voters {
+		if node != a.node {
 			m.Kept[node] = score
 			score = max(score-election.ScoreStep, election.ScoreFirstStart)
 		}
 	}
 	a.remember(m)
 }
+
+// shown is a position as PostgreSQL's own messages have it.
+func shown(p wal.Position) string { return fmt.Sprintf("%s on timeline %d", p.LSN, p.Timeline) }

@@ -121,7 +121,7 @@ func TestSwitchoverNeedsEvidence(t *testing.T) {
 		refusal   string
 	}{
 		"complete":                        {map[string]string{"a shutdown_lsn-pgsqld": "2#500"}, ""},
-		"incomplete":                      {map[string]string{"a shutdown_lsn-pgsqld": "2#501"}, "switchover cancelled: this node has WAL up to 2#500"},
+		"incomplete":                      {map[string]string{"a shutdown_lsn-pgsqld": "2#501"}, "switchover cancelled: this node has WAL up to 0/1F4 on timeline 2"},
 		"nothing published":               {map[string]string{}, "did not say where its WAL ends"},
 		"left from an earlier switchover": {map[string]string{"a shutdown_lsn-pgsqld": "1#400"}, "did not say where its WAL ends"},
 		"garbage":                         {map[string]string{"a shutdown_lsn-pgsqld": "now"}, "attribute shutdown_lsn-pgsqld of a"},

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -44,10 +45,8 @@ func (a *agent) updateScores(ctx context.Context, status pg.Status) error {
 	}
 	m := a.store.load()
 	before := m
-	if a.req.Probe() || !within(m.Verified, verifyEvery) || strangers(m, status) {
-		if err := a.verifyScores(ctx, &m); err != nil {
-			return err
-		}
+	if err := a.learn(ctx, &m, status); err != nil {
+		return err
 	}
 	wanted := election.Scores(a.situation(self, status, m))
 	changed, err := a.writeScores(ctx, m.Scores, wanted)
@@ -55,10 +54,26 @@ func (a *agent) updateScores(ctx context.Context, status pg.Status) error {
 	if err != nil {
 		m.Verified = time.Time{}
 	}
-	if changed || !m.Verified.Equal(before.Verified) {
+	a.takeBack(ctx, &m)
+	if changed || !m.Verified.Equal(before.Verified) || len(before.Published) > 0 {
 		a.remember(m)
 	}
 	return err
+}
+
+// takeBack deletes what was published for the last promotion. A value that stays, of
+// a node that is gone or in an attrd that does not answer, is harmless: the next
+// promotion is on a higher timeline.
+func (a *agent) takeBack(ctx context.Context, m *memory) {
+	err := forEach(m.Published, func(node string) error {
+		return errors.Join(
+			a.crm.DeletePrivate(ctx, node, a.attribute(attrVote)),
+			a.crm.DeletePrivate(ctx, node, a.attribute(attrShutdown)))
+	})
+	if err != nil {
+		a.log.Infof("the votes of the last promotion could not be taken back: %v", err)
+	}
+	m.Published = nil
 }
 
 // strangers says whether somebody replicates who was not known as a node when the
@@ -75,17 +90,23 @@ func strangers(m memory, status pg.Status) bool {
 	return false
 }
 
-// verifyScores reads the cluster's nodes and their scores.
-func (a *agent) verifyScores(ctx context.Context, m *memory) error {
-	members, err := a.crm.Members(ctx)
-	if err != nil {
+// learn reads the cluster's nodes and their scores, when what is remembered of them
+// may no longer be so. After a promotion all scores change, so they are not read.
+func (a *agent) learn(ctx context.Context, m *memory, status pg.Status) (err error) {
+	promoted := m.Verified.IsZero() && within(m.Promoted, connectGrace)
+	if !a.req.Probe() && within(m.Verified, verifyEvery) && !strangers(*m, status) {
+		return nil
+	}
+	if m.Nodes, err = a.crm.Members(ctx); err != nil {
 		return err
 	}
-	scores, err := a.readScores(ctx, members)
-	if err != nil {
-		return err
+	m.Scores = nil
+	if !promoted {
+		if m.Scores, err = a.readScores(ctx, m.Nodes); err != nil {
+			return err
+		}
 	}
-	m.Nodes, m.Scores, m.Verified = members, scores, time.Now()
+	m.Verified = time.Now()
 	return nil
 }
 

@@ -23,6 +23,9 @@ type memory struct {
 	Promoted time.Time      `json:"promoted,omitzero"`
 	Kept     map[string]int `json:"kept,omitempty"`
 
+	// The nodes whose votes are to be taken back.
+	Published []string `json:"published,omitempty"`
+
 	// Monitors in a row that PostgreSQL did not answer.
 	Misses int `json:"misses,omitempty"`
 }
