@@ -51,26 +51,27 @@ var outcomes = []Outcome{
 	{Start, 2, "a parameter or PostgreSQL's configuration on this node is wrong"},
 	{Start, 4, "the system user may not read what it needs"},
 	{Start, 5, "a program or the system user is missing"},
-	{Start, 6, "the clone is configured wrongly, for example without notify=true"},
+	{Start, 6, "the clone is configured wrongly, for example without notify=true, or a parameter can be right on no node"},
 
 	{Stop, 0, "nothing of this data directory runs; also when nothing ran before, and whatever the parameters say"},
 	{Stop, 1, "something of it still runs, or the opposite cannot be proved"},
 
 	{Reload, 0, "the instance has been told to read its configuration again"},
-	{Reload, 1, "it could not be told, or it does not run"},
+	{Reload, 1, "it could not be told"},
+	{Reload, 7, "it does not run"},
 
 	{Promote, 0, "accepts writes; also when it was the primary before"},
-	{Promote, 1, "is no standby, or was refused: a better candidate is known, the switchover was cancelled, too few votes"},
+	{Promote, 1, "was refused (another node holds more WAL, the switchover was cancelled), or PostgreSQL did not promote in time"},
+	{Promote, 7, "does not run"},
 
-	{Demote, 0, "runs as a standby; also when it was one before"},
+	{Demote, 0, "runs as a standby; also when it was one before; or is down, when the transition stops it next"},
 	{Demote, 1, "could not be shut down cleanly or did not come back as a standby"},
+	{Demote, 2, "the control file of the instance is damaged"},
 
 	{Monitor, 0, "runs as a standby"},
 	{Monitor, 1, "runs but does not answer, remains of it run, or it is a standby that crashed"},
-	{Monitor, 2, "a parameter is wrong, or the control file of the instance is damaged"},
-	{Monitor, 4, "the system user may not read the data directory"},
-	{Monitor, 5, "a program or the system user is missing; a probe answers 7 instead"},
-	{Monitor, 7, "does not run and was shut down cleanly; of a probe also: is not installed here"},
+	{Monitor, 2, "does not run, and the control file of the instance is damaged"},
+	{Monitor, 7, "does not run and was shut down cleanly, or there is no data directory"},
 	{Monitor, 8, "runs as the primary"},
 	{Monitor, 9, "is a primary that crashed"},
 
@@ -82,7 +83,7 @@ var outcomes = []Outcome{
 	{ValidateAll, 2, "a parameter or PostgreSQL's configuration on this node is wrong"},
 	{ValidateAll, 4, "the system user may not read what it needs"},
 	{ValidateAll, 5, "a program or the system user is missing"},
-	{ValidateAll, 6, "the clone is configured wrongly, for example without notify=true"},
+	{ValidateAll, 6, "the clone is configured wrongly, for example without notify=true, or a parameter can be right on no node"},
 
 	{Methods, 0, "always"},
 }

@@ -47,6 +47,9 @@ func readConfig(ctx context.Context, r ocf.Request) config {
 	if c.dataDir == "" {
 		c.dataDir = c.pgData
 	}
+	if c.template == "" {
+		c.template = filepath.Join(c.pgData, "recovery.conf.pcmk")
+	}
 	c.checkPaths()
 	c.readPort(get("pgport"))
 	c.readMaxLag(get("maxlag"))

@@ -24,7 +24,7 @@ func (a *agent) monitor(ctx context.Context) (ocf.ExitCode, error) {
 	}
 	status, err := a.look(ctx)
 	if err != nil {
-		return a.unanswered(ctx, err)
+		return a.unanswered(err)
 	}
 	a.answered()
 	if status.InRecovery {
@@ -78,7 +78,7 @@ func (a *agent) ask(ctx context.Context) (pg.Status, error) {
 
 // unanswered judges an instance that could not be asked, by its processes and its
 // pg_control.
-func (a *agent) unanswered(ctx context.Context, asked error) (ocf.ExitCode, error) {
+func (a *agent) unanswered(asked error) (ocf.ExitCode, error) {
 	s, err := a.examine(asked)
 	if err != nil {
 		return refuse(reasonAsk.Because(err, a.conf.dataDir))

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"pgsqlms/internal/election"
@@ -71,7 +72,7 @@ func (a *agent) startStandby(ctx context.Context) error {
 func (a *agent) awaitStandby(ctx context.Context, server *pg.Launched) error {
 	err := poll(ctx, pollEvery, func() (bool, error) {
 		if ended, how := server.Exited(); ended {
-			return false, fmt.Errorf("the postmaster ended (%v), its messages are in %s", how, a.conf.logPath)
+			return false, a.ended(how)
 		}
 		return a.db.PostmasterStatus() == pg.StatusReady, nil
 	})
@@ -83,6 +84,14 @@ func (a *agent) awaitStandby(ctx context.Context, server *pg.Launched) error {
 		err = fmt.Errorf("it came up as a primary, in spite of standby.signal")
 	}
 	return err
+}
+
+// ended says where to read why the postmaster gave up.
+func (a *agent) ended(how error) error {
+	if how == nil {
+		how = errors.New("exited with code 0")
+	}
+	return fmt.Errorf("its messages are in %s: %w", a.conf.logPath, how)
 }
 
 // firstScore gives this node a score when it was the primary and no node has one: at

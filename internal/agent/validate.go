@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
+	"pgsqlms/internal/command"
 	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
 )
@@ -115,15 +117,20 @@ func (a *agent) checkTemplate(context.Context) error {
 	if major < 12 {
 		return nil
 	}
-	for _, file := range []string{a.conf.template, a.conf.dataDir + "/recovery.conf"} {
-		if file == "" {
-			continue
-		}
-		if _, err := os.Lstat(file); err == nil {
+	for _, file := range []string{a.conf.template, filepath.Join(a.conf.dataDir, "recovery.conf")} {
+		if a.exists(file) {
 			return reasonTemplate.With(file, major)
 		}
 	}
 	return nil
+}
+
+// exists looks as the system user: the file is below its directory.
+func (a *agent) exists(file string) bool {
+	return command.AsUser(a.conf.user, func() error {
+		_, err := os.Lstat(file)
+		return err
+	}) == nil
 }
 
 // checkSettings wants the settings with which a standby can follow any promotion. They

@@ -46,8 +46,8 @@ func ParseRequest(args, environ []string, started time.Time) Request {
 	r.node, _ = r.get("CRM_meta_on_node")
 	r.Instance = instanceName(env["OCF_RESOURCE_INSTANCE"], r.node == "")
 	r.Role, _ = r.get("CRM_meta_role")
-	r.Interval, _ = r.milliseconds("CRM_meta_interval")
-	r.Timeout, _ = r.milliseconds("CRM_meta_timeout")
+	r.Interval = r.milliseconds("CRM_meta_interval")
+	r.Timeout = r.milliseconds("CRM_meta_timeout")
 	if r.Timeout <= 0 {
 		r.Timeout = DefaultTimeout
 	}
@@ -79,13 +79,14 @@ func (r Request) Node() string { return r.node }
 // Probe says whether this monitor asks whether the resource runs here at all.
 func (r Request) Probe() bool { return r.Action == "monitor" && r.Interval == 0 }
 
-func (r Request) milliseconds(name string) (time.Duration, bool) {
+// milliseconds is 0 for what is absent or no such number.
+func (r Request) milliseconds(name string) time.Duration {
 	v, ok := r.get(name)
 	ms, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64)
 	if !ok || err != nil || ms < 0 || ms > int64(1<<62/time.Millisecond) {
-		return 0, false
+		return 0
 	}
-	return time.Duration(ms) * time.Millisecond, true
+	return time.Duration(ms) * time.Millisecond
 }
 
 // instanceName is the name under which scores and attributes are kept, the

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"pgsqlms/internal/agent"
 	"pgsqlms/metadata"
 )
 
@@ -24,5 +25,10 @@ func page() string {
 	return metadata.Reference(reasons())
 }
 
-// reasons hook: the rows come from the package that words the exit reasons, once it offers them.
-func reasons() []metadata.Reason { return nil }
+func reasons() []metadata.Reason {
+	var rows []metadata.Reason
+	for _, r := range agent.Reasons() {
+		rows = append(rows, metadata.Reason{Name: r.Name, Code: int(r.Code), Text: r.Text, Help: r.Help})
+	}
+	return rows
+}
