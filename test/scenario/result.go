@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,7 +74,13 @@ func (r Result) FencingTime() time.Duration {
 	return longest
 }
 
-// fenced names the nodes that were fenced, in order.
+// Measured says whether the gap is a figure: the fault was there, and writes were acknowledged again after it. All nodes
+// need not stream again for that.
+func (r Result) Measured() bool {
+	return r.judged && !r.Injected.IsZero() && !r.Gap.Open
+}
+
+// fenced counts the fencings and names the nodes.
 func (r Result) fenced() string {
 	if len(r.Fencings) == 0 {
 		return "0"
@@ -84,7 +91,9 @@ func (r Result) fenced() string {
 		if f.Error != "" {
 			name += " failed"
 		}
-		victims = append(victims, name)
+		if !slices.Contains(victims, name) {
+			victims = append(victims, name)
+		}
 	}
-	return fmt.Sprintf("%d (%s)", len(victims), strings.Join(victims, ", "))
+	return fmt.Sprintf("%d (%s)", len(r.Fencings), strings.Join(victims, ", "))
 }

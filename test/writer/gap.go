@@ -1,6 +1,7 @@
 package writer
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -56,4 +57,29 @@ func acknowledgedAt(attempts []Attempt) []time.Duration {
 	}
 	slices.Sort(at)
 	return at
+}
+
+// Story tells what the client saw in a gap: its attempts that were answered there, the like ones in a row together.
+func Story(h History, g Gap) []string {
+	var lines []string
+	var first Attempt // of those that are alike
+	count := 0
+	flush := func() {
+		if count > 0 {
+			lines = append(lines, fmt.Sprintf("%7.3f s: %d %s: %s", (first.Sent-g.From).Seconds(), count, first.Kind, first.Reason))
+		}
+	}
+	for _, a := range h.Attempts {
+		if a.Kind == Acknowledged || a.Answered <= g.From || a.Answered > g.To {
+			continue
+		}
+		if count > 0 && a.Kind == first.Kind && a.Reason == first.Reason {
+			count++
+			continue
+		}
+		flush()
+		first, count = a, 1
+	}
+	flush()
+	return lines
 }

@@ -116,3 +116,13 @@ func TestWriteGapAgainstADumbOne(t *testing.T) {
 		}
 	})
 }
+
+func TestStory(t *testing.T) {
+	h := history("aa?---??bb-b")
+	assert.Equal(t, []string{
+		"  0.000 s: 1 in doubt: ",
+		"  0.001 s: 3 refused: ",
+		"  0.004 s: 2 in doubt: ",
+	}, Story(h, WriteGap(h, 0)))
+	assert.Empty(t, Story(History{}, Gap{}))
+}

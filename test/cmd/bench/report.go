@@ -98,11 +98,12 @@ func (r *report) faultRow(what string, a agent) (row, bool) {
 		}
 		found = true
 		one.Lost += f.Lost
-		if !f.counts() {
+		if f.Error != "" {
 			one.Failed++
-			continue
 		}
-		gaps = append(gaps, f.Gap)
+		if f.Measured {
+			gaps = append(gaps, f.Gap)
+		}
 	}
 	one.Stats = summarize(gaps)
 	return one, found
@@ -167,7 +168,7 @@ func (o row) cells() []string {
 func (r *report) nodeLossText() string {
 	var cells [][]string
 	for _, f := range r.Faults {
-		if f.What != whatKillNode || !f.counts() {
+		if f.What != whatKillNode || !f.Measured {
 			continue
 		}
 		verdict := "no"

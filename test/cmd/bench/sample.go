@@ -2,6 +2,7 @@ package main
 
 import (
 	"pgsqlms/test/scenario"
+	"pgsqlms/test/writer"
 )
 
 // slack is what an agent may add to corosync's token and the fencing when a node is lost.
@@ -12,6 +13,7 @@ type faultFigures struct {
 	What         string   `json:"what"`
 	Agent        string   `json:"agent"`
 	Turn         int      `json:"turn"`
+	Measured     bool     `json:"measured"` // the gap is a figure, whatever went wrong besides
 	Gap          float64  `json:"gap"`
 	Before       string   `json:"before"`
 	After        string   `json:"after"`
@@ -23,28 +25,28 @@ type faultFigures struct {
 	Streaming    float64  `json:"streaming"`    // from the fault until all nodes streamed; 0: they did not
 	Complaints   []string `json:"complaints,omitempty"`
 	Error        string   `json:"error,omitempty"`
+	Story        []string `json:"story,omitempty"` // what the client saw in the gap
 }
 
 func faultSample(what string, r scenario.Result, err error) faultFigures {
 	f := faultFigures{
-		What: what, Gap: r.Gap.Length().Seconds(), Before: r.Before, After: r.After,
+		What: what, Measured: r.Measured(), Gap: r.Gap.Length().Seconds(), Before: r.Before, After: r.After,
 		Acknowledged: r.Verdict.Acknowledged, InDoubt: r.Verdict.InDoubt, Lost: len(r.Verdict.Lost),
 		Fencings: len(r.Fencings), FencingTime: r.FencingTime().Seconds(), Streaming: r.Streaming.Seconds(),
+		Story: writer.Story(r.History, r.Gap),
 	}
 	if err != nil {
 		f.Error = err.Error()
-		return f
 	}
-	f.Complaints = r.Complaints()
+	if f.Measured {
+		f.Complaints = r.Complaints()
+	}
 	return f
 }
 
-// counts: a gap is a figure only if the fault was played to its end.
-func (f faultFigures) counts() bool { return f.Error == "" }
-
 // withinBudget says whether a node's loss cost no more than token, fencing and slack.
 func (f faultFigures) withinBudget(token float64) bool {
-	return f.counts() && f.Gap <= token+f.FencingTime+slack
+	return f.Measured && f.Gap <= token+f.FencingTime+slack
 }
 
 // monitorFigures is one healthy monitor. Times are seconds.
