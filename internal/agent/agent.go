@@ -100,7 +100,6 @@ func Run(ctx context.Context, p Process) ocf.ExitCode {
 }
 
 func newAgent(ctx context.Context, p Process, req ocf.Request, log *ocf.Logger) *agent {
-	conf := readConfig(ctx, req)
 	env := func(name string) string {
 		for _, kv := range p.Environ {
 			if v, ok := strings.CutPrefix(kv, name+"="); ok {
@@ -110,7 +109,7 @@ func newAgent(ctx context.Context, p Process, req ocf.Request, log *ocf.Logger) 
 		return ""
 	}
 	a := &agent{
-		req: req, conf: conf, log: log,
+		req: req, conf: readConfig(ctx, req, env("PGSQLMS_LOG_DIR")), log: log,
 		crm:   crm.New(env("HA_SBIN_DIR"), p.Environ),
 		store: newStore(env("HA_RSCTMP"), req.Instance),
 		node:  req.Node(),

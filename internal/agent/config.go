@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -32,7 +33,7 @@ type config struct {
 	problems   []*ocf.Error
 }
 
-func readConfig(ctx context.Context, r ocf.Request) config {
+func readConfig(ctx context.Context, r ocf.Request, logs string) config {
 	get := parameterReader(r)
 	c := config{
 		systemUser: get("system_user"),
@@ -42,7 +43,7 @@ func readConfig(ctx context.Context, r ocf.Request) config {
 		host:       get("pghost"),
 		template:   get("recovery_template"),
 		startOpts:  get("start_opts"),
-		logPath:    filepath.Join(logDir, fileName(r.Instance)+".log"),
+		logPath:    filepath.Join(cmp.Or(logs, logDir), fileName(r.Instance)+".log"),
 	}
 	if c.dataDir == "" {
 		c.dataDir = c.pgData

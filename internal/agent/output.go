@@ -9,7 +9,8 @@ import (
 )
 
 // logDir is where PostgreSQL's output goes before, or without, a log of its own. It
-// is root's, so nobody can plant a link in it.
+// is root's, so nobody can plant a link in it. PGSQLMS_LOG_DIR in Pacemaker's
+// environment (/etc/default/pacemaker, /etc/sysconfig/pacemaker) names another.
 const logDir = "/var/log/pgsqlms"
 
 // prepareOutput makes the file that a new postmaster writes to, owned by its user.

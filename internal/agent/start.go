@@ -91,7 +91,7 @@ func (a *agent) ended(how error) error {
 	if how == nil {
 		how = errors.New("exited with code 0")
 	}
-	return fmt.Errorf("its messages are in %s: %w", a.conf.logPath, how)
+	return fmt.Errorf("it %w, its messages are in %s", how, a.conf.logPath)
 }
 
 // firstScore gives this node a score when it was the primary and no node has one: at
