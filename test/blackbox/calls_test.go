@@ -11,18 +11,27 @@ import (
 // A call is one line of the log that all fakes write to: who called, the name of the program, its arguments. What a
 // fake server saw is there too, under the name "server".
 
+const serverName = "server"
+
 // note adds a line to the log. Each line is one write to a file opened for appending, so that lines do not mix.
-func (p place) note(name string, args ...string) {
+func (p place) note(text string) {
 	f, err := os.OpenFile(p.calls(), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		die("cannot write the log of calls: %v", err)
 	}
 	defer f.Close()
-	fmt.Fprintf(f, "%d %s %s\n", os.Geteuid(), name, strings.Join(quoteAll(args), " "))
+	fmt.Fprintf(f, "%d %s\n", os.Geteuid(), text)
 }
 
-// noteCall logs the call of the program that runs.
-func (p place) noteCall() { p.note(filepath.Base(os.Args[0]), os.Args[1:]...) }
+// noteCall logs the call of the program that runs, and leaves its environment in a fact of its name.
+func (p place) noteCall() {
+	environment := strings.Join(os.Environ(), "\n") + "\n"
+	_ = os.WriteFile(p.fact("environment-"+filepath.Base(os.Args[0])), []byte(environment), 0o644)
+	p.note(filepath.Base(os.Args[0]) + " " + strings.Join(quoteAll(os.Args[1:]), " "))
+}
+
+// event logs what happens to the fake server.
+func (p place) event(text string) { p.note(serverName + " " + text) }
 
 // quoteAll makes one word of each argument.
 func quoteAll(args []string) []string {
@@ -41,8 +50,6 @@ type call struct {
 	name string
 	text string // name and arguments
 }
-
-const serverName = "server"
 
 // readCalls reads what was called since the last forgetCalls.
 func (p place) readCalls() ([]call, error) {

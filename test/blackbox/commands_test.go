@@ -164,11 +164,16 @@ func cmdTell(w *world, args []string) error {
 	return w.setFact("told-"+args[0], strings.Join(args[1:], " "))
 }
 
+// cmdAttribute sets a node attribute: attribute NODE NAME VALUE [in DURATION].
 func cmdAttribute(w *world, args []string) error {
-	if len(args) != 3 {
+	from := time.Unix(0, 0)
+	switch {
+	case len(args) == 5 && args[3] == "in":
+		from = time.Now().Add(duration(args[4]))
+	case len(args) != 3:
 		return fmt.Errorf("expected a node, a name and a value")
 	}
-	return w.setAttribute(args[0], args[1], args[2], time.Unix(0, 0))
+	return w.setAttribute(args[0], args[1], args[2], from)
 }
 
 func cmdOwn(w *world, args []string) error {

@@ -8,11 +8,8 @@ import (
 	"time"
 )
 
-// The exit codes of Pacemaker's tools (crm_exit_t): CRM_EX_USAGE and CRM_EX_NOSUCH.
-const (
-	crmUsage  = 64
-	crmNoSuch = 105
-)
+// crmUsage is CRM_EX_USAGE of Pacemaker's tools.
+const crmUsage = 64
 
 // attrdCall is the command line of attrd_updater, as far as the agent has a use for it.
 type attrdCall struct {
@@ -86,7 +83,7 @@ func (c attrdCall) answer(p place) {
 	}
 	if !ok {
 		fmt.Fprintf(os.Stderr, "Could not query value of %s: attribute does not exist\n", c.name)
-		os.Exit(crmNoSuch)
+		os.Exit(number(p.read("nosuch")))
 	}
 	fmt.Printf("name=\"%s\" host=\"%s\" value=\"%s\"\n", c.name, node, value)
 }

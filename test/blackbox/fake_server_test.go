@@ -149,10 +149,10 @@ func (s *server) obeySignals() {
 		case syscall.SIGINT:
 			s.shutDown()
 		case syscall.SIGQUIT:
-			s.note(serverName, "immediate shutdown")
+			s.event("immediate shutdown")
 			s.exit(2)
 		case syscall.SIGHUP:
-			s.note(serverName, "reload")
+			s.event("reload")
 		case syscall.SIGUSR1:
 			s.promote()
 		}
@@ -162,10 +162,10 @@ func (s *server) obeySignals() {
 // shutDown is the fast one. A primary's ends with a checkpoint, which is the last that it writes.
 func (s *server) shutDown() {
 	if _, deaf := s.toldOf(serverName, "deaf"); deaf {
-		s.note(serverName, "ignores a fast shutdown")
+		s.event("ignores a fast shutdown")
 		return
 	}
-	s.note(serverName, "fast shutdown")
+	s.event("fast shutdown")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writePidFile("stopping")
@@ -202,10 +202,10 @@ func (s *server) promote() {
 	}
 	_ = os.Remove(promoteName)
 	if _, never := s.toldOf(serverName, "never-promotes"); never {
-		s.note(serverName, "ignores the promotion")
+		s.event("ignores the promotion")
 		return
 	}
-	s.note(serverName, "promoted")
+	s.event("promoted")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_ = os.Remove(standbySignal)

@@ -33,11 +33,11 @@ func (s *server) serve(conn *net.UnixConn) {
 	}
 	startup, ok := first.(*pgproto3.StartupMessage)
 	if !ok {
-		s.note(serverName, "strange first message", fmt.Sprintf("%T", first))
+		s.event(fmt.Sprintf("strange first message: %T", first))
 		return
 	}
 	peer := peerOf(conn)
-	s.note(serverName, append([]string{"connection", fmt.Sprintf("uid=%d", peer)}, parameters(startup)...)...)
+	s.event(fmt.Sprintf("connection uid=%d %s", peer, strings.Join(parameters(startup), " ")))
 	if s.misbehave(conn, backend) || !s.authenticate(backend, startup, peer) {
 		return
 	}
@@ -118,7 +118,7 @@ func (s *server) answerQueries(backend *pgproto3.Backend, replication bool) {
 			return
 		}
 		sql := strings.Join(strings.Fields(query.String), " ")
-		s.note(serverName, "query", sql)
+		s.event("query " + sql)
 		if _, hang := s.toldOf(serverName, "hang-queries"); hang {
 			time.Sleep(time.Hour)
 		}

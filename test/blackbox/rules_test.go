@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -19,8 +20,21 @@ func (w *world) checkRun(r *run, foreign map[string]bool) error {
 		w.checkSecret(r),
 		w.checkCanary(),
 		w.checkOwners(foreign),
-		w.checkNothingHangs(),
+		w.checkNothingHangs(r),
 	)
+}
+
+// checkHarmless keeps a script from letting the agent at an instance of the machine's own, at the default places.
+func (w *world) checkHarmless(i invocation) error {
+	switch i.action {
+	case "start", "stop", "promote", "demote", "reload", "notify", "monitor", probe:
+		for _, name := range []string{"pgdata", "pghost"} {
+			if w.env[param(name)] == "" {
+				return fmt.Errorf("parameter %s is not set, and its default may lead to a real instance", name)
+			}
+		}
+	}
+	return nil
 }
 
 // checkReason: a failure has one exit reason, on the last line, where Pacemaker reads it; a result has none. It is
@@ -90,7 +104,10 @@ func (w *world) foreignFiles() map[string]bool {
 }
 
 // checkNothingHangs: none of the cluster's tools is left behind.
-func (w *world) checkNothingHangs() error {
+func (w *world) checkNothingHangs(r *run) error {
+	if !slices.ContainsFunc(r.calls, func(c call) bool { return c.name == "attrd_updater" || c.name == "crm_node" }) {
+		return nil
+	}
 	var left []string
 	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if left = w.runningTools(); len(left) == 0 {

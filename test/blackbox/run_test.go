@@ -38,7 +38,7 @@ func (r *run) reasons() []string {
 // runAgent calls the agent as Pacemaker does: in a process group of its own, its output going into pipes, killed
 // without a word at the timeout.
 func (w *world) runAgent(i invocation) (*run, error) {
-	if err := errors.Join(w.forgetCalls(), ignoreMissing(os.Remove(w.log()))); err != nil {
+	if err := errors.Join(w.checkHarmless(i), w.forgetCalls(), ignoreMissing(os.Remove(w.log()))); err != nil {
 		return nil, err
 	}
 	foreign := w.foreignFiles()
@@ -65,11 +65,11 @@ func ignoreMissing(err error) error {
 
 func (w *world) execute(r *run) error {
 	var stdout, stderr bytes.Buffer
-	cmd := exec.Command(agentPath(), r.arguments()...)
+	cmd := w.agentCommand(r.invocation)
 	cmd.Env = w.environment(r.invocation)
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr.Setpgid = true
 	cmd.WaitDelay = time.Second
 	var screen *terminal
 	if w.tty {

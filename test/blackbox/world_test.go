@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -35,6 +36,10 @@ func setUp(env *testscript.Env) error {
 	env.Values[worldKey{}] = w
 	env.Defer(w.endServers)
 	env.Setenv("USER", u.Username)
+	env.Setenv("UID", u.Uid)
+	env.Setenv("BELL", "\a")
+	env.Setenv("LONGNAME", strings.Repeat("n", 300))
+	env.Setenv("HUGE", strings.Repeat("n1 ", 30000))
 	w.env = pacemakerEnvironment(w)
 	w.setLists(nil)
 	return errors.Join(w.makeDirectories(), w.installTools(), w.makeFacts(), w.makeInstance())
@@ -50,7 +55,7 @@ func systemUser() (*user.User, error) {
 }
 
 func (w *world) makeDirectories() error {
-	for _, dir := range []string{w.sbin(), w.bin(), w.run(), w.path("attributes")} {
+	for _, dir := range []string{w.sbin(), w.bin(), w.run(), w.path("attributes"), w.varLog()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -116,6 +121,7 @@ func (w *world) makeFacts() error {
 	for name, value := range map[string]string{
 		"node":    "n1",
 		"members": "n1 n2 n3",
+		"nosuch":  "78", // how attrd_updater 2.1.5 ends for an attribute nobody set, 105 in later ones
 		"version": "15",
 		"user":    w.user.Username,
 		"lsn":     "0/5000060",
