@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"pgsqlms/internal/command"
 	"pgsqlms/internal/ocf"
@@ -106,9 +108,24 @@ func (c *config) readUser(ctx context.Context) {
 	user, err := command.LookupUser(ctx, c.systemUser)
 	if err != nil {
 		c.problem(reasonUser.Because(err, c.systemUser))
+		c.user = ownerOf(c.dataDir)
 		return
 	}
 	c.user, c.userKnown = user, true
+}
+
+// ownerOf stands in for a system user that does not exist: whatever runs on the data
+// directory runs as its owner, and must be found and stopped all the same.
+func ownerOf(dir string) command.User {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return command.User{}
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return command.User{}
+	}
+	return command.User{Name: strconv.Itoa(int(stat.Uid)), UID: stat.Uid, GID: stat.Gid, Home: "/"}
 }
 
 func (c *config) instance() pg.Config {

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"slices"
+	"time"
 
 	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
@@ -21,17 +22,34 @@ func (a *agent) demote(ctx context.Context) (ocf.ExitCode, error) {
 	if processes.Postmaster == 0 {
 		return a.demoteStopped(ctx)
 	}
-	if status, err := a.look(ctx); err == nil && status.InRecovery {
+	if a.isStandby(ctx) {
 		return ocf.Success, nil
 	}
 	if err := a.shutDown(ctx, demoteSteps); err != nil {
 		return refuse(err)
 	}
+	return a.demoteDown(ctx)
+}
+
+// roleWait bounds the question for the role before a demotion. A primary that hangs
+// does not answer, and is shut down all the same.
+const roleWait = 3 * time.Second
+
+func (a *agent) isStandby(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, roleWait)
+	defer cancel()
+	status, err := a.look(ctx)
+	return err == nil && status.InRecovery
+}
+
+// demoteDown goes on once the instance is down: the shutdown must have been clean, of
+// a primary or of a standby that could not be asked.
+func (a *agent) demoteDown(ctx context.Context) (ocf.ExitCode, error) {
 	control, err := a.db.Control(ctx)
 	if err != nil {
 		return refuse(reasonControl.Because(err, a.conf.dataDir))
 	}
-	if control.State != pg.StateShutDown {
+	if control.State != pg.StateShutDown && control.State != pg.StateShutDownRecovery {
 		return refuse(reasonDemoteState.With(control.State, pg.StateShutDown))
 	}
 	if a.stoppedNext() {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -150,7 +151,7 @@ func (a *agent) position(ctx context.Context, node, name string) (wal.Position, 
 	}
 	p, err := wal.ParsePosition(value)
 	if err != nil {
-		return wal.Position{}, false, fmt.Errorf("attribute %s of %s: %w", a.attribute(name), node, err)
+		return wal.Position{}, false, fmt.Errorf("%w: attribute %s of %s: %w", errNoVote, a.attribute(name), node, err)
 	}
 	return p, true, nil
 }
@@ -159,11 +160,15 @@ func (a *agent) position(ctx context.Context, node, name string) (wal.Position, 
 // to the one that holds the most WAL when that is not this node.
 func (a *agent) elect(ctx context.Context, me election.Vote, voters []string) error {
 	others := slices.DeleteFunc(slices.Clone(voters), func(n string) bool { return n == me.Node })
-	winner := election.Elect(me, a.votes(ctx, others))
+	votes, err := a.votes(ctx, others)
+	if err != nil {
+		return reasonVotes.Because(err)
+	}
+	winner := election.Elect(me, votes)
 	if winner.Node == me.Node {
 		return nil
 	}
-	err := a.writeBoth(ctx, winner.Node, me.Node)
+	err = a.writeBoth(ctx, winner.Node, me.Node)
 	return reasonBetter.Because(err, winner.Node, shown(winner.Position), shown(me.Position))
 }
 
@@ -175,24 +180,27 @@ func (a *agent) writeBoth(ctx context.Context, winner, loser string) error {
 	return err
 }
 
-// votes waits for the votes of others, side by side. A node without one counts as
-// absent.
-func (a *agent) votes(ctx context.Context, others []string) []election.Vote {
+// votes waits for the votes of others, side by side. A node that has given none counts
+// as absent; an attribute manager that cannot be asked is an error.
+func (a *agent) votes(ctx context.Context, others []string) ([]election.Vote, error) {
 	wait, cancel := context.WithTimeout(ctx, attributeWait)
 	defer cancel()
 	var mu sync.Mutex
 	found := map[string]wal.Position{}
-	_ = forEach(others, func(node string) error {
+	err := forEach(others, func(node string) error {
 		p, err := a.awaitVote(wait, node)
 		mu.Lock()
 		defer mu.Unlock()
-		if err != nil {
-			a.log.Warnf("no vote from %s, it counts as absent: %v", node, err)
+		if errors.Is(err, errNoVote) {
+			a.log.Warnf("%s counts as absent: %v", node, err)
 			return nil
 		}
 		found[node] = p
-		return nil
+		return err
 	})
+	if err != nil {
+		return nil, err
+	}
 	var votes []election.Vote
 	for _, node := range others {
 		if p, ok := found[node]; ok {
@@ -200,18 +208,27 @@ func (a *agent) votes(ctx context.Context, others []string) []election.Vote {
 			votes = append(votes, election.Vote{Node: node, Position: p})
 		}
 	}
-	return votes
+	return votes, nil
 }
 
+// errNoVote says that the node has published no vote, or none that can be read.
+var errNoVote = errors.New("no vote")
+
 func (a *agent) awaitVote(ctx context.Context, node string) (p wal.Position, err error) {
-	var last error
+	failure := errors.New("the attribute manager does not answer")
 	err = poll(ctx, attributeEvery, func() (bool, error) {
-		var ok bool
-		p, ok, last = a.position(ctx, node, attrVote)
+		found, ok, err := a.position(ctx, node, attrVote)
+		switch {
+		case err == nil:
+			failure = errNoVote
+		case ctx.Err() == nil:
+			failure = err
+		}
+		p = found
 		return ok, nil
 	})
-	if err != nil && last != nil {
-		err = last
+	if err != nil {
+		err = fmt.Errorf("%w within %s", failure, attributeWait)
 	}
 	return p, err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -23,6 +24,7 @@ type fakeCluster struct {
 	private map[string]string // "node name"
 	scores  map[string]int
 	failing error
+	hanging bool
 }
 
 func (f *fakeCluster) NodeName(context.Context) (string, error) { return "b", f.failing }
@@ -30,7 +32,11 @@ func (f *fakeCluster) Members(context.Context) ([]string, error) {
 	return []string{"a", "b", "c"}, f.failing
 }
 
-func (f *fakeCluster) Private(_ context.Context, node, name string) (string, bool, error) {
+func (f *fakeCluster) Private(ctx context.Context, node, name string) (string, bool, error) {
+	if f.hanging {
+		<-ctx.Done()
+		return "", false, ctx.Err()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	v, ok := f.private[node+" "+name]
@@ -65,6 +71,11 @@ func (f *fakeCluster) SetScore(_ context.Context, node, _ string, score int) err
 	return f.failing
 }
 
+// inBubble runs a test on a clock of its own, on which waiting costs no time.
+func inBubble(test func(*testing.T)) func(*testing.T) {
+	return func(t *testing.T) { synctest.Test(t, test) }
+}
+
 func newTestAgent(private map[string]string) (*agent, *fakeCluster) {
 	cluster := &fakeCluster{private: private, scores: map[string]int{}}
 	log := ocf.NewLogger("pgsqlms", "pgsqld", nil, &bytes.Buffer{}, true)
@@ -81,17 +92,21 @@ var (
 )
 
 func TestPromotionGoesToTheBestVoter(t *testing.T) {
-	a, cluster := newTestAgent(map[string]string{"c lsn_location-pgsqld": "2#501"})
-	err := a.decide(context.Background(), candidate, failover)
-	assert.ErrorContains(t, err, "c holds more WAL")
-	assert.Equal(t, ocf.ErrGeneric, ocf.CodeOf(err))
-	assert.Equal(t, map[string]int{"b": 1, "c": 1000}, cluster.scores)
+	synctest.Test(t, func(t *testing.T) {
+		a, cluster := newTestAgent(map[string]string{"c lsn_location-pgsqld": "2#501"})
+		err := a.decide(context.Background(), candidate, failover)
+		assert.ErrorContains(t, err, "c holds more WAL")
+		assert.Equal(t, ocf.ErrGeneric, ocf.CodeOf(err))
+		assert.Equal(t, map[string]int{"b": 1, "c": 1000}, cluster.scores)
+	})
 }
 
 func TestPromotionGoesOnWithTheBest(t *testing.T) {
-	a, cluster := newTestAgent(map[string]string{"c lsn_location-pgsqld": "2#500"})
-	require.NoError(t, a.decide(context.Background(), candidate, failover))
-	assert.Empty(t, cluster.scores, "a score that is written disturbs the transition")
+	synctest.Test(t, func(t *testing.T) {
+		a, cluster := newTestAgent(map[string]string{"c lsn_location-pgsqld": "2#500"})
+		require.NoError(t, a.decide(context.Background(), candidate, failover))
+		assert.Empty(t, cluster.scores, "a score that is written disturbs the transition")
+	})
 }
 
 // A vote that never comes costs a bounded time; an unreadable one too.
@@ -99,20 +114,24 @@ func TestVoterThatSaysNothingIsAbsent(t *testing.T) {
 	for name, private := range map[string]map[string]string{
 		"no vote": {}, "garbage": {"c lsn_location-pgsqld": "2#many"},
 	} {
-		a, _ := newTestAgent(private)
-		began := time.Now()
-		require.NoError(t, a.decide(context.Background(), candidate, failover), name)
-		assert.Less(t, time.Since(began), attributeWait+time.Second, name)
+		t.Run(name, inBubble(func(t *testing.T) {
+			a, _ := newTestAgent(private)
+			began := time.Now()
+			require.NoError(t, a.decide(context.Background(), candidate, failover))
+			assert.Less(t, time.Since(began), attributeWait+time.Second)
+		}))
 	}
 }
 
 // A vote may arrive after the candidate began to wait.
 func TestVoteThatComesLateCounts(t *testing.T) {
-	a, cluster := newTestAgent(map[string]string{})
-	time.AfterFunc(5*attributeEvery, func() {
-		_ = cluster.SetPrivate(context.Background(), "c", "lsn_location-pgsqld", "3#1")
+	synctest.Test(t, func(t *testing.T) {
+		a, cluster := newTestAgent(map[string]string{})
+		time.AfterFunc(5*attributeEvery, func() {
+			_ = cluster.SetPrivate(context.Background(), "c", "lsn_location-pgsqld", "3#1")
+		})
+		assert.ErrorContains(t, a.decide(context.Background(), candidate, failover), "c holds more WAL")
 	})
-	assert.ErrorContains(t, a.decide(context.Background(), candidate, failover), "c holds more WAL")
 }
 
 func TestSwitchoverNeedsEvidence(t *testing.T) {
@@ -128,8 +147,7 @@ func TestSwitchoverNeedsEvidence(t *testing.T) {
 		"another node's word":             {map[string]string{"c shutdown_lsn-pgsqld": "2#500"}, "did not say where its WAL ends"},
 	}
 	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(name, inBubble(func(t *testing.T) {
 			a, cluster := newTestAgent(c.published)
 			err := a.decide(context.Background(), candidate, switchover)
 			if c.refusal == "" {
@@ -138,18 +156,49 @@ func TestSwitchoverNeedsEvidence(t *testing.T) {
 				assert.ErrorContains(t, err, c.refusal)
 			}
 			assert.Empty(t, cluster.scores)
-		})
+		}))
 	}
 }
 
 func TestHandoverIsDecidedByThoseWhoRemain(t *testing.T) {
-	a, _ := newTestAgent(map[string]string{
-		"a shutdown_lsn-pgsqld": "2#900", "c lsn_location-pgsqld": "2#400"})
-	assert.NoError(t, a.decide(context.Background(), candidate, handover), "there is no old primary to go back to")
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := newTestAgent(map[string]string{
+			"a shutdown_lsn-pgsqld": "2#900", "c lsn_location-pgsqld": "2#400"})
+		assert.NoError(t, a.decide(context.Background(), candidate, handover), "there is no old primary to go back to")
+	})
 }
 
-func TestAttrdDownRefusesASwitchover(t *testing.T) {
-	a, cluster := newTestAgent(nil)
-	cluster.failing = errors.New("could not connect to attrd")
-	assert.ErrorContains(t, a.decide(context.Background(), candidate, switchover), "could not connect to attrd")
+func TestAttrdDownRefusesAPromotion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, transition := range []election.Transition{switchover, failover} {
+			a, cluster := newTestAgent(nil)
+			cluster.failing = errors.New("could not connect to attrd")
+			assert.ErrorContains(t, a.decide(context.Background(), candidate, transition), "could not connect to attrd", transition.Kind)
+		}
+	})
+}
+
+func TestAttrdHangingRefusesAPromotion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, transition := range []election.Transition{switchover, failover} {
+			a, cluster := newTestAgent(nil)
+			cluster.hanging = true
+			assert.Error(t, a.decide(context.Background(), candidate, transition), transition.Kind)
+		}
+	})
+}
+
+// A vote that was read once counts, whatever the attribute manager says of it later.
+func TestGarbageAfterAFailureIsNoExcuse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, cluster := newTestAgent(map[string]string{})
+		cluster.failing = errors.New("busy")
+		time.AfterFunc(5*attributeEvery, func() {
+			cluster.mu.Lock()
+			defer cluster.mu.Unlock()
+			cluster.failing = nil
+			cluster.private["c lsn_location-pgsqld"] = "2#500"
+		})
+		assert.NoError(t, a.decide(context.Background(), candidate, failover))
+	})
 }

@@ -39,6 +39,11 @@ var (
 		Text: "meta attribute promoted-max of the clone: found %q, expected 1",
 		Help: "Set promoted-max to 1, or leave it out: there is one primary.",
 	}
+	reasonClone = ocf.Reason{
+		Name: "clone", Code: ocf.ErrConfigured,
+		Text: "the resource %q is not a clone, expected a promotable one",
+		Help: "Create it with pcs resource create ... promotable notify=true, or wrap it in a clone with promotable=true.",
+	}
 	reasonCloneNodeMax = ocf.Reason{
 		Name: "clone-node-max", Code: ocf.ErrConfigured,
 		Text: "meta attribute clone-node-max of the clone: found %q, expected 1",
@@ -189,6 +194,11 @@ var (
 		Text: "Pacemaker's list of nodes cannot be used, so nobody can be asked for a vote",
 		Help: "Look at the names of the cluster's nodes.",
 	}
+	reasonVotes = ocf.Reason{
+		Name: "votes", Code: ocf.ErrGeneric,
+		Text: "the other nodes cannot be asked for the WAL they hold",
+		Help: "Look at pacemaker-attrd on this node; Pacemaker tries the promotion again.",
+	}
 	reasonBetter = ocf.Reason{
 		Name: "better-candidate", Code: ocf.ErrGeneric,
 		Text: "%s holds more WAL (%s) than this node (%s): promoting it instead",
@@ -231,6 +241,7 @@ func Reasons() []ocf.Reason {
 		reasonPath,
 		reasonNotify,
 		reasonPromotedMax,
+		reasonClone,
 		reasonCloneNodeMax,
 		reasonFeatureSet,
 		reasonBinaries,
@@ -261,6 +272,7 @@ func Reasons() []ocf.Reason {
 		reasonNotRunning,
 		reasonAsk,
 		reasonNotifyLists,
+		reasonVotes,
 		reasonBetter,
 		reasonSwitchover,
 		reasonNoEvidence,

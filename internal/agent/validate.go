@@ -40,6 +40,10 @@ func (a *agent) validateAll(ctx context.Context) error {
 // checkMeta wants the clone's meta attributes that the agent cannot do without. Those
 // that are absent have the value wanted as their default, except notify.
 func (a *agent) checkMeta(context.Context) error {
+	// Run by hand, the action has no word of the node, nor reliably of the clone.
+	if _, clone := a.req.Meta("clone"); !clone && a.req.Node() != "" {
+		return reasonClone.With(a.req.Instance)
+	}
 	if v, _ := a.req.Meta("notify"); !ocf.IsTrue(v) {
 		return reasonNotify.With(v)
 	}
