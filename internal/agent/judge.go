@@ -12,6 +12,7 @@ import (
 type sight struct {
 	asked       error // what became of the connection or the query
 	missing     bool  // there is no data directory
+	probe       bool  // the cluster asks whether anything runs here at all
 	processes   pg.Processes
 	control     pg.ControlData
 	controlErr  error
@@ -102,6 +103,9 @@ func judgeGone(s sight) verdict {
 	}
 	state := s.control.State
 	switch {
+	case s.probe && (state == pg.StateInProduction || state == pg.StateArchiveRecovery):
+		return verdict{code: ocf.NotRunning, warning: fmt.Sprintf(
+			"nothing runs on %s, which was not shut down (pg_control says %q): a start will replay its WAL as a standby", s.dataDir, state)}
 	case s.backupLabel, state == pg.StateShutDown, state == pg.StateShutDownRecovery:
 		return verdict{code: ocf.NotRunning}
 	case state == pg.StateArchiveRecovery:

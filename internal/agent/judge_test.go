@@ -43,14 +43,17 @@ func TestJudge(t *testing.T) {
 		"orphans of a standby": {sight{processes: pg.Processes{Orphans: []int{7}}, control: state(pg.StateArchiveRecovery)}, ocf.ErrGeneric, false},
 		"shared memory left":   {sight{processes: pg.Processes{SharedMemory: true}, control: state(pg.StateShutDown)}, ocf.ErrGeneric, false},
 
-		"primary shut down":           {sight{control: state(pg.StateShutDown)}, ocf.NotRunning, false},
-		"standby shut down":           {sight{control: state(pg.StateShutDownRecovery)}, ocf.NotRunning, false},
-		"base backup":                 {sight{control: state(pg.StateInProduction), backupLabel: true}, ocf.NotRunning, false},
-		"crashed primary":             {sight{control: state(pg.StateInProduction)}, ocf.FailedPromoted, false},
-		"crashed while shutting down": {sight{control: state(pg.StateShuttingDown)}, ocf.FailedPromoted, false},
-		"crashed in crash recovery":   {sight{control: state(pg.StateCrashRecovery)}, ocf.FailedPromoted, false},
-		"crashed standby":             {sight{control: state(pg.StateArchiveRecovery)}, ocf.ErrGeneric, false},
-		"pg_control damaged":          {sight{controlErr: pg.ErrControlCRC}, ocf.ErrArgs, false},
+		"primary shut down":                 {sight{control: state(pg.StateShutDown)}, ocf.NotRunning, false},
+		"standby shut down":                 {sight{control: state(pg.StateShutDownRecovery)}, ocf.NotRunning, false},
+		"base backup":                       {sight{control: state(pg.StateInProduction), backupLabel: true}, ocf.NotRunning, false},
+		"crashed primary":                   {sight{control: state(pg.StateInProduction)}, ocf.FailedPromoted, false},
+		"crashed while shutting down":       {sight{control: state(pg.StateShuttingDown)}, ocf.FailedPromoted, false},
+		"crashed in crash recovery":         {sight{control: state(pg.StateCrashRecovery)}, ocf.FailedPromoted, false},
+		"crashed standby":                   {sight{control: state(pg.StateArchiveRecovery)}, ocf.ErrGeneric, false},
+		"probe after a power loss, primary": {sight{probe: true, control: state(pg.StateInProduction)}, ocf.NotRunning, true},
+		"probe after a power loss, standby": {sight{probe: true, control: state(pg.StateArchiveRecovery)}, ocf.NotRunning, true},
+		"probe, orphans":                    {sight{probe: true, processes: pg.Processes{Orphans: []int{7}}, control: state(pg.StateInProduction)}, ocf.FailedPromoted, false},
+		"pg_control damaged":                {sight{controlErr: pg.ErrControlCRC}, ocf.ErrArgs, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

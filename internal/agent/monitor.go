@@ -98,7 +98,7 @@ func (a *agent) unanswered(asked error) (ocf.ExitCode, error) {
 func (a *agent) examine(asked error) (sight, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), examineWait)
 	defer cancel()
-	s := sight{asked: asked, dataDir: a.conf.dataDir, where: a.conf.where(), waited: a.req.Timeout}
+	s := sight{asked: asked, probe: a.req.Probe() && a.req.Node() != "", dataDir: a.conf.dataDir, where: a.conf.where(), waited: a.req.Timeout}
 	if a.noData() {
 		s.missing = true
 		return s, nil

@@ -234,19 +234,9 @@ func (a *agent) awaitVote(ctx context.Context, node string) (p wal.Position, err
 }
 
 // rememberPromotion leaves the first monitor a note: who voted has a claim to a score
-// before it is connected, and what was published for this promotion is to be taken
-// back.
+// before it is connected, and what was published is to be taken back.
 func (a *agent) rememberPromotion() {
-	t := a.transition()
-	m := memory{Promoted: time.Now(), Kept: map[string]int{}, Published: t.Voters}
-	score := election.ScoreBest
-	for _, node := range t.Voters {
-		if node != a.node {
-			m.Kept[node] = score
-			score = max(score-election.ScoreStep, election.ScoreFirstStart)
-		}
-	}
-	a.remember(m)
+	a.remember(memory{Promoted: time.Now(), Voters: a.transition().Voters, Published: true})
 }
 
 // shown is a position as PostgreSQL's own messages have it.

@@ -55,7 +55,7 @@ func (a *agent) updateScores(ctx context.Context, status pg.Status) error {
 		m.Verified = time.Time{}
 	}
 	a.takeBack(ctx, &m)
-	if changed || !m.Verified.Equal(before.Verified) || len(before.Published) > 0 {
+	if changed || !m.Verified.Equal(before.Verified) || before.Published {
 		a.remember(m)
 	}
 	return err
@@ -65,7 +65,10 @@ func (a *agent) updateScores(ctx context.Context, status pg.Status) error {
 // a node that is gone or in an attrd that does not answer, is harmless: the next
 // promotion is on a higher timeline.
 func (a *agent) takeBack(ctx context.Context, m *memory) {
-	err := forEach(m.Published, func(node string) error {
+	if !m.Published {
+		return
+	}
+	err := forEach(m.Voters, func(node string) error {
 		return errors.Join(
 			a.crm.DeletePrivate(ctx, node, a.attribute(attrVote)),
 			a.crm.DeletePrivate(ctx, node, a.attribute(attrShutdown)))
@@ -73,7 +76,7 @@ func (a *agent) takeBack(ctx context.Context, m *memory) {
 	if err != nil {
 		a.log.Infof("the votes of the last promotion could not be taken back: %v", err)
 	}
-	m.Published = nil
+	m.Published = false
 }
 
 // strangers says whether somebody replicates who was not known as a node when the
@@ -91,20 +94,16 @@ func strangers(m memory, status pg.Status) bool {
 }
 
 // learn reads the cluster's nodes and their scores, when what is remembered of them
-// may no longer be so. After a promotion all scores change, so they are not read.
+// may no longer be so.
 func (a *agent) learn(ctx context.Context, m *memory, status pg.Status) (err error) {
-	promoted := m.Verified.IsZero() && within(m.Promoted, connectGrace)
 	if !a.req.Probe() && within(m.Verified, verifyEvery) && !strangers(*m, status) {
 		return nil
 	}
 	if m.Nodes, err = a.crm.Members(ctx); err != nil {
 		return err
 	}
-	m.Scores = nil
-	if !promoted {
-		if m.Scores, err = a.readScores(ctx, m.Nodes); err != nil {
-			return err
-		}
+	if m.Scores, err = a.readScores(ctx, m.Nodes); err != nil {
+		return err
 	}
 	m.Verified = time.Now()
 	return nil
@@ -148,7 +147,7 @@ func (a *agent) situation(self string, status pg.Status, m memory) election.Situ
 		Nodes: m.Nodes, Previous: m.Scores,
 	}
 	if within(m.Promoted, connectGrace) {
-		s.Kept = m.Kept
+		s.Kept = m.Voters
 	}
 	for _, b := range status.Standbys {
 		s.Standbys = append(s.Standbys, standby(b))

@@ -18,13 +18,13 @@ type memory struct {
 	Nodes    []string       `json:"nodes,omitempty"`
 	Verified time.Time      `json:"verified,omitzero"`
 
-	// The last promotion on this node, and the scores its voters keep until they have
-	// had the time to connect.
-	Promoted time.Time      `json:"promoted,omitzero"`
-	Kept     map[string]int `json:"kept,omitempty"`
+	// The last promotion on this node, and who voted in it. Voters keep a score until
+	// they have had the time to connect.
+	Promoted time.Time `json:"promoted,omitzero"`
+	Voters   []string  `json:"voters,omitempty"`
 
-	// The nodes whose votes are to be taken back.
-	Published []string `json:"published,omitempty"`
+	// The votes of the last promotion are still to be taken back.
+	Published bool `json:"published,omitempty"`
 
 	// Monitors in a row that PostgreSQL did not answer.
 	Misses int `json:"misses,omitempty"`

@@ -161,6 +161,9 @@ func TestScoresTakeTheBestOfTwoConnections(t *testing.T) {
 
 func TestScoresKeepVotersThatAreNotConnectedYet(t *testing.T) {
 	s := situation(Standby{Node: "n2", Ready: true, Written: 90 << 20})
-	s.Kept = map[string]int{"n2": 990, "n3": 980, "gone": 970}
-	assert.Equal(t, map[string]int{"n1": 1001, "n2": 1000, "n3": 980}, Scores(s))
+	s.Kept = []string{"n1", "n2", "n3", "gone"}
+	assert.Equal(t, map[string]int{"n1": 1001, "n2": 1000, "n3": 990}, Scores(s))
+	s.Standbys = nil
+	s.Previous = map[string]int{"n1": 1001, "n3": 1000, "n2": 990}
+	assert.Equal(t, s.Previous, Scores(s), "after a recovery in place nothing changes")
 }

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"slices"
 	"sort"
 
 	"pgsqlms/internal/wal"
@@ -33,7 +34,7 @@ type Situation struct {
 	Standbys []Standby      // whoever is connected, cluster node or not
 	Nodes    []string       // the cluster's nodes; only they get a score
 	Previous map[string]int // the scores as they stand
-	Kept     map[string]int // for nodes that have not had the time to connect yet
+	Kept     []string       // nodes that voted and have not had the time to connect yet
 }
 
 // closeEnough is how much further ahead, in bytes, a standby must be to take another
@@ -50,21 +51,32 @@ func Scores(s Situation) map[string]int {
 			continue
 		}
 		scores[node] = ScoreNotConnected
-		if kept, ok := s.Kept[node]; ok {
-			scores[node] = kept
-		}
 	}
-	rank := 0
+	var ranked []string
 	for _, standby := range order(s) {
-		switch {
-		case !standby.Ready, s.MaxLag > 0 && lag(s.Current, standby.Written) > s.MaxLag:
+		if !standby.Ready || s.MaxLag > 0 && lag(s.Current, standby.Written) > s.MaxLag {
 			scores[standby.Node] = ScoreNotReady
-		default:
-			scores[standby.Node] = max(ScoreBest-rank*ScoreStep, ScoreFirstStart)
-			rank++
+			continue
 		}
+		ranked = append(ranked, standby.Node)
+	}
+	for i, node := range append(ranked, absent(s)...) {
+		scores[node] = max(ScoreBest-i*ScoreStep, ScoreFirstStart)
 	}
 	return scores
+}
+
+// absent are the kept nodes that are not connected, in the order of their scores.
+func absent(s Situation) []string {
+	var nodes []string
+	for _, node := range s.Kept {
+		connected := slices.ContainsFunc(s.Standbys, func(b Standby) bool { return b.Node == node })
+		if node != s.Primary && contains(s.Nodes, node) && !connected {
+			nodes = append(nodes, node)
+		}
+	}
+	sort.SliceStable(nodes, func(i, j int) bool { return s.Previous[nodes[i]] > s.Previous[nodes[j]] })
+	return nodes
 }
 
 // order puts the standbys furthest ahead first. Those within the same closeEnough
