@@ -103,11 +103,11 @@ func judgeGone(s sight) verdict {
 	}
 	state := s.control.State
 	switch {
-	case s.probe && (state == pg.StateInProduction || state == pg.StateArchiveRecovery):
-		return verdict{code: ocf.NotRunning, warning: fmt.Sprintf(
-			"nothing runs on %s, which was not shut down (pg_control says %q): a start will replay its WAL as a standby", s.dataDir, state)}
 	case s.backupLabel, state == pg.StateShutDown, state == pg.StateShutDownRecovery:
 		return verdict{code: ocf.NotRunning}
+	case s.probe:
+		return verdict{code: ocf.NotRunning, warning: fmt.Sprintf(
+			"nothing runs on %s, which was not shut down (pg_control says %q): a start will replay its WAL as a standby", s.dataDir, state)}
 	case state == pg.StateArchiveRecovery:
 		return refusal(reasonCrashedStandby.With(s.dataDir, state))
 	default:
