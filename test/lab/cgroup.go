@@ -50,8 +50,15 @@ func (c cgroup) write(file, value string) error {
 	return os.WriteFile(filepath.Join(string(c), file), []byte(value), 0o644)
 }
 
-func (c cgroup) freeze() error { return c.write("cgroup.freeze", "1") }
-func (c cgroup) thaw() error   { return c.write("cgroup.freeze", "0") }
+// freeze returns when all that is in the cgroup stands still.
+func (c cgroup) freeze(ctx context.Context) error {
+	if err := c.write("cgroup.freeze", "1"); err != nil {
+		return err
+	}
+	return c.waitEvent(ctx, "frozen 1", 10*time.Second)
+}
+
+func (c cgroup) thaw() error { return c.write("cgroup.freeze", "0") }
 
 func (c cgroup) frozen() bool {
 	b, err := os.ReadFile(filepath.Join(string(c), "cgroup.freeze"))
@@ -88,24 +95,22 @@ func (c cgroup) kill(ctx context.Context) error {
 	if err := c.thaw(); err != nil {
 		return err
 	}
-	return c.waitEmpty(ctx, 20*time.Second)
+	return c.waitEvent(ctx, "populated 0", 20*time.Second)
 }
 
-func (c cgroup) waitEmpty(ctx context.Context, bound time.Duration) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("%s still has processes after %v", c, bound))
-	defer cancel()
-	for {
+// waitEvent waits for a line of cgroup.events. A cgroup that is gone is what
+// any wait here is for.
+func (c cgroup) waitEvent(ctx context.Context, want string, bound time.Duration) error {
+	return await(ctx, bound, 2*time.Millisecond, func() error {
 		events, err := os.ReadFile(filepath.Join(string(c), "cgroup.events"))
-		if errors.Is(err, fs.ErrNotExist) || strings.Contains(string(events), "populated 0") {
+		switch {
+		case errors.Is(err, fs.ErrNotExist) || strings.Contains(string(events), want):
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return err
 		}
-		if err := pause(ctx, 2*time.Millisecond); err != nil {
-			return err
-		}
-	}
+		return fmt.Errorf("%s: expected %q, found %q", c, want, strings.TrimSpace(string(events)))
+	})
 }
 
 // remove takes away the cgroup and those below it, killing what is in them.

@@ -11,6 +11,7 @@ import (
 	"os/user"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -56,7 +57,6 @@ func (l *Lab) Exec(ctx context.Context, node string, o ExecOptions, argv ...stri
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin = o.Stdin
 	cmd.Stdout, cmd.Stderr = writerOr(o.Stdout, &stdout), writerOr(o.Stderr, &stderr)
-	cmd.Dir = "/"
 	def(&o.Dir, "/")
 	cmd.Dir = o.Dir
 	cmd.Env = append(nodeEnv(), o.Env...)
@@ -65,15 +65,7 @@ func (l *Lab) Exec(ctx context.Context, node string, o ExecOptions, argv ...stri
 	if !o.Terminal {
 		cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 	}
-	err = inNamespacesOf(pid, func() error {
-		if err := lookInNode(cmd, argv[0]); err != nil {
-			return err
-		}
-		if err := becomeUser(cmd, o.User); err != nil {
-			return err
-		}
-		return cmd.Start()
-	})
+	err = l.startIn(pid, node, cmd, o.User)
 	if err != nil {
 		return Result{}, fmt.Errorf("exec on %s: %w", node, err)
 	}
@@ -89,13 +81,35 @@ func (l *Lab) Exec(ctx context.Context, node string, o ExecOptions, argv ...stri
 	return res, fmt.Errorf("exec on %s: %w", node, err)
 }
 
+// freezeGate is held while a command starts, and while a node is being frozen.
+// A process that starts right in a frozen cgroup stands still before its exec,
+// and until it goes on this whole program can start no other.
+var freezeGate sync.RWMutex
+
+func (l *Lab) startIn(pid int, node string, cmd *exec.Cmd, user string) error {
+	freezeGate.RLock()
+	defer freezeGate.RUnlock()
+	if nodeCgroup(l.plan, node).frozen() {
+		return errors.New("the node is frozen")
+	}
+	return inNamespacesOf(pid, func() error {
+		if err := lookInNode(cmd, cmd.Args[0]); err != nil {
+			return err
+		}
+		if err := becomeUser(cmd, user); err != nil {
+			return err
+		}
+		return cmd.Start()
+	})
+}
+
 // Run is Exec as root with an error for a non-zero exit code, which has what the
 // command wrote.
 func (l *Lab) Run(ctx context.Context, node string, argv ...string) (string, error) {
 	return l.runAs(ctx, node, "root", argv...)
 }
 
-// RunAs is Run as another user of the node.
+// runAs is Run as another user of the node.
 func (l *Lab) runAs(ctx context.Context, node, user string, argv ...string) (string, error) {
 	res, err := l.Exec(ctx, node, ExecOptions{User: user}, argv...)
 	if err == nil && res.Code != 0 {

@@ -46,8 +46,13 @@ func (l *Lab) SilentCut(ctx context.Context, node string) error {
 // Heal undoes Cut and SilentCut. They last over a power cycle until then.
 func (l *Lab) Heal(ctx context.Context, node string) error { return l.powerOp(ctx, "heal", node) }
 
-// Freeze stops all that runs in a node, as a hypervisor would.
-func (l *Lab) Freeze(ctx context.Context, node string) error { return l.powerOp(ctx, "freeze", node) }
+// Freeze stops all that runs in a node, as a hypervisor would. Exec is refused
+// until it is thawed.
+func (l *Lab) Freeze(ctx context.Context, node string) error {
+	freezeGate.Lock()
+	defer freezeGate.Unlock()
+	return l.powerOp(ctx, "freeze", node)
+}
 
 // Thaw lets a frozen node go on.
 func (l *Lab) Thaw(ctx context.Context, node string) error { return l.powerOp(ctx, "thaw", node) }

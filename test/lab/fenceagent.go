@@ -99,7 +99,8 @@ func fenceArguments(o fenceRequest, args []string) (fenceRequest, error) {
 }
 
 func (o fenceRequest) run(out io.Writer) (int, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), requestBound+5*time.Second)
+	// Pacemaker has a timeout of its own, which is shorter.
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	by, err := os.Hostname()
 	if err != nil {

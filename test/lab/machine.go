@@ -234,14 +234,14 @@ func (m *machine) restoreCable(ctx context.Context) error {
 	return nil
 }
 
-func (m *machine) setFrozen(frozen bool) error {
+func (m *machine) setFrozen(ctx context.Context, frozen bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.power {
 		return fmt.Errorf("%s has no power", m.node.Name)
 	}
 	if frozen {
-		return m.cgroup.freeze()
+		return m.cgroup.freeze(ctx)
 	}
 	return m.cgroup.thaw()
 }

@@ -72,10 +72,8 @@ func (d *powerd) serve(conn net.Conn) {
 		return
 	}
 	asked := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), requestBound)
-	defer cancel()
 	var rep powerReply
-	if err := d.handle(ctx, req); err != nil {
+	if err := d.handle(conn, req); err != nil {
 		rep.Error = err.Error()
 	}
 	if req.By != "" && (req.Op == "off" || req.Op == "reboot") {
@@ -90,7 +88,7 @@ func (d *powerd) serve(conn net.Conn) {
 	}
 }
 
-func (d *powerd) handle(ctx context.Context, req powerRequest) error {
+func (d *powerd) handle(conn net.Conn, req powerRequest) error {
 	switch req.Op {
 	case "status":
 		return nil
@@ -106,10 +104,12 @@ func (d *powerd) handle(ctx context.Context, req powerRequest) error {
 		return fmt.Errorf("no node %q in this lab; it has %d nodes, n1 and so on", req.Node, len(d.nodes))
 	}
 	if req.By != "" {
-		if err := d.fencingMode(ctx); err != nil {
+		if err := d.fencingMode(conn); err != nil {
 			return err
 		}
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), requestBound)
+	defer cancel()
 	switch req.Op {
 	case "on":
 		return m.on(ctx, d.starts() && !req.Bare)
@@ -124,7 +124,7 @@ func (d *powerd) handle(ctx context.Context, req powerRequest) error {
 	case "cut", "silentcut", "heal":
 		return m.cable(ctx, req.Op)
 	case "freeze", "thaw":
-		return m.setFrozen(req.Op == "freeze")
+		return m.setFrozen(ctx, req.Op == "freeze")
 	}
 	return fmt.Errorf("power switch: unknown request %q", req.Op)
 }
@@ -150,11 +150,19 @@ func (d *powerd) onLater(m *machine) {
 	})
 }
 
-// fencingMode makes the wait and the failure that a test has asked for.
-func (d *powerd) fencingMode(ctx context.Context) error {
+// fencingMode makes the wait and the failure that a test has asked for. A fence
+// agent that was killed meanwhile, by a timeout or with its node, has asked for
+// nothing any more.
+func (d *powerd) fencingMode(conn net.Conn) error {
 	d.mu.Lock()
 	mode := d.fencing
 	d.mu.Unlock()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	go func() {
+		_, err := conn.Read(make([]byte, 1)) // there is nothing more to read: it ends with the connection
+		cancel(fmt.Errorf("the one who asked is gone: %w", err))
+	}()
 	if err := pause(ctx, mode.Delay); err != nil {
 		return err
 	}

@@ -9,12 +9,18 @@ import (
 	"time"
 )
 
-// WaitReady waits until the cluster is whole: exactly one primary by SQL, which
+// WaitReady waits until the cluster is ready: exactly one primary by SQL, which
 // is the promoted one; every powered node streaming from it; the VIP on it; a
 // positive promotion score on every powered node; and a DC with nothing to do.
 // Without a deadline in ctx it waits Config.ReadyTimeout. Its error names what
 // is missing.
-func (l *Lab) WaitReady(ctx context.Context) error {
+func (l *Lab) WaitReady(ctx context.Context) error { return l.waitReady(ctx, false) }
+
+// WaitWhole is WaitReady with all nodes powered: after a fencing it also waits
+// for the node to be back.
+func (l *Lab) WaitWhole(ctx context.Context) error { return l.waitReady(ctx, true) }
+
+func (l *Lab) waitReady(ctx context.Context, whole bool) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, l.plan.Config.ReadyTimeout)
@@ -23,13 +29,13 @@ func (l *Lab) WaitReady(ctx context.Context) error {
 	start := time.Now()
 	for {
 		if l.databasesReady(ctx) {
-			missing, err := l.Missing(ctx)
-			if err == nil && len(missing) == 0 {
+			s, err := l.Status(ctx)
+			if err == nil && len(s.missing(whole)) == 0 {
 				return nil
 			}
 		}
 		if pause(ctx, 150*time.Millisecond) != nil {
-			return l.notReady(time.Since(start))
+			return l.notReady(time.Since(start), whole)
 		}
 	}
 }
@@ -58,12 +64,14 @@ func (l *Lab) databasesReady(ctx context.Context) bool {
 }
 
 // notReady is the error of a wait that is over: it looks once more, in full.
-func (l *Lab) notReady(after time.Duration) error {
+func (l *Lab) notReady(after time.Duration, whole bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
-	missing, err := l.Missing(ctx)
-	if err != nil {
+	var missing []string
+	if s, err := l.Status(ctx); err != nil {
 		missing = []string{err.Error()}
+	} else {
+		missing = s.missing(whole)
 	}
 	if len(missing) == 0 {
 		missing = []string{"nothing any more: it became ready just after the time was over"}
@@ -72,16 +80,11 @@ func (l *Lab) notReady(after time.Duration) error {
 		l.plan.Config.Name, after.Seconds(), strings.Join(missing, "\n  "), l.plan.Config.Name, l.dir)
 }
 
-// Missing tells what still keeps the lab from being ready; nothing when it is.
-func (l *Lab) Missing(ctx context.Context) ([]string, error) {
-	s, err := l.Status(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return s.missing(), nil
-}
+// Missing tells what keeps the cluster from being ready in the sense of
+// WaitReady; nothing when it is.
+func (s *Status) Missing() []string { return s.missing(false) }
 
-func (s *Status) missing() []string {
+func (s *Status) missing(whole bool) []string {
 	var out []string
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	var primaries []string
@@ -96,6 +99,9 @@ func (s *Status) missing() []string {
 	for _, name := range slices.Sorted(maps.Keys(s.Nodes)) {
 		n := s.Nodes[name]
 		if !n.Powered {
+			if whole {
+				say("%s: power", name)
+			}
 			continue
 		}
 		out = append(out, n.missing(name)...)
@@ -103,7 +109,7 @@ func (s *Status) missing() []string {
 			say("the VIP on the primary %s; Pacemaker has it on %q", name, s.VIPNode)
 		}
 		if !slices.Contains(s.Online, name) {
-			say("%s online in Pacemaker", name)
+			say("%s: online in Pacemaker", name)
 		}
 	}
 	if s.DCState != "S_IDLE" {

@@ -340,18 +340,6 @@ func lockFile(ctx context.Context, path string) (func(), error) {
 	}
 }
 
-// pause waits, but not longer than ctx lives.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
-}
-
 func quiet(say func(string)) func(string) {
 	if say == nil {
 		return func(string) {}

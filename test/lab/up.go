@@ -78,8 +78,10 @@ func (l *Lab) failed(cause error) error {
 	if l.plan.Config.Keep {
 		return fmt.Errorf("%w\nthe lab %s was kept as it is: lab down --name %s takes it away", cause, l.plan.Config.Name, l.plan.Config.Name)
 	}
-	if logs, err := l.saveLogs(); err == nil {
-		cause = fmt.Errorf("%w\nlogs of all nodes: %s", cause, logs)
+	if !errors.Is(cause, context.Canceled) { // whoever gave up does not want to know why
+		if logs, err := l.saveLogs(); err == nil {
+			cause = fmt.Errorf("%w\nlogs of all nodes: %s", cause, logs)
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -298,24 +300,6 @@ func (l *Lab) loadResources(ctx context.Context) error {
 		return nil
 	}
 	return l.WaitReady(ctx)
-}
-
-// await calls try until it succeeds, and returns its last error when the bound
-// or ctx is over.
-func await(ctx context.Context, bound, every time.Duration, try func() error) error {
-	end := time.Now().Add(bound)
-	for {
-		err := try()
-		if err == nil {
-			return nil
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("not within %v: %w", bound, err)
-		}
-		if perr := pause(ctx, every); perr != nil {
-			return errors.Join(perr, err)
-		}
-	}
 }
 
 // UntilInterrupted is a context that ends with the first Ctrl-C or TERM, so that

@@ -17,14 +17,14 @@ import (
 
 // options are the flags of all commands.
 type options struct {
-	cfg           lab.Config
-	user          string
-	silent, count bool
-	n             int
-	binds         []lab.Bind
-	env           []string
-	dir           string
-	timeout       time.Duration
+	cfg                lab.Config
+	user               string
+	silent, count, all bool
+	n                  int
+	binds              []lab.Bind
+	env                []string
+	dir                string
+	timeout            time.Duration
 }
 
 var commands map[string]command
@@ -76,6 +76,7 @@ func suiteFlag(c *call) {
 
 func waitFlags(c *call) {
 	c.fs.DurationVar(&c.opts.timeout, "timeout", 90*time.Second, "how long to wait")
+	c.fs.BoolVar(&c.opts.all, "all", false, "also for the power of nodes that have none")
 }
 func userFlag(c *call)   { c.fs.StringVar(&c.opts.user, "u", "root", "user to be") }
 func silentFlag(c *call) { c.fs.BoolVar(&c.opts.silent, "silent", false, "keep the carrier") }
@@ -207,6 +208,9 @@ func wait(ctx context.Context, c *call) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.opts.timeout)
 	defer cancel()
+	if c.opts.all {
+		return l.WaitWhole(ctx)
+	}
 	return l.WaitReady(ctx)
 }
 
@@ -228,25 +232,19 @@ func cut(ctx context.Context, c *call) error {
 	return onNode((*lab.Lab).Cut)(ctx, c)
 }
 
-func execute(ctx context.Context, c *call) error {
-	return inNode(ctx, c, c.args[1:], false)
-}
+func execute(ctx context.Context, c *call) error { return inNode(ctx, c, c.args[1:]) }
 
-func shell(ctx context.Context, c *call) error {
-	return inNode(ctx, c, []string{"/bin/bash"}, true)
-}
+func shell(ctx context.Context, c *call) error { return inNode(ctx, c, []string{"/bin/bash"}) }
 
-func inNode(ctx context.Context, c *call, argv []string, terminal bool) error {
+func inNode(ctx context.Context, c *call, argv []string) error {
 	l, err := lab.Open(c.name)
 	if err != nil {
 		return err
 	}
-	if terminal {
-		ctx = context.WithoutCancel(ctx) // Ctrl-C is for what runs in the shell
-	}
-	res, err := l.Exec(ctx, c.args[0], lab.ExecOptions{
+	// It shares the terminal, so Ctrl-C reaches it, and it decides what to do.
+	res, err := l.Exec(context.WithoutCancel(ctx), c.args[0], lab.ExecOptions{
 		User: c.opts.user, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Env: []string{"TERM=" + os.Getenv("TERM")}, Terminal: terminal,
+		Env: []string{"TERM=" + os.Getenv("TERM")}, Terminal: true,
 	}, argv...)
 	if err != nil {
 		return err
