@@ -21,7 +21,6 @@ func TestMain(m *testing.M) {
 		"pg_ctl":         fakePgCtl,
 		"postgres":       fakePostgres,
 		backendTitle:     fakeBackend,
-		ownLogName:       withOwnLog,
 	})
 }
 

@@ -26,9 +26,12 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"tell":      command(cmdTell),
 	"attribute": command(cmdAttribute),
 	"server":    command(cmdServer),
+	"other":     command(cmdOther),
+	"bystander": negatable(cmdBystander),
 	"backend":   command(cmdBackend),
 	"crash":     command(cmdCrash),
 	"freeze":    command(cmdFreeze),
+	"moved-in":  command(cmdMovedIn),
 	"own":       command(cmdOwn),
 
 	// What is done.

@@ -10,8 +10,6 @@ func condition(name string) (bool, error) {
 	switch name {
 	case "root":
 		return os.Geteuid() == 0, nil
-	case "own-log":
-		return canHaveOwnLog(), nil
 	case "terminal":
 		t, err := openTerminal()
 		if err == nil {

@@ -12,6 +12,7 @@ func pacemakerEnvironment(w *world) map[string]string {
 		"HA_SBIN_DIR":           w.sbin(),
 		"HA_RSCTMP":             w.run(),
 		"HA_LOGFILE":            w.log(),
+		"PGSQLMS_LOG_DIR":       w.output(),
 		"OCF_ROOT":              "/usr/lib/ocf",
 		"OCF_RA_VERSION_MAJOR":  "1",
 		"OCF_RA_VERSION_MINOR":  "1",

@@ -39,7 +39,7 @@ func (p place) run() string     { return p.path("run") }     // HA_RSCTMP
 func (p place) log() string     { return p.path("ha.log") }  // HA_LOGFILE
 func (p place) calls() string   { return p.path("calls") }   // what the fakes were called with
 func (p place) servers() string { return p.path("servers") } // the process IDs of fake servers
-func (p place) varLog() string  { return p.path("varlog") }  // in place of /var/log, for root
+func (p place) output() string  { return p.path("output") }  // PGSQLMS_LOG_DIR
 func (p place) canary() string  { return p.path("canary") }  // appears when a script's text was run by a shell
 
 // fact is a small file with something a fake has to know.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -13,41 +14,68 @@ import (
 func agentUID() int { return os.Geteuid() }
 
 // cmdServer starts a fake server, as somebody did before the agent was called: server standby|primary.
-func cmdServer(w *world, args []string) error {
-	signal := w.path("data", standbySignal)
+func cmdServer(w *world, args []string) error { return w.startServer(args[0], w.data()) }
+
+func (w *world) startServer(role, dir string) error {
+	signal := filepath.Join(dir, standbySignal)
 	err := ignoreMissing(os.Remove(signal))
-	if args[0] == "standby" {
+	if role == "standby" {
 		err = w.writeOwned(signal, "")
 	}
 	if err != nil {
 		return err
 	}
-	if err := w.startAsUser("postgres", "-D", w.data()); err != nil {
+	if err := w.startAsUser(w.bin()+"/postgres", "postgres", "-D", dir); err != nil {
 		return err
 	}
 	return waitFor("the fake server to be ready", func() bool {
-		text, err := os.ReadFile(w.path("data", pidFileName))
+		text, err := os.ReadFile(filepath.Join(dir, pidFileName))
 		return err == nil && strings.Contains(string(text), "\nready")
 	})
 }
 
+// cmdOther starts a fake server of another data directory, of the same user: other standby|primary PORT.
+func cmdOther(w *world, args []string) error {
+	dir := w.path("other")
+	if err := errors.Join(w.makeInstance(dir, args[1]), w.own(dir)); err != nil {
+		return err
+	}
+	return w.startServer(args[0], dir)
+}
+
 // cmdBackend starts what a server leaves behind whose postmaster was killed.
 func cmdBackend(w *world, _ []string) error {
-	if err := w.startAsUser(backendTitle); err != nil {
+	if err := w.startAsUser(w.bin()+"/postgres", backendTitle); err != nil {
 		return err
 	}
 	return waitFor("the backend to run", func() bool { return len(w.serverPids()) > 0 })
 }
 
-// startAsUser starts the fake postgres in the data directory, under the name that is its first argument.
-func (w *world) startAsUser(argv ...string) error {
+// cmdMovedIn leaves a postmaster.pid as after a reboot: its process ID has become that of another program, which even
+// works in the data directory.
+func cmdMovedIn(w *world, _ []string) error {
+	if err := w.startAsUser("/bin/sleep", "sleep", "120"); err != nil {
+		return err
+	}
+	text := fmt.Sprintf("%d\n%s\n0\n5432\n%s\n\n\nready\n", w.bystander.Pid, w.data(), w.sockets())
+	return w.writeOwned(w.path("data", pidFileName), text)
+}
+
+// cmdBystander looks whether that program still runs.
+func cmdBystander(w *world, _ []string) (bool, string, error) {
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", w.bystander.Pid))
+	return err == nil, fmt.Sprintf("process %d: %q", w.bystander.Pid, exe), nil
+}
+
+// startAsUser starts a program in the data directory, under the name that is its first argument.
+func (w *world) startAsUser(path string, argv ...string) error {
 	out, err := os.OpenFile(w.path("server.out"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
 	defer out.Close()
 	cmd := &exec.Cmd{
-		Path: w.path("bin", "postgres"), Args: argv, Env: []string{"LC_ALL=C"}, Dir: w.data(),
+		Path: path, Args: argv, Env: []string{"LC_ALL=C"}, Dir: w.data(),
 		Stdout: out, Stderr: out, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
 	if w.uid() != agentUID() {
@@ -56,6 +84,7 @@ func (w *world) startAsUser(argv ...string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
+	w.bystander = cmd.Process
 	go func() { _ = cmd.Wait() }() // the script ends it, in whatever way
 	return nil
 }
@@ -112,6 +141,9 @@ func (w *world) signalServers(signal syscall.Signal) error {
 
 // endServers ends what is left of the fake servers when a script ends, and reaps those whose parent was the agent.
 func (w *world) endServers() {
+	if w.bystander != nil {
+		_ = w.bystander.Kill()
+	}
 	for _, pid := range w.serverPids() {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 		_, _ = syscall.Wait4(pid, nil, 0, nil)

@@ -65,11 +65,11 @@ func ignoreMissing(err error) error {
 
 func (w *world) execute(r *run) error {
 	var stdout, stderr bytes.Buffer
-	cmd := w.agentCommand(r.invocation)
+	cmd := exec.Command(agentPath(), r.arguments()...)
 	cmd.Env = w.environment(r.invocation)
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.SysProcAttr.Setpgid = true
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = time.Second
 	var screen *terminal
 	if w.tty {
@@ -84,7 +84,7 @@ func (w *world) execute(r *run) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	killer := time.AfterFunc(timeout, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	killer := time.AfterFunc(timeout+busy, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 	err := cmd.Wait()
 	inTime := killer.Stop()
 	r.took, r.code = time.Since(began), cmd.ProcessState.ExitCode()
@@ -104,7 +104,7 @@ func (w *world) execute(r *run) error {
 func timeoutOf(env []string) time.Duration {
 	for _, kv := range env {
 		if value, ok := strings.CutPrefix(kv, meta("timeout")+"="); ok {
-			if ms, err := strconv.Atoi(value); err == nil {
+			if ms, err := strconv.Atoi(value); err == nil && ms > 0 {
 				return time.Duration(ms) * time.Millisecond
 			}
 		}

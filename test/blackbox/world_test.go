@@ -21,6 +21,8 @@ type world struct {
 	lists map[string]string // the lists of a notification, by their names without "_uname"
 	tty   bool              // the agent's standard error is a terminal
 	last  *run
+
+	bystander *os.Process // what the script started last
 }
 
 type worldKey struct{}
@@ -42,7 +44,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("HUGE", strings.Repeat("n1 ", 30000))
 	w.env = pacemakerEnvironment(w)
 	w.setLists(nil)
-	return errors.Join(w.makeDirectories(), w.installTools(), w.makeFacts(), w.makeInstance())
+	return errors.Join(w.makeDirectories(), w.installTools(), w.makeFacts(), w.makeInstance(w.data(), "5432"))
 }
 
 // systemUser is whoever runs the test, who can be nobody else. Root can: as on a real node, the agent is then root, and
@@ -55,7 +57,7 @@ func systemUser() (*user.User, error) {
 }
 
 func (w *world) makeDirectories() error {
-	for _, dir := range []string{w.sbin(), w.bin(), w.run(), w.path("attributes"), w.varLog()} {
+	for _, dir := range []string{w.sbin(), w.bin(), w.run(), w.path("attributes")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -145,24 +147,29 @@ func (w *world) writeOwned(file, text string) error {
 // secret is a password that must never be seen outside PostgreSQL's configuration.
 const secret = "s3cret-pa55"
 
-func (w *world) makeInstance() error {
-	if err := errors.Join(os.Chmod(w.data(), 0o700), os.Mkdir(w.path("data", "global"), 0o700), w.own(w.path("data", "global"))); err != nil {
+// makeInstance makes a data directory, of an instance that was shut down as a standby.
+func (w *world) makeInstance(dir, port string) error {
+	in := func(name string) string { return filepath.Join(dir, name) }
+	if err := errors.Join(os.MkdirAll(in("global"), 0o700), os.Chmod(dir, 0o700), w.own(in("global"))); err != nil {
 		return err
 	}
 	conninfo := "host=10.0.0.9 user=replication password=" + secret + " application_name=n1"
 	return errors.Join(
-		w.writeOwned(w.path("data", "PG_VERSION"), "15\n"),
-		w.writeOwned(w.path("data", "postgresql.conf"),
-			"port = 5432\nunix_socket_directories = '"+w.sockets()+"'\nprimary_conninfo = '"+conninfo+"'\n"),
-		w.writeOwned(w.path("data", "pg_hba.conf"), ""),
-		w.setControl("shut down in recovery"),
+		w.writeOwned(in("PG_VERSION"), "15\n"),
+		w.writeOwned(in("postgresql.conf"),
+			"port = "+port+"\nunix_socket_directories = '"+w.sockets()+"'\nprimary_conninfo = '"+conninfo+"'\n"),
+		w.writeControl(in(controlName), "shut down in recovery"),
 	)
 }
 
 func (w *world) setControl(state string) error {
+	return w.writeControl(w.path("data", controlName), state)
+}
+
+func (w *world) writeControl(file, state string) error {
 	c := controlFile{State: state, Timeline: 1, LSN: "0/5000028"}
 	if state == "damaged" {
 		c.State, c.Damaged = "in production", true
 	}
-	return w.writeOwned(w.path("data", controlName), c.String())
+	return w.writeOwned(file, c.String())
 }
