@@ -11,6 +11,7 @@ import (
 	"pgsqlms/internal/election"
 	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
+	"pgsqlms/internal/wal"
 	"pgsqlms/metadata"
 )
 
@@ -45,6 +46,9 @@ type agent struct {
 	crm   Cluster
 	store store
 	node  string // cached by nodeName
+
+	// endsWithShutdown is db's, by itself for the tests of a promotion without one.
+	endsWithShutdown func(context.Context, wal.Position) (bool, error)
 }
 
 type action func(*agent, context.Context) (ocf.ExitCode, error)
@@ -118,7 +122,10 @@ func newAgent(ctx context.Context, p Process, req ocf.Request, log *ocf.Logger) 
 	return a
 }
 
-func (a *agent) openInstance() { a.db = pg.New(a.conf.instance()) }
+func (a *agent) openInstance() {
+	a.db = pg.New(a.conf.instance())
+	a.endsWithShutdown = a.db.EndsWithShutdown
+}
 
 // refuse is how an action ends with an error that carries its exit code.
 func refuse(err error) (ocf.ExitCode, error) { return ocf.CodeOf(err), err }

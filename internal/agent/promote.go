@@ -105,12 +105,24 @@ func (a *agent) decide(ctx context.Context, me election.Vote, t election.Transit
 // wrote. Nobody else can then hold more.
 func (a *agent) maySwitchOver(ctx context.Context, me election.Vote, old string) error {
 	end, verdict, err := a.awaitEnd(ctx, me, old)
-	switch {
-	case err != nil || verdict == election.Unknown:
-		return reasonNoEvidence.Because(err, old, attributeWait)
-	case verdict == election.Incomplete:
+	switch verdict {
+	case election.Complete:
+		return nil
+	case election.Incomplete:
 		return reasonSwitchover.With(shown(me.Position), old, shown(end))
 	}
+	return a.mayFollowSilent(ctx, me, old, err)
+}
+
+// mayFollowSilent is for an old primary that published nothing, as PAF does not: its
+// last record was the checkpoint of its shutdown, so the candidate's must be one.
+func (a *agent) mayFollowSilent(ctx context.Context, me election.Vote, old string, silence error) error {
+	complete, err := a.endsWithShutdown(ctx, me.Position)
+	if err != nil || !complete {
+		return reasonNoEvidence.Because(errors.Join(silence, err), old, attributeWait, shown(me.Position))
+	}
+	a.log.Warnf("the old primary %s did not say where its WAL ends (is it run by PAF?); the last record here, before %s, is a shutdown checkpoint",
+		old, shown(me.Position))
 	return nil
 }
 
@@ -129,6 +141,9 @@ func (a *agent) awaitEnd(ctx context.Context, me election.Vote, old string) (end
 	})
 	if last != nil {
 		err = last
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil // said by the reason itself
 	}
 	return end, v, err
 }

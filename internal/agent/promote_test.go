@@ -81,7 +81,9 @@ func newTestAgent(private map[string]string) (*agent, *fakeCluster) {
 	log := ocf.NewLogger("pgsqlms", "pgsqld", nil, &bytes.Buffer{}, true)
 	req := ocf.ParseRequest([]string{"promote"}, []string{
 		"OCF_RESOURCE_INSTANCE=pgsqld", "OCF_RESKEY_CRM_meta_on_node=b"}, time.Now())
-	return &agent{req: req, log: log, crm: cluster, node: "b"}, cluster
+	a := &agent{req: req, log: log, crm: cluster, node: "b"}
+	a.endsWithShutdown = func(context.Context, wal.Position) (bool, error) { return false, nil }
+	return a, cluster
 }
 
 var (
@@ -158,6 +160,19 @@ func TestSwitchoverNeedsEvidence(t *testing.T) {
 			assert.Empty(t, cluster.scores)
 		}))
 	}
+}
+
+// An old primary run by PAF publishes nothing; its shutdown checkpoint speaks for it.
+func TestSwitchoverFromPAF(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := newTestAgent(map[string]string{})
+		a.endsWithShutdown = func(_ context.Context, end wal.Position) (bool, error) {
+			return end == candidate.Position, nil
+		}
+		assert.NoError(t, a.decide(context.Background(), candidate, switchover))
+		a.endsWithShutdown = func(context.Context, wal.Position) (bool, error) { return true, errors.New("no pg_waldump") }
+		assert.ErrorContains(t, a.decide(context.Background(), candidate, switchover), "no pg_waldump")
+	})
 }
 
 func TestHandoverIsDecidedByThoseWhoRemain(t *testing.T) {

@@ -211,7 +211,7 @@ var (
 	}
 	reasonNoEvidence = ocf.Reason{
 		Name: "switchover-unproved", Code: ocf.ErrGeneric,
-		Text: "switchover cancelled: the old primary %s did not say where its WAL ends within %s",
+		Text: "switchover cancelled: the old primary %s did not say where its WAL ends within %s, and the WAL of this node, up to %s, does not end with a shutdown checkpoint",
 		Help: "Look at the log of the old primary's demotion and at attrd on both nodes.",
 	}
 	reasonPromote = ocf.Reason{
