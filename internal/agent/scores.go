@@ -9,6 +9,7 @@ import (
 
 	"pgsqlms/internal/election"
 	"pgsqlms/internal/pg"
+	"pgsqlms/internal/wal"
 )
 
 const (
@@ -149,23 +150,38 @@ func (a *agent) situation(self string, status pg.Status, m memory) election.Situ
 	if within(m.Promoted, connectGrace) {
 		s.Kept = m.Voters
 	}
+	begin := a.timelineBegin(status.Current.Timeline)
 	for _, b := range status.Standbys {
-		s.Standbys = append(s.Standbys, standby(b))
+		s.Standbys = append(s.Standbys, standby(b, begin))
 	}
 	return s
 }
 
+// timelineBegin is where the primary's timeline left the one before, 0 for the first.
+func (a *agent) timelineBegin(t wal.Timeline) wal.LSN {
+	history, err := a.db.History(t)
+	if err != nil {
+		a.log.Warnf("cannot tell a diverged standby by the history of timeline %d: %v", t, err)
+		return 0
+	}
+	if len(history.Ancestors) == 0 {
+		return 0
+	}
+	return history.Ancestors[len(history.Ancestors)-1].End
+}
+
 // standby reads one row of pg_stat_replication. In states startup and backup the
-// connection is not, or not yet, one of a standby that could be promoted.
-func standby(b pg.Standby) election.Standby {
-	s := election.Standby{
-		Node:  b.ApplicationName,
-		Ready: b.Write != nil && (b.State == "streaming" || b.State == "catchup"),
-		Sync:  b.SyncState == "sync" || b.SyncState == "quorum",
+// connection is not, or not yet, one of a standby that could be promoted. Nor is one
+// to which nothing of the primary's own timeline was sent: a standby that diverged on
+// the timeline before asks for that one again and again, and looks well between two
+// attempts. What it says to have written does not count, that may be its own WAL.
+func standby(b pg.Standby, begin wal.LSN) election.Standby {
+	s := election.Standby{Node: b.ApplicationName, Sync: b.SyncState == "sync" || b.SyncState == "quorum"}
+	if b.Write == nil || b.Sent == nil {
+		return s
 	}
-	if b.Write != nil {
-		s.Written = *b.Write
-	}
+	s.Written = *b.Write
+	s.Ready = (b.State == "streaming" || b.State == "catchup") && *b.Sent > begin
 	return s
 }
 

@@ -60,18 +60,19 @@ func Scores(s Situation) map[string]int {
 		}
 		ranked = append(ranked, standby.Node)
 	}
-	for i, node := range append(ranked, absent(s)...) {
+	for i, node := range append(ranked, kept(s)...) {
 		scores[node] = max(ScoreBest-i*ScoreStep, ScoreFirstStart)
 	}
 	return scores
 }
 
-// absent are the kept nodes that are not connected, in the order of their scores.
-func absent(s Situation) []string {
+// kept are the kept nodes whose standbys are not ready yet, in the order of their
+// scores.
+func kept(s Situation) []string {
 	var nodes []string
 	for _, node := range s.Kept {
-		connected := slices.ContainsFunc(s.Standbys, func(b Standby) bool { return b.Node == node })
-		if node != s.Primary && contains(s.Nodes, node) && !connected {
+		ready := slices.ContainsFunc(s.Standbys, func(b Standby) bool { return b.Node == node && b.Ready })
+		if node != s.Primary && contains(s.Nodes, node) && !ready {
 			nodes = append(nodes, node)
 		}
 	}

@@ -1,0 +1,30 @@
+package agent
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"pgsqlms/internal/pg"
+	"pgsqlms/internal/wal"
+)
+
+// The primary's timeline begins at 500. A diverged standby is sent the timeline before
+// up to there, and reports what it wrote itself.
+func TestStandbyThatDivergedIsNotReady(t *testing.T) {
+	at := func(l wal.LSN) *wal.LSN { return &l }
+	cases := map[string]struct {
+		row   pg.Standby
+		ready bool
+	}{
+		"streams the primary's timeline": {pg.Standby{State: "streaming", Sent: at(600), Write: at(600)}, true},
+		"catches up on it":               {pg.Standby{State: "catchup", Sent: at(501), Write: at(400)}, true},
+		"diverged on the one before":     {pg.Standby{State: "streaming", Sent: at(500), Write: at(900)}, false},
+		"not sent anything":              {pg.Standby{State: "streaming", Write: at(900)}, false},
+		"starting":                       {pg.Standby{State: "startup", Sent: at(600), Write: at(600)}, false},
+		"a base backup":                  {pg.Standby{State: "backup"}, false},
+	}
+	for name, c := range cases {
+		assert.Equal(t, c.ready, standby(c.row, 500).Ready, name)
+	}
+}

@@ -1,0 +1,181 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// sh runs a script: the tests' programs, not the agent's.
+func sh(script string) Cmd { return Cmd{Path: "/bin/sh", Args: []string{"-c", script}} }
+
+func TestRunKeepsOutputsApart(t *testing.T) {
+	out, err := Run(t.Context(), sh("echo out; echo err >&2; exit 3"))
+	require.NoError(t, err)
+	require.Equal(t, Result{Stdout: "out\n", Stderr: "err\n", Code: 3}, out)
+}
+
+// Every variable is one that was meant to be there.
+func TestRunGivesACleanEnvironment(t *testing.T) {
+	for _, name := range []string{"PGOPTIONS", "LANG", "LC_MESSAGES", "TZ", "LD_PRELOAD", "OCF_RESKEY_x", "IFS"} {
+		t.Setenv(name, "hostile")
+	}
+	c := Cmd{Path: "/usr/bin/env", Env: []string{"CIB_file=/tmp/x"}}
+	out, err := Run(t.Context(), c)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"LC_ALL=C", searchPath, "HOME=/", "CIB_file=/tmp/x"}, strings.Fields(out.Stdout))
+
+	me := User{Name: "me", UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()), Home: "/home/me"}
+	c.User, c.Env = &me, nil
+	out, err = Run(t.Context(), c)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"LC_ALL=C", searchPath, "HOME=/home/me", "USER=me", "LOGNAME=me"}, strings.Fields(out.Stdout))
+}
+
+func TestRunHasNoInputAndStandsAtTheRoot(t *testing.T) {
+	out, err := Run(t.Context(), sh("pwd; readlink /proc/self/fd/0; cat"))
+	require.NoError(t, err)
+	require.Equal(t, "/\n/dev/null\n", out.Stdout)
+	c := sh("pwd")
+	c.Dir = "/usr"
+	out, err = Run(t.Context(), c)
+	require.NoError(t, err)
+	require.Equal(t, "/usr\n", out.Stdout)
+}
+
+// Arguments are arguments, whatever they hold.
+func TestRunAsksNoShell(t *testing.T) {
+	trap := filepath.Join(t.TempDir(), "trap")
+	args := []string{"$(touch " + trap + ")", "`touch " + trap + "`", "; touch " + trap, "a b", "", "*"}
+	out, err := Run(t.Context(), Cmd{Path: "/usr/bin/printf", Args: append([]string{"[%s]"}, args...)})
+	require.NoError(t, err)
+	require.Equal(t, "["+strings.Join(args, "][")+"]", out.Stdout)
+	require.NoFileExists(t, trap)
+}
+
+func TestRunRefusesWhatIsNoAbsolutePath(t *testing.T) {
+	for _, path := range []string{"", "true", "./true", "../bin/true"} {
+		_, err := Run(t.Context(), Cmd{Path: path})
+		require.ErrorContains(t, err, "absolute path", path)
+	}
+	_, err := Run(t.Context(), Cmd{Path: "/nowhere/true"})
+	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = Run(t.Context(), Cmd{Path: "/etc"})
+	require.Error(t, err)
+}
+
+func TestRunReportsASignal(t *testing.T) {
+	_, err := Run(t.Context(), sh("kill -9 $$"))
+	require.ErrorContains(t, err, "killed")
+	require.NotErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// With the deadline the program goes, and so does what it has started.
+func TestRunEndsTheWholeGroupWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	out, err := Run(ctx, sh("sleep 1000 & echo $!; wait"))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Less(t, time.Since(began), 30*time.Second)
+	var pid int
+	_, scanErr := fmt.Sscan(out.Stdout, &pid)
+	require.NoError(t, scanErr)
+	require.Eventually(t, func() bool { return gone(pid) }, 10*time.Second, 5*time.Millisecond)
+
+	_, err = Run(ctx, sh("true"))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// gone says that a process has ended; it may still wait for its new parent to
+// take note of that.
+func gone(pid int) bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || strings.Contains(string(status), ") Z ")
+}
+
+// A server stays behind with our pipe in its hands; its starter has ended.
+func TestRunDoesNotWaitForGrandchildren(t *testing.T) {
+	began := time.Now()
+	out, err := Run(t.Context(), sh("setsid sleep 1000 & echo $!; exit 4"))
+	require.NoError(t, err)
+	require.Equal(t, 4, out.Code)
+	require.Less(t, time.Since(began), 30*time.Second)
+	var pid int
+	_, err = fmt.Sscan(out.Stdout, &pid)
+	require.NoError(t, err)
+	require.False(t, gone(pid), "the grandchild was not to be touched")
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+}
+
+func TestRunCapsOutput(t *testing.T) {
+	out, err := Run(t.Context(), Cmd{Path: "/usr/bin/head", Args: []string{"-c", fmt.Sprint(maxOutput + 1), "/dev/zero"}})
+	require.ErrorIs(t, err, ErrOutputTooLarge)
+	require.Len(t, out.Stdout, maxOutput)
+	out, err = Run(t.Context(), sh(fmt.Sprintf("head -c %d /dev/zero >&2; echo fine", maxOutput+1)))
+	require.NoError(t, err, "complaints may be as long as they like")
+	require.Equal(t, "fine\n", out.Stdout)
+	require.Len(t, out.Stderr, maxOutput)
+}
+
+func TestRunWritesIntoFiles(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	require.NoError(t, err)
+	defer f.Close()
+	c := sh("echo out; echo err >&2")
+	c.Stdout, c.Stderr = f, f
+	out, err := Run(t.Context(), c)
+	require.NoError(t, err)
+	require.Equal(t, Result{}, out)
+	text, err := os.ReadFile(f.Name())
+	require.NoError(t, err)
+	require.Equal(t, "out\nerr\n", string(text))
+}
+
+func TestStart(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	gate := filepath.Join(t.TempDir(), "gate")
+	require.NoError(t, syscall.Mkfifo(gate, 0o600))
+	p, err := Start(ctx, sh("read x < "+gate+"; exit $x"))
+	require.NoError(t, err)
+	cancel() // it is to outlive us, and much more the context
+	session, _, e := syscall.RawSyscall(syscall.SYS_GETSID, uintptr(p.Pid), 0, 0)
+	require.Zero(t, e)
+	require.Equal(t, p.Pid, int(session))
+	ended, _ := p.Exited()
+	require.False(t, ended)
+	require.NoError(t, os.WriteFile(gate, []byte("7\n"), 0))
+	<-p.Done()
+	ended, how := p.Exited()
+	require.True(t, ended)
+	require.EqualError(t, how, "exited with code 7")
+
+	_, err = Start(ctx, sh("true"))
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = Start(t.Context(), Cmd{Path: "/nowhere"})
+	require.ErrorIs(t, err, os.ErrNotExist)
+	p, err = Start(t.Context(), sh("kill -9 $$"))
+	require.NoError(t, err)
+	<-p.Done()
+	_, how = p.Exited()
+	require.ErrorContains(t, how, "signal 9")
+	p, err = Start(t.Context(), sh("true"))
+	require.NoError(t, err)
+	<-p.Done()
+	ended, how = p.Exited()
+	require.True(t, ended)
+	require.NoError(t, how)
+}
+
+func TestFirstLine(t *testing.T) {
+	for in, want := range map[string]string{"": "", "\n": "", "a": "a", "a\nb": "a", "\n  a \nb": "a", "a\r\n": "a"} {
+		require.Equal(t, want, FirstLine(in), "%q", in)
+	}
+}
