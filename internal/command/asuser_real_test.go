@@ -181,7 +181,7 @@ func TestAsUserIsOutOfTheUsersReach(t *testing.T) {
 		})
 	}()
 	tid := <-thread
-	for _, signal := range []string{"-CONT", "-TERM"} {
+	for _, signal := range []string{"-0", "-TERM"} {
 		out, err := Run(t.Context(), Cmd{Path: "/bin/kill", Args: []string{signal, itoa(uint32(tid))}, User: &u})
 		require.NoError(t, err)
 		require.Contains(t, out.Stderr, "not permitted")
