@@ -51,8 +51,10 @@ func wrap(ctx context.Context, l *lab.Lab, node string) error {
 	return err
 }
 
+// unwrap leaves the real agent's second name in place: the monitor that was captured still runs by it, and PAF looks for
+// its own file while it starts.
 func unwrap(ctx context.Context, l *lab.Lab, node string) error {
-	_, err := l.Run(ctx, node, "mv", realPath, agentPath)
+	_, err := l.Run(ctx, node, "sh", "-c", "cp -p "+realPath+" "+wrapperPath+" && mv "+wrapperPath+" "+agentPath)
 	return err
 }
 

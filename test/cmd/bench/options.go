@@ -34,6 +34,7 @@ type options struct {
 	monitors int
 	agents   []agent
 	json     string
+	logs     string
 	suite    string
 	name     string
 	sync     bool
@@ -49,6 +50,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.monitors, "monitors", 10, "monitors in each turn, for each role")
 	flags.StringVar(&agents, "agents", "bin/pgsqlms,"+lab.AgentPAF, "comma-separated: files, or "+lab.AgentPAF+" for PAF's from the Debian package")
 	flags.StringVar(&o.json, "json", "", "write all figures to this file")
+	flags.StringVar(&o.logs, "logs", "", "keep the nodes' logs of turns that failed below this directory")
 	flags.StringVar(&o.suite, "suite", lab.DefaultSuite, "the Debian release that the nodes run")
 	flags.StringVar(&o.name, "name", "bench", "the lab's name")
 	flags.BoolVar(&o.sync, "sync", true, "synchronous replication, ANY 1")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"pgsqlms/test/lab"
@@ -53,10 +54,18 @@ func (s *series) turn(ctx context.Context, turn int, a agent) error {
 	}()
 	for _, what := range s.options.what {
 		if err := s.measure(ctx, l, what, turn, a, say); err != nil {
-			return err
+			return errors.Join(err, s.keepLogs(l, turn, a))
 		}
 	}
 	return nil
+}
+
+// keepLogs saves what the nodes logged in a turn that failed.
+func (s *series) keepLogs(l *lab.Lab, turn int, a agent) error {
+	if s.options.logs == "" {
+		return nil
+	}
+	return l.CollectLogs(filepath.Join(s.options.logs, fmt.Sprintf("turn%d-%s", turn+1, a.Name)))
 }
 
 func (s *series) measure(ctx context.Context, l *lab.Lab, what string, turn int, a agent, say func(string)) error {
