@@ -19,6 +19,7 @@ func TestMain(m *testing.M) {
 		"crm_node":       fakeCrmNode,
 		"pg_controldata": fakePgControldata,
 		"pg_ctl":         fakePgCtl,
+		"pg_waldump":     fakePgWaldump,
 		"postgres":       fakePostgres,
 		backendTitle:     fakeBackend,
 	})

@@ -211,5 +211,18 @@ func (s *server) promote() {
 	_ = os.Remove(standbySignal)
 	s.standby = false
 	s.control.Timeline++
+	s.writeHistory()
 	s.saveState("in production")
+}
+
+// writeHistory leaves the file that says where the new timeline left the one before. The first records of the new one
+// come after it.
+func (s *server) writeHistory() {
+	name := fmt.Sprintf("pg_wal/%08X.history", s.control.Timeline)
+	begin := s.read("lsn")
+	text := fmt.Sprintf("%d\t%s\tno recovery target specified\n", s.control.Timeline-1, begin)
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		die("%v", err)
+	}
+	s.remember("lsn", begin[:len(begin)-2]+"E0")
 }

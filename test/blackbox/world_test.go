@@ -85,7 +85,7 @@ func (w *world) uid() int { return number(w.user.Uid) }
 func (w *world) installTools() error {
 	for dir, tools := range map[string][]string{
 		w.sbin(): {"attrd_updater", "crm_node"},
-		w.bin():  {"postgres", "pg_ctl", "pg_controldata"},
+		w.bin():  {"postgres", "pg_ctl", "pg_controldata", "pg_waldump"},
 	} {
 		for _, tool := range tools {
 			if err := install(tool, filepath.Join(dir, tool)); err != nil {
@@ -150,7 +150,8 @@ const secret = "s3cret-pa55"
 // makeInstance makes a data directory, of an instance that was shut down as a standby.
 func (w *world) makeInstance(dir, port string) error {
 	in := func(name string) string { return filepath.Join(dir, name) }
-	if err := errors.Join(os.MkdirAll(in("global"), 0o700), os.Chmod(dir, 0o700), w.own(in("global"))); err != nil {
+	if err := errors.Join(os.MkdirAll(in("global"), 0o700), os.Mkdir(in("pg_wal"), 0o700), os.Chmod(dir, 0o700),
+		w.own(in("global")), w.own(in("pg_wal"))); err != nil {
 		return err
 	}
 	conninfo := "host=10.0.0.9 user=replication password=" + secret + " application_name=n1"
