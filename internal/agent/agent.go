@@ -17,6 +17,7 @@ import (
 
 // Cluster is what the agent asks of Pacemaker.
 type Cluster interface {
+	Check() error
 	NodeName(ctx context.Context) (string, error)
 	Members(ctx context.Context) ([]string, error)
 	Private(ctx context.Context, node, name string) (value string, ok bool, err error)

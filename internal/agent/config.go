@@ -22,7 +22,6 @@ import (
 type config struct {
 	systemUser string
 	user       command.User
-	userKnown  bool
 	binDir     string
 	pgData     string
 	dataDir    string
@@ -108,24 +107,22 @@ func (c *config) readUser(ctx context.Context) {
 	user, err := command.LookupUser(ctx, c.systemUser)
 	if err != nil {
 		c.problem(reasonUser.Because(err, c.systemUser))
-		c.user = ownerOf(c.dataDir)
+		c.user = ownerOf(c.dataDir, c.systemUser)
 		return
 	}
-	c.user, c.userKnown = user, true
+	c.user = user
 }
 
 // ownerOf stands in for a system user that does not exist: whatever runs on the data
 // directory runs as its owner, and must be found and stopped all the same.
-func ownerOf(dir string) command.User {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return command.User{}
+func ownerOf(dir, name string) command.User {
+	user := command.User{Name: name, Home: "/"}
+	if info, err := os.Stat(dir); err == nil {
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			user.UID, user.GID = stat.Uid, stat.Gid
+		}
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return command.User{}
-	}
-	return command.User{Name: strconv.Itoa(int(stat.Uid)), UID: stat.Uid, GID: stat.Gid, Home: "/"}
+	return user
 }
 
 func (c *config) instance() pg.Config {

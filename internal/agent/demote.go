@@ -95,6 +95,8 @@ func (a *agent) followUp(ctx context.Context) (ocf.ExitCode, error) {
 
 // publishEnd must not fail the demotion: a candidate that hears nothing cancels.
 func (a *agent) publishEnd(ctx context.Context, end wal.Position) {
+	ctx, cancel := context.WithTimeout(ctx, attributeWait)
+	defer cancel()
 	self, err := a.nodeName(ctx)
 	if err == nil {
 		err = a.crm.SetPrivate(ctx, self, a.attribute(attrShutdown), end.String())

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,11 +12,11 @@ import (
 // sight is what can be seen of an instance that did not answer by SQL.
 type sight struct {
 	asked       error // what became of the connection or the query
-	missing     bool  // there is no data directory
 	probe       bool  // the cluster asks whether anything runs here at all
 	processes   pg.Processes
 	control     pg.ControlData
 	controlErr  error
+	obstacle    error // a refusal that explains controlErr, if there is one
 	backupLabel bool
 	misses      int // monitors in a row without an answer, this one included
 
@@ -45,8 +46,6 @@ func refusal(e *ocf.Error) verdict { return verdict{code: e.Code, err: e} }
 // judge is the decision table for an instance that cannot be asked.
 func judge(s sight) verdict {
 	switch {
-	case s.missing:
-		return verdict{code: ocf.NotRunning}
 	case s.processes.Postmaster != 0:
 		return judgeAlive(s)
 	case s.processes.Running():
@@ -97,9 +96,26 @@ func judgeOrphans(s sight) verdict {
 	return refusal(reasonOrphans.With(s.dataDir, left(s.processes)))
 }
 
+// judgeUnreadable is for an instance that does not run and whose pg_control cannot be
+// read. Without a data directory, nothing can run. A probe asks on every node, also
+// where PostgreSQL or its data were never installed.
+func judgeUnreadable(s sight) verdict {
+	absent := errors.Is(s.obstacle, pg.ErrDataDirMissing)
+	for _, missing := range []error{pg.ErrVersionMissing, pg.ErrBinary} {
+		absent = absent || s.probe && errors.Is(s.obstacle, missing)
+	}
+	switch {
+	case absent:
+		return verdict{code: ocf.NotRunning}
+	case s.obstacle != nil:
+		return verdict{code: ocf.CodeOf(s.obstacle), err: s.obstacle}
+	}
+	return refusal(reasonControl.Because(s.controlErr, s.dataDir))
+}
+
 func judgeGone(s sight) verdict {
 	if s.controlErr != nil {
-		return refusal(reasonControl.Because(s.controlErr, s.dataDir))
+		return judgeUnreadable(s)
 	}
 	state := s.control.State
 	switch {

@@ -22,12 +22,21 @@ func TestJudge(t *testing.T) {
 	starting := serverError("57P03", "the database system is starting up")
 	slow := context.DeadlineExceeded
 	alive := pg.Processes{Postmaster: 42}
+	unreadable := pg.ErrControlUnreadable
+	noData := reasonDataDir.Because(pg.ErrVersionMissing)
+	noPrograms := reasonBinaries.Because(pg.ErrBinary, "/bin")
 	cases := map[string]struct {
 		sight sight
 		code  ocf.ExitCode
 		warns bool
 	}{
-		"no data directory": {sight{missing: true}, ocf.NotRunning, false},
+		"no data directory":                       {sight{controlErr: unreadable, obstacle: pg.ErrDataDirMissing}, ocf.NotRunning, false},
+		"empty data directory":                    {sight{controlErr: unreadable, obstacle: noData}, ocf.ErrArgs, false},
+		"probe, empty":                            {sight{probe: true, controlErr: unreadable, obstacle: noData}, ocf.NotRunning, false},
+		"no programs":                             {sight{controlErr: unreadable, obstacle: noPrograms}, ocf.ErrInstalled, false},
+		"probe, no programs":                      {sight{probe: true, controlErr: unreadable, obstacle: noPrograms}, ocf.NotRunning, false},
+		"wrong owner":                             {sight{controlErr: unreadable, obstacle: reasonDataDirPerm.With()}, ocf.ErrPerm, false},
+		"data directory removed under the server": {sight{asked: slow, processes: alive, controlErr: unreadable, obstacle: pg.ErrDataDirMissing}, ocf.ErrGeneric, false},
 
 		"primary, no free connection":  {sight{asked: full, processes: alive, control: state(pg.StateInProduction)}, ocf.RunningPromoted, true},
 		"standby, no free connection":  {sight{asked: full, processes: alive, control: state(pg.StateArchiveRecovery)}, ocf.Success, true},

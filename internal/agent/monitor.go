@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"pgsqlms/internal/ocf"
@@ -19,9 +18,6 @@ func (a *agent) monitor(ctx context.Context) (ocf.ExitCode, error) {
 	for _, problem := range a.conf.problems {
 		a.log.Warnf("%s", problem.Error())
 	}
-	if a.req.Probe() && a.absent() {
-		return ocf.NotRunning, nil
-	}
 	status, err := a.look(ctx)
 	if err != nil {
 		return a.unanswered(err)
@@ -34,18 +30,6 @@ func (a *agent) monitor(ctx context.Context) (ocf.ExitCode, error) {
 	return ocf.RunningPromoted, nil
 }
 
-// absent says whether this node holds no instance at all: a probe asks on every node,
-// also on those where PostgreSQL was never installed.
-func (a *agent) absent() bool {
-	if !a.conf.userKnown {
-		return true
-	}
-	return a.noData()
-}
-
-// noData says whether there is no data directory: then nothing can run in it.
-func (a *agent) noData() bool { return errors.Is(a.db.CheckDataDir(), pg.ErrDataDirMissing) }
-
 // lookPart is the part of an action's time that PostgreSQL gets to answer. The rest is
 // for finding out why it did not.
 const lookPart = 0.8
@@ -54,17 +38,22 @@ const lookPart = 0.8
 // down, as long as the action has time.
 func (a *agent) look(ctx context.Context) (pg.Status, error) {
 	var status pg.Status
-	var last error
+	var starting error // said before the time was up
 	ctx, cancel := part(ctx, lookPart)
 	defer cancel()
 	err := poll(ctx, connectEvery, func() (bool, error) {
-		status, last = a.ask(ctx)
-		return last == nil || !pg.IsStartingUp(last), nil
+		found, err := a.ask(ctx)
+		if pg.IsStartingUp(err) {
+			starting = err
+			return false, nil
+		}
+		status = found
+		return true, err
 	})
-	if last == nil {
-		last = err
+	if starting != nil && pg.IsTimeout(err) {
+		err = starting
 	}
-	return status, last
+	return status, err
 }
 
 func (a *agent) ask(ctx context.Context) (pg.Status, error) {
@@ -98,18 +87,33 @@ func (a *agent) unanswered(asked error) (ocf.ExitCode, error) {
 func (a *agent) examine(asked error) (sight, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), examineWait)
 	defer cancel()
-	s := sight{asked: asked, probe: a.req.Probe() && a.req.Node() != "", dataDir: a.conf.dataDir, where: a.conf.where(), waited: a.req.Timeout}
-	if a.noData() {
-		s.missing = true
-		return s, nil
+	s := sight{
+		asked: asked, probe: a.req.Probe() && a.req.Node() != "",
+		dataDir: a.conf.dataDir, where: a.conf.where(), waited: a.req.Timeout,
 	}
 	var err error
 	if s.processes, err = a.db.Processes(); err != nil {
 		return s, err
 	}
-	s.control, s.controlErr = a.db.Control(ctx)
-	s.backupLabel, err = a.db.BackupLabel()
-	return s, err
+	if s.control, s.controlErr = a.db.Control(ctx); s.controlErr != nil {
+		s.obstacle = a.obstacle()
+	}
+	s.backupLabel, _ = a.db.BackupLabel() // without one, pg_control speaks
+	return s, nil
+}
+
+// obstacle is why pg_control cannot be read, when it is not pg_control's fault.
+func (a *agent) obstacle() error {
+	if err := a.checkDataDir(); err != nil {
+		return err
+	}
+	if err := a.db.CheckBinaries(); err != nil {
+		return reasonBinaries.Because(err, a.conf.binDir)
+	}
+	if _, err := a.db.Version(); err != nil {
+		return reasonDataDir.Because(err)
+	}
+	return nil
 }
 
 // examineWait bounds pg_controldata, which reads one file of 8 kB. It is well below

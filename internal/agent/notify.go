@@ -64,6 +64,8 @@ func (a *agent) beforePromote(ctx context.Context) error {
 	}
 	name := a.attribute(attrVote)
 	a.log.Infof("this node votes: WAL up to %s", shown(p))
+	ctx, cancel := context.WithTimeout(ctx, attributeWait)
+	defer cancel()
 	if err := a.crm.SetPrivate(ctx, self, name, p.String()); err != nil {
 		return err
 	}
@@ -76,8 +78,6 @@ func (a *agent) beforePromote(ctx context.Context) error {
 // awaitAttribute waits until a value can be read back: attrd answers an update before
 // it is applied, and until then a vote from an earlier transition stands there.
 func (a *agent) awaitAttribute(ctx context.Context, node, name, want string) error {
-	ctx, cancel := context.WithTimeout(ctx, attributeWait)
-	defer cancel()
 	return poll(ctx, pollEvery, func() (bool, error) {
 		value, ok, err := a.crm.Private(ctx, node, name)
 		return ok && value == want, err

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"pgsqlms/internal/command"
 )
 
 // logDir is where PostgreSQL's output goes before, or without, a log of its own. It
@@ -16,11 +18,26 @@ const logDir = "/var/log/pgsqlms"
 // prepareOutput makes the file that a new postmaster writes to, owned by its user.
 // Without it PostgreSQL's output is lost, which is no reason not to start.
 func (a *agent) prepareOutput() {
-	if err := makeLog(a.conf.logPath, int(a.conf.user.UID), int(a.conf.user.GID)); err != nil {
+	err := makeLog(a.conf.logPath, int(a.conf.user.UID), int(a.conf.user.GID))
+	if err == nil {
+		err = a.canAppend(a.conf.logPath)
+	}
+	if err != nil {
 		a.log.Warnf("PostgreSQL's output goes to /dev/null: %v", err)
 		a.conf.logPath = ""
 		a.openInstance()
 	}
+}
+
+// canAppend tries what the launch will do.
+func (a *agent) canAppend(path string) error {
+	return command.AsUser(a.conf.user, func() error {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			return err
+		}
+		return f.Close()
+	})
 }
 
 func makeLog(path string, uid, gid int) error {

@@ -226,11 +226,15 @@ func (a *agent) votes(ctx context.Context, others []string) ([]election.Vote, er
 	return votes, nil
 }
 
-// errNoVote says that the node has published no vote, or none that can be read.
-var errNoVote = errors.New("no vote")
+// errNoVote says that the node has published no vote, or none that can be read;
+// errNoAnswer, that nobody could tell.
+var (
+	errNoVote   = errors.New("no vote")
+	errNoAnswer = errors.New("the attribute manager does not answer")
+)
 
 func (a *agent) awaitVote(ctx context.Context, node string) (p wal.Position, err error) {
-	failure := errors.New("the attribute manager does not answer")
+	failure := errNoAnswer
 	err = poll(ctx, attributeEvery, func() (bool, error) {
 		found, ok, err := a.position(ctx, node, attrVote)
 		switch {
@@ -242,10 +246,13 @@ func (a *agent) awaitVote(ctx context.Context, node string) (p wal.Position, err
 		p = found
 		return ok, nil
 	})
-	if err != nil {
-		err = fmt.Errorf("%w within %s", failure, attributeWait)
+	switch {
+	case err == nil:
+		return p, nil
+	case errors.Is(failure, errNoVote), errors.Is(failure, errNoAnswer):
+		return p, fmt.Errorf("%w within %s", failure, attributeWait)
 	}
-	return p, err
+	return p, failure
 }
 
 // rememberPromotion leaves the first monitor a note: who voted has a claim to a score

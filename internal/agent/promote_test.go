@@ -28,6 +28,8 @@ type fakeCluster struct {
 }
 
 func (f *fakeCluster) NodeName(context.Context) (string, error) { return "b", f.failing }
+func (f *fakeCluster) Check() error                             { return f.failing }
+
 func (f *fakeCluster) Members(context.Context) ([]string, error) {
 	return []string{"a", "b", "c"}, f.failing
 }

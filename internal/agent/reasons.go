@@ -226,8 +226,13 @@ var (
 	}
 	reasonTools = ocf.Reason{
 		Name: "cluster-tools", Code: ocf.ErrInstalled,
-		Text: "this node's name in the cluster cannot be learnt",
-		Help: "Check that crm_node -n works on this node.",
+		Text: "Pacemaker's tools cannot be used on this node",
+		Help: "Install pacemaker-cli-utils (pacemaker-cli), and check that crm_node -n works.",
+	}
+	reasonSignalFile = ocf.Reason{
+		Name: "standby-signal-file", Code: ocf.ErrArgs,
+		Text: "the instance cannot be set up as a standby",
+		Help: "Remove what stands in the place of standby.signal in the data directory.",
 	}
 )
 
@@ -279,5 +284,6 @@ func Reasons() []ocf.Reason {
 		reasonPromote,
 		reasonReload,
 		reasonTools,
+		reasonSignalFile,
 	}
 }

@@ -54,6 +54,9 @@ func (a *agent) startRunning(ctx context.Context) (ocf.ExitCode, error) {
 // answers. At its return the instance runs, in recovery.
 func (a *agent) startStandby(ctx context.Context) error {
 	if err := a.db.SetStandby(ctx); err != nil {
+		if errors.Is(err, pg.ErrNotRegular) {
+			return reasonSignalFile.Because(err)
+		}
 		return reasonStandbySignal.Because(err)
 	}
 	a.prepareOutput()

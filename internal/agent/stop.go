@@ -14,9 +14,6 @@ import (
 // where the instance is: a failed stop gets the node fenced.
 func (a *agent) stop(ctx context.Context) (ocf.ExitCode, error) {
 	a.store.forget()
-	if a.noData() {
-		return ocf.Success, nil
-	}
 	if err := a.shutDown(ctx, stopSteps); err != nil {
 		return refuse(err)
 	}

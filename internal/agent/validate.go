@@ -28,7 +28,7 @@ func (a *agent) validateAll(ctx context.Context) error {
 		return problem
 	}
 	for _, check := range []func(context.Context) error{
-		a.checkMeta, a.checkFeatureSet, a.checkDataDir, a.checkInstalled, a.checkTemplate, a.checkSettings,
+		a.checkMeta, a.checkFeatureSet, a.checkTools, a.checkData, a.checkInstalled, a.checkTemplate, a.checkSettings,
 	} {
 		if err := check(ctx); err != nil {
 			return err
@@ -86,21 +86,29 @@ func atLeast(version string, lowest []int) bool {
 	return true
 }
 
+func (a *agent) checkTools(context.Context) error {
+	if err := a.crm.Check(); err != nil {
+		return reasonTools.Because(err)
+	}
+	return nil
+}
+
 func (a *agent) checkInstalled(ctx context.Context) error {
 	if err := a.db.CheckBinaries(); err != nil {
 		return reasonBinaries.Because(err, a.conf.binDir)
 	}
-	err := a.db.CheckVersion(ctx)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, pg.ErrVersionMismatch), errors.Is(err, pg.ErrVersionUnsupported):
+	if _, err := a.db.Version(); err != nil && !errors.Is(err, pg.ErrVersionUnsupported) {
+		return reasonDataDir.Because(err)
+	}
+	if err := a.db.CheckVersion(ctx); err != nil {
 		return reasonVersion.Because(err, a.conf.binDir, a.conf.dataDir)
 	}
-	return reasonDataDir.Because(err)
+	return nil
 }
 
-func (a *agent) checkDataDir(context.Context) error {
+func (a *agent) checkData(context.Context) error { return a.checkDataDir() }
+
+func (a *agent) checkDataDir() error {
 	err := a.db.CheckDataDir()
 	switch {
 	case err == nil:

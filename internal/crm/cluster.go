@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -39,6 +40,21 @@ func clusterEnvironment(environ []string) []string {
 		}
 	}
 	return env
+}
+
+// Check says which of the tools is missing or cannot be run.
+func (c *Cluster) Check() error {
+	for _, tool := range []string{"attrd_updater", "crm_node"} {
+		path := filepath.Join(c.sbin, tool)
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0 {
+			return fmt.Errorf("%s cannot be executed", path)
+		}
+	}
+	return nil
 }
 
 // NodeName is the cluster's name of the local node.

@@ -3,6 +3,7 @@ package pg
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"syscall"
@@ -46,14 +47,17 @@ var errOtherInstance = errors.New("another server listens on this socket")
 // listen(2), and with PostgreSQL that is the postmaster. In a directory such
 // as /tmp anybody may have made the socket; and with a wrong port or directory
 // configured it is some other instance's, whose role must not be taken for
-// ours. It runs as the system user. What postmaster.pid does not tell is not
-// held against the server.
+// ours. It runs as the system user. A postmaster has its postmaster.pid and ends
+// itself when that is gone; one that cannot be read is not held against it.
 func (i *Instance) checkPeer(peer *syscall.Ucred) error {
 	if peer.Uid != i.cfg.User.UID {
 		return fmt.Errorf("%w: process %d of uid %d, expected one of %s (uid %d)",
 			errOtherInstance, peer.Pid, peer.Uid, i.cfg.User.Name, i.cfg.User.UID)
 	}
 	text, err := readRegular(i.path("postmaster.pid"), maxSmallFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: process %d, while %s has no postmaster.pid", errOtherInstance, peer.Pid, i.cfg.DataDir)
+	}
 	if err != nil {
 		return nil
 	}
