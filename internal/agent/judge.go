@@ -16,7 +16,7 @@ type sight struct {
 	processes   pg.Processes
 	control     pg.ControlData
 	controlErr  error
-	obstacle    error // a refusal that explains controlErr, if there is one
+	obstacle    error // a refusal: what is wrong with the data directory or the programs
 	backupLabel bool
 	misses      int // monitors in a row without an answer, this one included
 
@@ -100,12 +100,8 @@ func judgeOrphans(s sight) verdict {
 // read. Without a data directory, nothing can run. A probe asks on every node, also
 // where PostgreSQL or its data were never installed.
 func judgeUnreadable(s sight) verdict {
-	absent := errors.Is(s.obstacle, pg.ErrDataDirMissing)
-	for _, missing := range []error{pg.ErrVersionMissing, pg.ErrBinary} {
-		absent = absent || s.probe && errors.Is(s.obstacle, missing)
-	}
 	switch {
-	case absent:
+	case errors.Is(s.obstacle, pg.ErrDataDirMissing), s.probe && nothingHere(s.obstacle):
 		return verdict{code: ocf.NotRunning}
 	case s.obstacle != nil:
 		return verdict{code: ocf.CodeOf(s.obstacle), err: s.obstacle}
@@ -114,7 +110,7 @@ func judgeUnreadable(s sight) verdict {
 }
 
 func judgeGone(s sight) verdict {
-	if s.controlErr != nil {
+	if s.controlErr != nil || nothingHere(s.obstacle) {
 		return judgeUnreadable(s)
 	}
 	state := s.control.State

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"pgsqlms/internal/ocf"
@@ -95,14 +96,15 @@ func (a *agent) examine(asked error) (sight, error) {
 	if s.processes, err = a.db.Processes(); err != nil {
 		return s, err
 	}
-	if s.control, s.controlErr = a.db.Control(ctx); s.controlErr != nil {
-		s.obstacle = a.obstacle()
+	s.obstacle = a.obstacle()
+	if !nothingHere(s.obstacle) {
+		s.control, s.controlErr = a.db.Control(ctx)
 	}
 	s.backupLabel, _ = a.db.BackupLabel() // without one, pg_control speaks
 	return s, nil
 }
 
-// obstacle is why pg_control cannot be read, when it is not pg_control's fault.
+// obstacle is what may keep pg_control from being read.
 func (a *agent) obstacle() error {
 	if err := a.checkDataDir(); err != nil {
 		return err
@@ -110,10 +112,18 @@ func (a *agent) obstacle() error {
 	if err := a.db.CheckBinaries(); err != nil {
 		return reasonBinaries.Because(err, a.conf.binDir)
 	}
-	if _, err := a.db.Version(); err != nil {
-		return reasonDataDir.Because(err)
+	_, err := a.version()
+	return err
+}
+
+// nothingHere says that there are no data to look at, or no programs to do it with.
+func nothingHere(obstacle error) bool {
+	for _, missing := range []error{pg.ErrDataDirMissing, pg.ErrVersionMissing, pg.ErrBinary} {
+		if errors.Is(obstacle, missing) {
+			return true
+		}
 	}
-	return nil
+	return false
 }
 
 // examineWait bounds pg_controldata, which reads one file of 8 kB. It is well below

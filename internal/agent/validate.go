@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -97,13 +98,27 @@ func (a *agent) checkInstalled(ctx context.Context) error {
 	if err := a.db.CheckBinaries(); err != nil {
 		return reasonBinaries.Because(err, a.conf.binDir)
 	}
-	if _, err := a.db.Version(); err != nil && !errors.Is(err, pg.ErrVersionUnsupported) {
-		return reasonDataDir.Because(err)
+	if _, err := a.version(); err != nil {
+		return err
 	}
 	if err := a.db.CheckVersion(ctx); err != nil {
 		return reasonVersion.Because(err, a.conf.binDir, a.conf.dataDir)
 	}
 	return nil
+}
+
+// version is the data's major version, or the refusal that fits why there is none.
+func (a *agent) version() (int, error) {
+	major, err := a.db.Version()
+	switch {
+	case err == nil:
+		return major, nil
+	case errors.Is(err, fs.ErrPermission):
+		return 0, reasonDataDirPerm.Because(err)
+	case errors.Is(err, pg.ErrVersionUnsupported):
+		return 0, reasonVersion.Because(err, a.conf.binDir, a.conf.dataDir)
+	}
+	return 0, reasonDataDir.Because(err)
 }
 
 func (a *agent) checkData(context.Context) error { return a.checkDataDir() }
@@ -122,9 +137,9 @@ func (a *agent) checkDataDir() error {
 // checkTemplate refuses a recovery.conf template from PostgreSQL 12 on, if it exists:
 // the server would not start with the file it makes.
 func (a *agent) checkTemplate(context.Context) error {
-	major, err := a.db.Version()
+	major, err := a.version()
 	if err != nil {
-		return reasonDataDir.Because(err)
+		return err
 	}
 	if major < 12 {
 		return nil
@@ -148,9 +163,9 @@ func (a *agent) exists(file string) bool {
 // checkSettings wants the settings with which a standby can follow any promotion. They
 // are read as the server will read them, with start_opts.
 func (a *agent) checkSettings(ctx context.Context) error {
-	major, err := a.db.Version()
+	major, err := a.version()
 	if err != nil {
-		return reasonDataDir.Because(err)
+		return err
 	}
 	if major < 12 {
 		return nil

@@ -83,9 +83,10 @@ func (i *Instance) examine(pid int, dir directory) (*process, error) {
 }
 
 // excuse forgives what cannot be known about a process that is gone, or that
-// is not the system user's.
+// is not the system user's. A server refuses to run as root, so none is hidden
+// behind a process of root's, and root stands in for a user that does not exist.
 func (i *Instance) excuse(base string, err error) error {
-	if err == nil || !errors.Is(err, fs.ErrPermission) {
+	if err == nil || !errors.Is(err, fs.ErrPermission) || i.cfg.User.UID == 0 {
 		return nil
 	}
 	status, err := readStatus(base)
