@@ -21,6 +21,7 @@ type Result struct {
 	Verdict       writer.Verdict // over all writers
 	Overlaps      []writer.Overlap
 	Fencings      []lab.Fencing
+	Phases        Phases         // of the loss of the primary's node, if it was lost
 	History       writer.History // of the writer at the VIP
 	PinnedHistory writer.History // of those at the nodes' own addresses
 	judged        bool
@@ -63,15 +64,6 @@ func some(ids []int64) string {
 		text += " ..."
 	}
 	return text
-}
-
-// FencingTime is the longest time from a request to the power switch until it answered.
-func (r Result) FencingTime() time.Duration {
-	var longest time.Duration
-	for _, f := range r.Fencings {
-		longest = max(longest, f.Answered.Sub(f.Asked))
-	}
-	return longest
 }
 
 // Measured says whether the gap is a figure: the fault was there, and writes were acknowledged again after it. All nodes

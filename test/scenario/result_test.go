@@ -39,7 +39,6 @@ func TestAResultThatIsWell(t *testing.T) {
 	r.conclude(stored(1, 2, 4))
 	assert.Empty(t, r.Complaints())
 	assert.Equal(t, []string{"a fault", "n1 -> n2", "2.00 s", "3", "1", "0", "1 (n1)", "12.3 s"}, r.Row())
-	assert.Equal(t, 500*time.Millisecond, r.FencingTime())
 }
 
 func TestAResultWithLosses(t *testing.T) {

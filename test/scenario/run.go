@@ -172,6 +172,9 @@ func (r Runner) judge(ctx context.Context, play *Play, c *clients, result *Resul
 		return err
 	}
 	result.Fencings = since(fencings, play.fault)
+	if len(result.Fencings) > 0 {
+		result.Phases = phasesOf(ctx, r.Lab, play.Primary, play.fault)
+	}
 	ctx, cancel := context.WithTimeout(ctx, r.Ready)
 	defer cancel()
 	if result.After, err = r.Lab.Primary(ctx); err != nil {

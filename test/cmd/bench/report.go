@@ -20,7 +20,8 @@ type report struct {
 	CPUs     int              `json:"cpus"`
 	Suite    string           `json:"suite"`
 	Sync     bool             `json:"synchronous"`
-	Token    float64          `json:"token"`
+	Token    float64          `json:"token"`    // as configured
+	Corosync corosyncFigures  `json:"corosync"` // in effect
 	Agents   []agent          `json:"agents"`
 	Rows     []row            `json:"summary"`
 	Faults   []faultFigures   `json:"faults"`
@@ -141,7 +142,7 @@ func (r *report) text() string {
 		cells = append(cells, one.cells())
 	}
 	b.WriteString(scenario.Table(header, cells))
-	b.WriteString(r.nodeLossText())
+	b.WriteString(r.lossText())
 	b.WriteString(r.complaintsText())
 	return b.String()
 }
@@ -163,29 +164,6 @@ func (o row) cells() []string {
 	return []string{o.Figure, o.Agent, fmt.Sprint(o.Stats.N), figure(o.Stats.Median), figure(o.Stats.Min), figure(o.Stats.Max),
 		q, fmt.Sprint(o.Failed), fmt.Sprint(o.Lost)}
 }
-
-// nodeLossText sets each loss of a node against what it may cost.
-func (r *report) nodeLossText() string {
-	var cells [][]string
-	for _, f := range r.Faults {
-		if f.What != whatKillNode || !f.Measured {
-			continue
-		}
-		verdict := "no"
-		if f.withinBudget(r.Token) {
-			verdict = "yes"
-		}
-		cells = append(cells, []string{f.Agent, fmt.Sprint(f.Turn), seconds(f.Gap), seconds(r.Token), seconds(f.FencingTime),
-			seconds(f.Gap - r.Token - f.FencingTime), verdict})
-	}
-	if len(cells) == 0 {
-		return ""
-	}
-	header := []string{"agent", "turn", "write gap", "token", "fencing", "the rest", fmt.Sprintf("at most %.0f s", slack)}
-	return "\nLoss of the primary's node:\n" + scenario.Table(header, cells)
-}
-
-func seconds(s float64) string { return fmt.Sprintf("%.2f s", s) }
 
 // complaintsText names what went wrong.
 func (r *report) complaintsText() string {

@@ -1,39 +1,58 @@
 package main
 
 import (
+	"time"
+
 	"pgsqlms/test/scenario"
 	"pgsqlms/test/writer"
 )
 
-// slack is what an agent may add to corosync's token and the fencing when a node is lost.
+// slack is what may come on top of corosync and the fencing when a node is lost.
 const slack = 2.0
 
 // faultFigures is one fault under a writer. Times are seconds.
 type faultFigures struct {
-	What         string   `json:"what"`
-	Agent        string   `json:"agent"`
-	Turn         int      `json:"turn"`
-	Measured     bool     `json:"measured"` // the gap is a figure, whatever went wrong besides
-	Gap          float64  `json:"gap"`
-	Before       string   `json:"before"`
-	After        string   `json:"after"`
-	Acknowledged int      `json:"acknowledged"`
-	InDoubt      int      `json:"in_doubt"`
-	Lost         int      `json:"lost"`
-	Fencings     int      `json:"fencings"`
-	FencingTime  float64  `json:"fencing_time"` // of the longest, from the request to the power switch to its answer
-	Streaming    float64  `json:"streaming"`    // from the fault until all nodes streamed; 0: they did not
-	Complaints   []string `json:"complaints,omitempty"`
-	Error        string   `json:"error,omitempty"`
-	Story        []string `json:"story,omitempty"` // what the client saw in the gap
+	What         string      `json:"what"`
+	Agent        string      `json:"agent"`
+	Turn         int         `json:"turn"`
+	Measured     bool        `json:"measured"` // the gap is a figure, whatever went wrong besides
+	Gap          float64     `json:"gap"`
+	Before       string      `json:"before"`
+	After        string      `json:"after"`
+	Acknowledged int         `json:"acknowledged"`
+	InDoubt      int         `json:"in_doubt"`
+	Lost         int         `json:"lost"`
+	Fencings     int         `json:"fencings"`
+	Loss         *lossFigure `json:"loss,omitempty"` // of the primary's node
+	Streaming    float64     `json:"streaming"`      // from the fault until all nodes streamed; 0: they did not
+	Complaints   []string    `json:"complaints,omitempty"`
+	Error        string      `json:"error,omitempty"`
+	Story        []string    `json:"story,omitempty"` // what the client saw in the gap
+}
+
+// lossFigure is when, after the fault, Pacemaker logged the steps of a node's loss. Negative: it did not.
+type lossFigure struct {
+	OutOfMembership float64 `json:"out_of_membership"`
+	FenceAsked      float64 `json:"fence_asked"`
+	FenceConfirmed  float64 `json:"fence_confirmed"`
+	Promoted        float64 `json:"promoted"`
+	VIP             float64 `json:"vip"`
+}
+
+func (l lossFigure) fencing() float64 { return l.FenceConfirmed - l.FenceAsked }
+
+func (l lossFigure) complete() bool {
+	return min(l.OutOfMembership, l.FenceAsked, l.FenceConfirmed) >= 0
 }
 
 func faultSample(what string, r scenario.Result, err error) faultFigures {
 	f := faultFigures{
 		What: what, Measured: r.Measured(), Gap: r.Gap.Length().Seconds(), Before: r.Before, After: r.After,
 		Acknowledged: r.Verdict.Acknowledged, InDoubt: r.Verdict.InDoubt, Lost: len(r.Verdict.Lost),
-		Fencings: len(r.Fencings), FencingTime: r.FencingTime().Seconds(), Streaming: r.Streaming.Seconds(),
-		Story: writer.Story(r.History, r.Gap),
+		Fencings: len(r.Fencings), Streaming: r.Streaming.Seconds(), Story: writer.Story(r.History, r.Gap),
+	}
+	if what == whatKillNode {
+		f.Loss = lossOf(r)
 	}
 	if err != nil {
 		f.Error = err.Error()
@@ -44,9 +63,16 @@ func faultSample(what string, r scenario.Result, err error) faultFigures {
 	return f
 }
 
-// withinBudget says whether a node's loss cost no more than token, fencing and slack.
-func (f faultFigures) withinBudget(token float64) bool {
-	return f.Measured && f.Gap <= token+f.FencingTime+slack
+func lossOf(r scenario.Result) *lossFigure {
+	after := func(t time.Time) float64 {
+		if t.IsZero() {
+			return -1
+		}
+		return t.Sub(r.Fault).Seconds()
+	}
+	p := r.Phases
+	return &lossFigure{OutOfMembership: after(p.Lost), FenceAsked: after(p.FenceAsked), FenceConfirmed: after(p.FenceTaken),
+		Promoted: after(p.PromoteDone), VIP: after(p.VIPDone)}
 }
 
 // monitorFigures is one healthy monitor. Times are seconds.

@@ -44,7 +44,6 @@ func (s *series) turn(ctx context.Context, turn int, a agent) error {
 	if err != nil {
 		return fmt.Errorf("bring the cluster up: %w", err)
 	}
-	s.report.Token = l.Config().Token.Seconds()
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
@@ -52,6 +51,10 @@ func (s *series) turn(ctx context.Context, turn int, a agent) error {
 			say("take the cluster down: " + err.Error())
 		}
 	}()
+	s.report.Token = l.Config().Token.Seconds()
+	if s.report.Corosync, err = corosyncOf(ctx, l); err != nil {
+		return err
+	}
 	for _, what := range s.options.what {
 		if err := s.measure(ctx, l, what, turn, a, say); err != nil {
 			return errors.Join(err, s.keepLogs(l, turn, a))

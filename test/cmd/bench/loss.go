@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"pgsqlms/test/lab"
+	"pgsqlms/test/scenario"
+)
+
+// corosyncFigures are time-outs in effect, in seconds. Corosync adds to the configured token for every node above two,
+// and forms a membership without the dead node only after token and consensus.
+type corosyncFigures struct {
+	Token     float64 `json:"token"`
+	Consensus float64 `json:"consensus"`
+}
+
+func corosyncOf(ctx context.Context, l *lab.Lab) (c corosyncFigures, err error) {
+	for key, field := range map[string]*float64{"token": &c.Token, "consensus": &c.Consensus} {
+		text, err := l.Run(ctx, l.Nodes()[0].Name, "corosync-cmapctl", "-g", "runtime.config.totem."+key)
+		if err != nil {
+			return c, err
+		}
+		if *field, err = parseCmap(text); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// parseCmap reads the milliseconds in "runtime.config.totem.token (u32) = 1650".
+func parseCmap(text string) (float64, error) {
+	_, value, ok := strings.Cut(text, "=")
+	ms, err := strconv.Atoi(strings.TrimSpace(value))
+	if !ok || err != nil {
+		return 0, fmt.Errorf("corosync-cmapctl: want \"key (u32) = number\", found %q", text)
+	}
+	return float64(ms) / 1000, nil
+}
+
+// lossText sets each loss of a node against what it may cost.
+func (r *report) lossText() string {
+	var cells [][]string
+	for _, f := range r.Faults {
+		if f.Loss != nil && f.Measured {
+			cells = append(cells, f.lossCells(r.Corosync))
+		}
+	}
+	if len(cells) == 0 {
+		return ""
+	}
+	header := []string{"agent", "turn", "write gap", "out of membership", "fencing asked", "confirmed", "promoted", "VIP",
+		"rest", fmt.Sprintf("rest <= %.0f s", slack), fmt.Sprintf("token + fencing + %.0f s", slack), "kept"}
+	return fmt.Sprintf("\nLoss of the primary's node, seconds after it. Corosync's token in effect is %.2f s, its consensus %.2f s.\n"+
+		"The rest is what the gap has beside the time until the node is out of the membership, and the fencing.\n",
+		r.Corosync.Token, r.Corosync.Consensus) + scenario.Table(header, cells)
+}
+
+func (f faultFigures) lossCells(c corosyncFigures) []string {
+	cells := []string{f.Agent, fmt.Sprint(f.Turn), seconds(f.Gap)}
+	for _, at := range []float64{f.Loss.OutOfMembership, f.Loss.FenceAsked, f.Loss.FenceConfirmed, f.Loss.Promoted, f.Loss.VIP} {
+		cells = append(cells, seconds(at))
+	}
+	if !f.Loss.complete() {
+		return append(cells, "-", "-", "-", "-")
+	}
+	return append(cells, seconds(f.rest()), yes(f.rest() <= slack), seconds(f.budget(c)), yes(f.Gap <= f.budget(c)))
+}
+
+// rest is what is left of the gap without corosync and the fencing.
+func (f faultFigures) rest() float64 { return f.Gap - f.Loss.OutOfMembership - f.Loss.fencing() }
+
+func (f faultFigures) budget(c corosyncFigures) float64 { return c.Token + f.Loss.fencing() + slack }
+
+func seconds(s float64) string {
+	if s < 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f s", s)
+}
+
+func yes(is bool) string {
+	if is {
+		return "yes"
+	}
+	return "no"
+}
