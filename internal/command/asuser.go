@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"syscall"
@@ -25,9 +26,21 @@ func AsUser(u User, fn func() error) error {
 	if syscall.Geteuid() != 0 {
 		return errNotRoot(u)
 	}
+	return apart(func() error { return onOwnThread(u, fn) })
+}
+
+// apart runs fn in a goroutine of its own and waits for it.
+func apart(fn func() error) error {
 	result := make(chan error, 1)
-	go func() { result <- onOwnThread(u, fn) }()
-	return <-result
+	go func() {
+		defer close(result)
+		result <- fn()
+	}()
+	err, returned := <-result
+	if !returned {
+		return errors.New("the work was given up half-way") // runtime.Goexit, as of a failing test
+	}
+	return err
 }
 
 // onOwnThread never unlocks the thread it has changed, so that the runtime
@@ -38,9 +51,7 @@ func onOwnThread(u User, fn func() error) error {
 	runtime.LockOSThread()
 	if syscall.Gettid() == syscall.Getpid() {
 		defer runtime.UnlockOSThread()
-		result := make(chan error, 1)
-		go func() { result <- onOwnThread(u, fn) }()
-		return <-result
+		return apart(func() error { return onOwnThread(u, fn) })
 	}
 	if err := becomeThread(u); err != nil {
 		return fmt.Errorf("cannot act as user %q: %w", u.Name, err)

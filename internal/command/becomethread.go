@@ -13,7 +13,7 @@ const unchanged = ^uintptr(0)
 // libc and of Go's syscall package apply to every thread of the process. The
 // user comes last, for it takes away the right to change the others.
 func becomeThread(u User) error {
-	if err := setGroups(nil); err != nil {
+	if err := setGroups(u.Groups); err != nil {
 		return err
 	}
 	if _, _, e := syscall.RawSyscall(sysSetresgid, unchanged, uintptr(u.GID), unchanged); e != 0 {
