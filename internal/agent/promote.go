@@ -109,9 +109,17 @@ func (a *agent) maySwitchOver(ctx context.Context, me election.Vote, old string)
 	case election.Complete:
 		return nil
 	case election.Incomplete:
-		return reasonSwitchover.With(shown(me.Position), old, shown(end))
+		return a.cancel(ctx, me, reasonSwitchover.With(shown(me.Position), old, shown(end)))
 	}
 	return a.mayFollowSilent(ctx, me, old, err)
+}
+
+// cancel keeps Pacemaker from trying the same again at once.
+func (a *agent) cancel(ctx context.Context, me election.Vote, reason *ocf.Error) error {
+	if err := a.crm.SetScore(ctx, me.Node, a.req.Instance, election.ScoreBanned); err != nil {
+		a.log.Warnf("Pacemaker may try this switchover again: %v", err)
+	}
+	return reason
 }
 
 // mayFollowSilent is for an old primary that published nothing, as PAF does not: its
@@ -119,7 +127,7 @@ func (a *agent) maySwitchOver(ctx context.Context, me election.Vote, old string)
 func (a *agent) mayFollowSilent(ctx context.Context, me election.Vote, old string, silence error) error {
 	complete, err := a.endsWithShutdown(ctx, me.Position)
 	if err != nil || !complete {
-		return reasonNoEvidence.Because(errors.Join(silence, err), old, attributeWait, shown(me.Position))
+		return a.cancel(ctx, me, reasonNoEvidence.Because(errors.Join(silence, err), old, attributeWait, shown(me.Position)))
 	}
 	a.log.Warnf("the old primary %s did not say where its WAL ends (is it run by PAF?); the last record here, before %s, is a shutdown checkpoint",
 		old, shown(me.Position))

@@ -159,7 +159,11 @@ func TestSwitchoverNeedsEvidence(t *testing.T) {
 			} else {
 				assert.ErrorContains(t, err, c.refusal)
 			}
-			assert.Empty(t, cluster.scores)
+			if c.refusal == "" {
+				assert.Empty(t, cluster.scores)
+			} else {
+				assert.Equal(t, map[string]int{"b": -1000000}, cluster.scores)
+			}
 		}))
 	}
 }

@@ -166,4 +166,17 @@ func TestScoresKeepVotersThatAreNotConnectedYet(t *testing.T) {
 	s.Standbys = nil
 	s.Previous = map[string]int{"n1": 1001, "n3": 1000, "n2": 990}
 	assert.Equal(t, s.Previous, Scores(s), "after a recovery in place nothing changes")
+	s.Previous["n2"] = -1000
+	assert.Equal(t, map[string]int{"n1": 1001, "n3": 1000, "n2": -1000}, Scores(s), "nothing to keep")
+}
+
+func TestBanStaysUntilTheStandbyStreams(t *testing.T) {
+	s := situation()
+	s.Previous = map[string]int{"n2": ScoreBanned}
+	s.Kept = []string{"n2", "n3"}
+	assert.Equal(t, map[string]int{"n1": 1001, "n2": ScoreBanned, "n3": 1000}, Scores(s))
+	s.Standbys = []Standby{{Node: "n2", Written: 100 << 20}}
+	assert.Equal(t, ScoreBanned, Scores(s)["n2"], "connected, not ready")
+	s.Standbys[0].Ready = true
+	assert.Equal(t, 1000, Scores(s)["n2"])
 }

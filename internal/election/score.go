@@ -16,6 +16,12 @@ const (
 	ScoreFirstStart   = 1     // who was the primary, when no node has a score yet
 	ScoreNotReady     = -1    // connected, but still being set up, or lagging too far
 	ScoreNotConnected = -1000 // does not replicate from this primary
+
+	// ScoreBanned is Pacemaker's -INFINITY, which no location rule can make up for. A
+	// switchover to the node was cancelled, and it has not been seen streaming since:
+	// the rule with which the administrator asked for it would otherwise have the
+	// primary demoted, in vain, again and again.
+	ScoreBanned = -1_000_000
 )
 
 // Standby is one connection in the primary's pg_stat_replication.
@@ -50,12 +56,12 @@ func Scores(s Situation) map[string]int {
 		if node == s.Primary {
 			continue
 		}
-		scores[node] = ScoreNotConnected
+		scores[node] = s.atMost(node, ScoreNotConnected)
 	}
 	var ranked []string
 	for _, standby := range order(s) {
 		if !standby.Ready || s.MaxLag > 0 && lag(s.Current, standby.Written) > s.MaxLag {
-			scores[standby.Node] = ScoreNotReady
+			scores[standby.Node] = s.atMost(standby.Node, ScoreNotReady)
 			continue
 		}
 		ranked = append(ranked, standby.Node)
@@ -66,13 +72,21 @@ func Scores(s Situation) map[string]int {
 	return scores
 }
 
+// atMost is the score of a node that may not be promoted: a ban stays.
+func (s Situation) atMost(node string, score int) int {
+	if s.Previous[node] <= ScoreBanned {
+		return ScoreBanned
+	}
+	return score
+}
+
 // kept are the kept nodes whose standbys are not ready yet, in the order of their
-// scores.
+// scores. One that could not be promoted before has nothing to keep.
 func kept(s Situation) []string {
 	var nodes []string
 	for _, node := range s.Kept {
 		ready := slices.ContainsFunc(s.Standbys, func(b Standby) bool { return b.Node == node && b.Ready })
-		if node != s.Primary && contains(s.Nodes, node) && !ready {
+		if node != s.Primary && contains(s.Nodes, node) && !ready && s.Previous[node] >= 0 {
 			nodes = append(nodes, node)
 		}
 	}
