@@ -75,7 +75,8 @@ type Config struct {
 	// again: default 3 s, negative for never.
 	FenceReboot time.Duration
 
-	// ReadyTimeout bounds WaitReady when its context has no deadline: 90 s.
+	// ReadyTimeout bounds the wait for readiness in Up, and WaitReady when its
+	// context has no deadline: 90 s.
 	ReadyTimeout time.Duration
 	// Keep leaves a lab that failed to come up as it is, for a look at it.
 	Keep bool

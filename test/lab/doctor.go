@@ -20,29 +20,27 @@ var (
 // Requirements says what this machine lacks to run a lab, one thing per line;
 // nothing when all is there.
 func Requirements() []string {
-	var missing []string
-	if os.Geteuid() != 0 {
-		missing = append(missing, "root: the lab makes namespaces, mounts and interfaces; run it as root (sudo)")
-	}
+	missing := sandboxRequirements(DefaultSuite)
 	missing = append(missing, commandsMissing(labNeeds)...)
-	if !exists(treeDir(DefaultSuite)) {
-		missing = append(missing, treeRequirements()...)
-	}
 	if dir, err := cgroupMount(); err != nil {
 		missing = append(missing, err.Error())
 	} else if err := probeCgroup(dir); err != nil {
 		missing = append(missing, err.Error())
 	}
-	if err := staticSelf(); err != nil {
-		missing = append(missing, err.Error())
-	}
 	return missing
 }
 
-func treeRequirements() []string {
-	missing := commandsMissing(treeNeeds)
+// sandboxRequirements is what it takes to be in a root of the suite's tree.
+func sandboxRequirements(suite string) []string {
+	var missing []string
 	if os.Geteuid() != 0 {
-		missing = append(missing, "root: debootstrap needs it")
+		missing = append(missing, "root: the lab makes namespaces, mounts and interfaces; run it as root (sudo)")
+	}
+	if err := staticSelf(); err != nil {
+		missing = append(missing, err.Error())
+	}
+	if !exists(treeDir(suite)) {
+		missing = append(missing, commandsMissing(treeNeeds)...)
 	}
 	return missing
 }

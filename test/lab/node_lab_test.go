@@ -325,7 +325,7 @@ func testReboot(t *testing.T, l *Lab) {
 	}))
 	require.Greater(t, time.Since(start), 300*time.Millisecond)
 	// It starts its cluster by itself.
-	require.NoError(t, await(ctx, bound, 200*time.Millisecond, func() error { return l.clusterComplete(ctx) }))
+	require.NoError(t, l.awaitCluster(ctx))
 	require.NoError(t, l.SetFencing(ctx, FencingMode{Reboot: -1}))
 }
 
@@ -355,7 +355,7 @@ func testPower(t *testing.T, l *Lab) {
 	require.Equal(t, "0\n", out, "a cut cable stays cut")
 	require.NoError(t, l.Heal(ctx, "n3"))
 	require.NoError(t, l.StartCluster(ctx, "n3"))
-	require.NoError(t, await(ctx, bound, 200*time.Millisecond, func() error { return l.clusterComplete(ctx) }))
+	require.NoError(t, l.awaitCluster(ctx))
 }
 
 func testStopStart(t *testing.T, l *Lab) {
@@ -364,6 +364,6 @@ func testStopStart(t *testing.T, l *Lab) {
 	require.NoError(t, l.StopCluster(ctx, "n2"))
 	require.NoError(t, l.StopCluster(ctx, "n2"), "twice is no error")
 	require.NoError(t, l.StartCluster(ctx, "n2"))
-	require.NoError(t, await(ctx, bound, 200*time.Millisecond, func() error { return l.clusterComplete(ctx) }))
+	require.NoError(t, l.awaitCluster(ctx))
 	require.Len(t, fencings(t, l), before, "a clean stop needs no fencing")
 }

@@ -46,10 +46,10 @@ func RunInTree(ctx context.Context, s Sandbox, argv ...string) (int, error) {
 	if len(argv) == 0 {
 		return 0, errors.New("sandbox: no command given")
 	}
-	if missing := Requirements(); len(missing) > 0 {
+	def(&s.Suite, DefaultSuite)
+	if missing := sandboxRequirements(s.Suite); len(missing) > 0 {
 		return 0, requirementsError(missing)
 	}
-	def(&s.Suite, DefaultSuite)
 	def(&s.Dir, "/")
 	tree, err := Tree(ctx, s.Suite, s.Progress)
 	if err != nil {

@@ -57,7 +57,7 @@ func Tree(ctx context.Context, suite string, progress func(string)) (string, err
 	if exists(dir) { // somebody else made it while we waited for the lock
 		return dir, nil
 	}
-	if missing := treeRequirements(); len(missing) > 0 {
+	if missing := sandboxRequirements(suite); len(missing) > 0 {
 		return "", requirementsError(missing)
 	}
 	b := &treeBuild{suite: suite, dir: dir + ".tmp", say: quiet(progress)}

@@ -251,7 +251,11 @@ func (l *Lab) startPacemaker(ctx context.Context) error {
 	if _, err := l.power(ctx, powerRequest{Op: "autostart", Services: true}); err != nil {
 		return err
 	}
-	return await(ctx, 60*time.Second, 200*time.Millisecond, func() error { return l.clusterComplete(ctx) })
+	return l.awaitCluster(ctx)
+}
+
+func (l *Lab) awaitCluster(ctx context.Context) error {
+	return await(ctx, time.Minute, 200*time.Millisecond, func() error { return l.clusterComplete(ctx) })
 }
 
 // seedCIB gives all nodes the same first configuration with the cluster's
@@ -297,8 +301,10 @@ func (l *Lab) loadResources(ctx context.Context) error {
 		return fmt.Errorf("loading the cluster's configuration: %s", res.Stderr)
 	}
 	if l.plan.Config.NoResources {
-		return nil
+		return l.awaitCluster(ctx)
 	}
+	ctx, cancel := context.WithTimeout(ctx, l.plan.Config.ReadyTimeout)
+	defer cancel()
 	return l.WaitReady(ctx)
 }
 
