@@ -39,12 +39,8 @@ func (a *agent) promote(ctx context.Context) (ocf.ExitCode, error) {
 	if !status.InRecovery {
 		return ocf.Success, nil
 	}
-	if a.req.Notify.Present() {
-		if err := a.mayPromote(ctx); err != nil {
-			return refuse(err)
-		}
-	} else {
-		a.log.Warnf("promoted by hand: no node was asked whether it holds more WAL")
+	if err := a.mayPromote(ctx, status); err != nil {
+		return refuse(err)
 	}
 	if err := a.db.Promote(ctx); err != nil {
 		return refuse(reasonPromote.Because(err, a.conf.dataDir))
@@ -74,7 +70,10 @@ func (a *agent) awaitWrites(ctx context.Context, conn *pg.Conn) error {
 }
 
 // mayPromote refuses a promotion that could lose what another node holds.
-func (a *agent) mayPromote(ctx context.Context) error {
+func (a *agent) mayPromote(ctx context.Context, status pg.Status) error {
+	if !a.req.Notify.Present() {
+		return a.mayPromoteByHand(status)
+	}
 	if err := a.req.Notify.Problem(); err != nil {
 		return reasonNotifyLists.Because(err)
 	}
@@ -87,6 +86,16 @@ func (a *agent) mayPromote(ctx context.Context) error {
 		return reasonAsk.Because(err, a.conf.dataDir)
 	}
 	return a.decide(ctx, election.Vote{Node: self, Position: position}, a.transition())
+}
+
+// mayPromoteByHand is for crm_resource --force-promote, where no other node can be
+// asked for a vote. As long as WAL comes in, there is a primary.
+func (a *agent) mayPromoteByHand(status pg.Status) error {
+	if status.Receiver != nil && status.Receiver.Status == "streaming" {
+		return reasonByHand.With(a.conf.dataDir)
+	}
+	a.log.Warnf("promoted by hand: no node was asked whether it holds more WAL")
+	return nil
 }
 
 // decide asks for what this kind of promotion needs to be safe.

@@ -194,6 +194,11 @@ var (
 		Text: "Pacemaker's list of nodes cannot be used, so nobody can be asked for a vote",
 		Help: "Look at the names of the cluster's nodes.",
 	}
+	reasonByHand = ocf.Reason{
+		Name: "promote-by-hand", Code: ocf.ErrGeneric,
+		Text: "the standby in %s receives WAL from a primary, so a promotion by hand would make a second one",
+		Help: "Move the role instead: crm_resource --move -r CLONE --promoted --node NODE.",
+	}
 	reasonVotes = ocf.Reason{
 		Name: "votes", Code: ocf.ErrGeneric,
 		Text: "the other nodes cannot be asked for the WAL they hold",
@@ -277,6 +282,7 @@ func Reasons() []ocf.Reason {
 		reasonNotRunning,
 		reasonAsk,
 		reasonNotifyLists,
+		reasonByHand,
 		reasonVotes,
 		reasonBetter,
 		reasonSwitchover,
