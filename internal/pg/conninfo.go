@@ -25,7 +25,7 @@ func parseKeywords(s string) (map[string]string, error) {
 	for s = trimSpace(s); s != ""; s = trimSpace(s) {
 		keyword, rest := cutKeyword(s)
 		rest = trimSpace(rest)
-		if keyword == "" || !strings.HasPrefix(rest, "=") {
+		if !isKeyword(keyword) || !strings.HasPrefix(rest, "=") {
 			return nil, errors.New("connection string: expected a keyword followed by =")
 		}
 		value, rest, err := cutValue(trimSpace(rest[1:]))
@@ -36,6 +36,12 @@ func parseKeywords(s string) (map[string]string, error) {
 		s = rest
 	}
 	return values, nil
+}
+
+// isKeyword knows the form of libpq's keywords, though not the list of them,
+// which grows with every version.
+func isKeyword(s string) bool {
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
 
 // conninfoSpace is what isspace(3) knows in the C locale.

@@ -91,6 +91,9 @@ func readQuery(values map[string]string, s string) error {
 		if err != nil {
 			return err
 		}
+		if !isKeyword(keyword) {
+			return errors.New("connection URI: expected a keyword of small letters after ? and &")
+		}
 		if keyword == "ssl" && value == "true" { // for JDBC's URIs
 			keyword, value = "sslmode", "require"
 		}

@@ -1,0 +1,233 @@
+package pg
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pgsqlms/internal/command"
+)
+
+const pidFileSample = "4711\n/var/lib/postgresql/15/main\n1763700000\n5432\n/var/run/postgresql\nlocalhost\n  5432001    294912\nready   \n"
+
+func TestParsePidFile(t *testing.T) {
+	require.Equal(t, pidFile{PID: 4711, Shared: sharedMemory{Key: 5432001, ID: 294912}, Status: StatusReady}, parsePidFile(pidFileSample))
+	nothing := pidFile{Shared: sharedMemory{ID: -1}}
+	for text, want := range map[string]pidFile{
+		"":               nothing,
+		"\n\n\n":         nothing,
+		"garbage":        nothing,
+		"0\n":            nothing,
+		"-0\n":           nothing,
+		"1e3\n":          nothing,
+		"99999999999\n":  nothing,
+		"4711":           {PID: 4711, Shared: sharedMemory{ID: -1}},
+		"-4711\n/data\n": {PID: 4711, Shared: sharedMemory{ID: -1}}, // a single-user server
+		strings.Replace(pidFileSample, "ready   ", "stopping", 1):                        {PID: 4711, Shared: sharedMemory{5432001, 294912}, Status: StatusStopping},
+		strings.Replace(pidFileSample, "ready   ", "on fire ", 1):                        {PID: 4711, Shared: sharedMemory{5432001, 294912}},
+		strings.Replace(pidFileSample, "  5432001    294912", "         0         0", 1): {PID: 4711, Shared: sharedMemory{0, 0}, Status: StatusReady},
+		strings.Replace(pidFileSample, "  5432001    294912", "1 2 3", 1):                {PID: 4711, Shared: sharedMemory{ID: -1}, Status: StatusReady},
+		strings.Replace(pidFileSample, "294912", "-5", 1):                                {PID: 4711, Shared: sharedMemory{ID: -1}, Status: StatusReady},
+	} {
+		require.Equal(t, want, parsePidFile(text), "%q", text)
+	}
+}
+
+const shmSample = `       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap
+   5432001     294912   600                    56  4711  4800      7   101   104   101   104 1763700000 1763700100 1763700000                     0                     0
+-559038737          5   600                    56  4711  4800      1   101   104   101   104 1763700000 1763700100 1763700000                     0                     0
+   5432002          6   600                    56  4711  4800      0   101   104   101   104 1763700000 1763700100 1763700000                     0                     0
+`
+
+func TestAttached(t *testing.T) {
+	for _, c := range []struct {
+		segment sharedMemory
+		uid     uint32
+		want    int
+	}{
+		{sharedMemory{5432001, 294912}, 101, 7},
+		{sharedMemory{5432001, 294912}, 102, 0}, // another user's
+		{sharedMemory{5432001, 294913}, 101, 0},
+		{sharedMemory{5432003, 294912}, 101, 0}, // the ID was given to another segment
+		{sharedMemory{0xDEADBEEF, 5}, 101, 1},   // the kernel prints keys with a sign
+		{sharedMemory{5432002, 6}, 101, 0},      // nobody has it attached
+	} {
+		got, err := attached(shmSample, c.segment, c.uid)
+		require.NoError(t, err)
+		require.Equal(t, c.want, got, "%+v of %d", c.segment, c.uid)
+	}
+	key, err := parseKey("3735928559")
+	require.NoError(t, err)
+	require.Equal(t, uint32(0xDEADBEEF), key)
+	key, err = parseKey("18446744073150512879") // printed as an unsigned long by a 64-bit server
+	require.NoError(t, err)
+	require.Equal(t, uint32(0xDEADBEEF), key)
+	// columns have been added and may change their places
+	got, err := attached("uid nattch shmid key\n101 3 294912 5432001\n", sharedMemory{5432001, 294912}, 101)
+	require.NoError(t, err)
+	require.Equal(t, 3, got)
+	_, err = attached("uid shmid key\n101 294912 5432001\n", sharedMemory{5432001, 294912}, 101)
+	require.Error(t, err, "it cannot be told")
+	got, err = attached("", sharedMemory{5432001, 294912}, 101)
+	require.NoError(t, err)
+	require.Zero(t, got)
+}
+
+func TestParseStatusFile(t *testing.T) {
+	s, err := parseStatusFile("Name:\tpostgres\nUmask:\t0077\nState:\tT (stopped)\nTgid:\t5\nPid:\t5\nPPid:\t4\nUid:\t0\t101\t0\t101\n")
+	require.NoError(t, err)
+	require.Equal(t, processStatus{parent: 4, uid: 101, state: 'T'}, s)
+	require.True(t, s.stopped())
+	require.False(t, s.dead())
+	// a name may hold anything but a line end, which the kernel writes as \n
+	s, err = parseStatusFile("Name:\tUid:\t7 PPid:\t8\nState:\tZ (zombie)\nPPid:\t4\nUid:\t1\t2\t3\t4\n")
+	require.NoError(t, err)
+	require.Equal(t, processStatus{parent: 4, uid: 2, state: 'Z'}, s)
+	require.True(t, s.dead())
+	for _, text := range []string{
+		"", "State:\tR\n", "State:\tR\nPPid:\tx\nUid:\t1\t1\t1\t1\n", "State:\tR\nPPid:\t1\nUid:\t1\n", "PPid:\t1\nUid:\t1\t1\n", "State:\nPPid:\t1\nUid:\t1\t1\n",
+	} {
+		_, err := parseStatusFile(text)
+		require.Error(t, err, "%q", text)
+	}
+}
+
+func TestIsServerProgram(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/usr/lib/postgresql/15/bin/postgres": true, "/usr/pgsql-15/bin/postmaster": true,
+		"/usr/lib/postgresql/15/bin/postgres (deleted)": true, "/bin/sh": false, "/usr/bin/pg_basebackup": false,
+		"/opt/postgres/bin/sh": false, "/x/postgres2": false, "/x/postgres (deleted) (deleted)": false, "": false,
+	} {
+		require.Equal(t, want, isServerProgram(path), path)
+	}
+}
+
+// fakeProc is a proc file system of files, for what cannot be arranged with
+// real processes.
+type fakeProc struct {
+	t   *testing.T
+	dir string
+	i   *Instance
+}
+
+func newFakeProc(t *testing.T) *fakeProc {
+	t.Helper()
+	f := &fakeProc{t: t, dir: t.TempDir()}
+	data := filepath.Join(t.TempDir(), "data")
+	require.NoError(t, os.Mkdir(data, 0o700))
+	f.i = New(Config{PGData: data, User: command.User{Name: "me", UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}})
+	f.i.proc = f.dir
+	return f
+}
+
+func (f *fakeProc) add(pid, parent int, title, cwd, exe string, uid uint32) {
+	f.t.Helper()
+	base := filepath.Join(f.dir, strconv.Itoa(pid))
+	require.NoError(f.t, os.Mkdir(base, 0o700))
+	require.NoError(f.t, os.Symlink(cwd, base+"/cwd"))
+	require.NoError(f.t, os.Symlink(exe, base+"/exe"))
+	require.NoError(f.t, os.WriteFile(base+"/cmdline", []byte(title), 0o600))
+	status := fmt.Sprintf("Name:\tx\nState:\tS (sleeping)\nPPid:\t%d\nUid:\t%d\t%d\t%d\t%d\n", parent, uid, uid, uid, uid)
+	require.NoError(f.t, os.WriteFile(base+"/status", []byte(status), 0o600))
+}
+
+func (f *fakeProc) server(pid, parent int, title string) {
+	f.add(pid, parent, title, f.i.cfg.DataDir, "/usr/lib/postgresql/15/bin/postgres", f.i.cfg.User.UID)
+}
+
+func (f *fakeProc) pidFile(text string) {
+	require.NoError(f.t, os.WriteFile(f.i.path("postmaster.pid"), []byte(text), 0o600))
+}
+
+func (f *fakeProc) found() Processes {
+	f.t.Helper()
+	p, err := f.i.Processes()
+	require.NoError(f.t, err)
+	return p
+}
+
+const masterTitle = "/usr/lib/postgresql/15/bin/postgres\x00-D\x00/data\x00"
+
+func TestProcessesAreToldApart(t *testing.T) {
+	f := newFakeProc(t)
+	f.add(1, 0, "init", "/", "/sbin/init", 0)
+	require.Equal(t, Processes{}, f.found())
+	f.add(20, 1, masterTitle, t.TempDir(), "/usr/lib/postgresql/15/bin/postgres", f.i.cfg.User.UID)       // another instance
+	f.add(21, 1, masterTitle, f.i.cfg.DataDir, "/usr/lib/postgresql/15/bin/pg_ctl", f.i.cfg.User.UID)     // another program
+	f.add(22, 1, masterTitle, f.i.cfg.DataDir, "/usr/lib/postgresql/15/bin/postgres", f.i.cfg.User.UID+1) // another user
+	require.Equal(t, Processes{}, f.found())
+
+	f.server(300, 1, "postgres: main: checkpointer ")
+	f.server(301, 1, "postgres: walwriter ")
+	require.Equal(t, Processes{Orphans: []int{300, 301}}, f.found(), "what a killed postmaster leaves")
+
+	f.server(100, 1, masterTitle)
+	f.server(110, 100, "postgres: checkpointer ")
+	f.server(111, 100, masterTitle) // has not named itself yet
+	f.server(112, 110, "postgres: archiver ")
+	want := Processes{Postmaster: 100, Children: []int{110, 111, 112}, Orphans: []int{300, 301}}
+	for what, text := range map[string]string{
+		"the postmaster's": "100\n", "nobody's": "7\n", "a child's": "110\n", "another program's": "21\n", "another instance's": "20\n",
+		"garbage": "\x00", "empty": "", "huge": strings.Repeat("100\n", 10000),
+	} {
+		f.pidFile(text)
+		require.Equal(t, want, f.found(), what)
+	}
+	f.pidFile("300\n") // an orphan is no postmaster, though it is nobody's child
+	require.Equal(t, 300, f.found().Postmaster, "known limit: postmaster.pid of a process of this very directory is believed")
+}
+
+func TestProcessesNeedTheProcFileSystem(t *testing.T) {
+	f := newFakeProc(t)
+	_, err := f.i.Processes()
+	require.ErrorContains(t, err, "shows no process")
+	f.i.proc = "/nowhere"
+	_, err = f.i.Processes()
+	require.Error(t, err)
+}
+
+func TestSharedMemoryOfThePidFile(t *testing.T) {
+	f := newFakeProc(t)
+	f.add(1, 0, "init", "/", "/sbin/init", 0)
+	f.pidFile(pidFileSample)
+	require.False(t, f.found().SharedMemory, "a kernel without the table")
+	require.NoError(t, os.Mkdir(filepath.Join(f.dir, "sysvipc"), 0o700))
+	table := strings.ReplaceAll(shmSample, "  101  ", fmt.Sprintf("%5d  ", f.i.cfg.User.UID))
+	require.NoError(t, os.WriteFile(filepath.Join(f.dir, "sysvipc/shm"), []byte(table), 0o600))
+	require.True(t, f.found().SharedMemory)
+	require.True(t, f.found().Running())
+	f.pidFile(strings.Replace(pidFileSample, "294912", "6", 1))
+	require.False(t, f.found().Running())
+}
+
+func FuzzParsePidFile(f *testing.F) {
+	f.Add(pidFileSample)
+	f.Add("-4711")
+	f.Fuzz(func(t *testing.T, text string) {
+		p := parsePidFile(text)
+		if p.PID < 0 || p.Shared.ID < -1 {
+			t.Fatalf("%q gave %+v", text, p)
+		}
+	})
+}
+
+func FuzzAttached(f *testing.F) {
+	f.Add(shmSample, uint32(5432001), 294912, uint32(101))
+	f.Fuzz(func(_ *testing.T, table string, key uint32, id int, uid uint32) {
+		_, _ = attached(table, sharedMemory{Key: key, ID: id}, uid)
+	})
+}
+
+func FuzzParseStatusFile(f *testing.F) {
+	f.Add("Name:\tpostgres\nState:\tS (sleeping)\nPPid:\t1\nUid:\t1\t2\t3\t4\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if s, err := parseStatusFile(text); err == nil && s.state == 0 {
+			t.Fatalf("%q gave %+v", text, s)
+		}
+	})
+}
