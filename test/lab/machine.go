@@ -67,7 +67,7 @@ func (m *machine) on(ctx context.Context, services bool) error {
 	}
 	m.gen++
 	if err := m.start(ctx, services); err != nil {
-		return fmt.Errorf("powering %s: %w (and cleaning up: %s)", m.node.Name, err, orOK(fmt.Sprint(m.wipe(ctx))))
+		return fmt.Errorf("powering %s: %w (and cleaning up: %s)", m.node.Name, err, orOK(m.wipe(ctx)))
 	}
 	m.power = true
 	if m.cut == "cut" {
@@ -161,7 +161,7 @@ func startAndAwaitReady(cmd *exec.Cmd, start func() error, bound time.Duration) 
 	if err != nil {
 		return fmt.Errorf("%s was not ready in %v", cmd.Args[1], bound)
 	}
-	return fmt.Errorf("%s: %s (%v)", cmd.Args[1], strings.TrimSpace(string(said)), <-ended)
+	return fmt.Errorf("%s: %s (%s)", cmd.Args[1], strings.TrimSpace(string(said)), orOK(<-ended))
 }
 
 // off is the power loss. It returns when nothing of the machine runs any more.

@@ -58,7 +58,7 @@ func measureMain(args []string, out io.Writer) error {
 	}
 	argv := fs.Args()
 	if len(argv) == 0 || *n < 1 {
-		return errors.New("usage: measure [-n times] [-count] -- command ...")
+		return errors.New("usage: measure [-n times] [-count] -- command")
 	}
 	path, err := exec.LookPath(argv[0])
 	if err != nil {

@@ -247,8 +247,9 @@ func testFreeze(t *testing.T, l *Lab) {
 	require.NoError(t, err)
 }
 
-func fence(t *testing.T, l *Lab, ctx context.Context, by, action, victim string) Result {
+func fence(t *testing.T, l *Lab, by, action, victim string) Result {
 	t.Helper()
+	ctx := testContext(t)
 	res, err := l.Exec(ctx, by, ExecOptions{Stdin: strings.NewReader("action=" + action + "\nport=" + victim + "\n")}, fenceAgent)
 	require.NoError(t, err)
 	return res
@@ -264,7 +265,7 @@ func fencings(t *testing.T, l *Lab) []Fencing {
 func testFencingFails(t *testing.T, l *Lab) {
 	ctx := testContext(t)
 	require.NoError(t, l.SetFencing(ctx, FencingMode{Fail: true}))
-	res := fence(t, l, ctx, "n1", "off", "n2")
+	res := fence(t, l, "n1", "off", "n2")
 	require.NotZero(t, res.Code)
 	require.Contains(t, res.Stderr, "refuse")
 	_, err := l.Run(ctx, "n2", "true")
@@ -301,24 +302,24 @@ func testFencingKills(t *testing.T, l *Lab) {
 	all, err := l.processes("n3")
 	require.NoError(t, err)
 	require.NotEmpty(t, all)
-	require.Zero(t, fence(t, l, ctx, "n1", "reboot", "n3").Code)
+	require.Zero(t, fence(t, l, "n1", "reboot", "n3").Code)
 	for _, p := range all {
 		require.ErrorIs(t, unix.Kill(p.pid, 0), unix.ESRCH, "%s lives after the answer", p.title)
 	}
 	require.Len(t, fencings(t, l), before+1)
-	require.Equal(t, 2, fence(t, l, ctx, "n1", "status", "n3").Code)
-	require.Equal(t, 0, fence(t, l, ctx, "n1", "status", "n2").Code)
-	require.Zero(t, fence(t, l, ctx, "n1", "on", "n3").Code)
+	require.Equal(t, 2, fence(t, l, "n1", "status", "n3").Code)
+	require.Equal(t, 0, fence(t, l, "n1", "status", "n2").Code)
+	require.Zero(t, fence(t, l, "n1", "on", "n3").Code)
 	_, err = l.Run(ctx, "n3", "true")
 	require.NoError(t, err)
-	require.NotZero(t, fence(t, l, ctx, "n1", "off", "n9").Code)
+	require.NotZero(t, fence(t, l, "n1", "off", "n9").Code)
 }
 
 func testReboot(t *testing.T, l *Lab) {
 	ctx := testContext(t)
 	require.NoError(t, l.SetFencing(ctx, FencingMode{Reboot: 300 * time.Millisecond}))
 	start := time.Now()
-	require.Zero(t, fence(t, l, ctx, "n1", "reboot", "n2").Code)
+	require.Zero(t, fence(t, l, "n1", "reboot", "n2").Code)
 	require.NoError(t, await(ctx, bound, 10*time.Millisecond, func() error {
 		_, err := l.Run(ctx, "n2", "true")
 		return err

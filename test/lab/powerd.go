@@ -73,14 +73,15 @@ func (d *powerd) serve(conn net.Conn) {
 	}
 	asked := time.Now()
 	var rep powerReply
-	if err := d.handle(conn, req); err != nil {
+	err := d.handle(conn, req)
+	if err != nil {
 		rep.Error = err.Error()
 	}
 	if req.By != "" && (req.Op == "off" || req.Op == "reboot") {
 		d.record(Fencing{Asked: asked, Answered: time.Now(), Victim: req.Node, By: req.By, Action: req.Op, Error: rep.Error})
 	}
 	if req.Op != "status" {
-		logf("%s %s by %q after %v: %s", req.Op, req.Node, req.By, time.Since(asked).Round(time.Millisecond), orOK(rep.Error))
+		logf("%s %s by %q after %v: %s", req.Op, req.Node, req.By, time.Since(asked).Round(time.Millisecond), orOK(err))
 	}
 	rep.Nodes = d.state()
 	if err := json.NewEncoder(conn).Encode(rep); err != nil {
@@ -146,7 +147,7 @@ func (d *powerd) onLater(m *machine) {
 		ctx, cancel := context.WithTimeout(context.Background(), requestBound)
 		defer cancel()
 		err := m.on(ctx, d.starts())
-		logf("on %s, end of its reboot: %s", m.node.Name, orOK(fmt.Sprint(err)))
+		logf("on %s, end of its reboot: %s", m.node.Name, orOK(err))
 	})
 }
 
@@ -232,9 +233,9 @@ func logf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%s %s\n", time.Now().Format("2006-01-02T15:04:05.000"), fmt.Sprintf(format, args...))
 }
 
-func orOK(s string) string {
-	if s == "" || s == "<nil>" {
+func orOK(err error) string {
+	if err == nil {
 		return "ok"
 	}
-	return s
+	return err.Error()
 }

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"encoding/xml"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -45,7 +46,7 @@ func TestConfigurationIDsAreUnique(t *testing.T) {
 	d := xml.NewDecoder(strings.NewReader(newCIB("2.1.5", Config{}).configuration()))
 	for {
 		tok, err := d.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		require.NoError(t, err)

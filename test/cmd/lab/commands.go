@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -167,8 +166,8 @@ func printStatus(ctx context.Context, l *lab.Lab) error {
 	for _, n := range l.Nodes() {
 		ns := s.Nodes[n.Name]
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", n.Name, n.Addr, power(ns),
-			either(slices.Contains(s.Online, n.Name), "online", "-"), dash(ns.Role), dash(ns.SQL),
-			either(ns.Streaming, "streaming "+ns.SyncState, "-"), dash(ns.Score), either(ns.HasVIP, l.VIP(), "-"))
+			shown(slices.Contains(s.Online, n.Name), "online"), dash(ns.Role), dash(ns.SQL),
+			shown(ns.Streaming, "streaming "+ns.SyncState), dash(ns.Score), shown(ns.HasVIP, l.VIP()))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -192,14 +191,15 @@ func power(n lab.NodeStatus) string {
 	return "on"
 }
 
-func either(cond bool, yes, no string) string {
+// shown is the text of a cell of which the condition may not hold.
+func shown(cond bool, s string) string {
 	if cond {
-		return yes
+		return s
 	}
-	return no
+	return "-"
 }
 
-func dash(s string) string { return either(s != "", s, "-") }
+func dash(s string) string { return shown(s != "", s) }
 
 func wait(ctx context.Context, c *call) error {
 	l, err := lab.Open(c.name)
@@ -328,6 +328,3 @@ func doctor(context.Context, *call) error {
 	}
 	return exitError(1)
 }
-
-// names lists the commands, for a test that the usage text has them all.
-func names() []string { return slices.Sorted(maps.Keys(commands)) }
