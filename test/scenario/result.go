@@ -21,6 +21,7 @@ type Result struct {
 	Verdict       writer.Verdict // over all writers
 	Overlaps      []writer.Overlap
 	Fencings      []lab.Fencing
+	Rebuilt       []string       // nodes that could not follow any more, see Runner.Rebuild
 	Phases        Phases         // of the loss of the primary's node, if it was lost
 	History       writer.History // of the writer at the VIP
 	PinnedHistory writer.History // of those at the nodes' own addresses

@@ -27,6 +27,9 @@ type Runner struct {
 	// Pinned adds a writer to every node's own address, with a session opened beforehand, to look for two primaries.
 	// They cost some load: not for measuring.
 	Pinned bool
+	// Rebuild makes a standby again of a node that died with WAL that nobody had received, as an administrator would: it
+	// cannot follow any more, and no agent may throw its data away unasked.
+	Rebuild bool
 }
 
 // Run plays one scenario with the defaults.
@@ -99,7 +102,7 @@ func (r Runner) course(ctx context.Context, s Scenario, play *Play, result *Resu
 	if err := r.turned(ctx, s, play, injected); err != nil {
 		return err
 	}
-	if err := r.settled(ctx, s, play); err != nil {
+	if err := r.settled(ctx, s, play, result); err != nil {
 		return err
 	}
 	result.Streaming = time.Since(play.fault)
@@ -138,14 +141,14 @@ func (r Runner) turned(ctx context.Context, s Scenario, play *Play, injected tim
 	return nil
 }
 
-func (r Runner) settled(ctx context.Context, s Scenario, play *Play) error {
+func (r Runner) settled(ctx context.Context, s Scenario, play *Play, result *Result) error {
 	if s.Mend != nil {
 		if err := s.Mend(ctx, play); err != nil {
 			return fmt.Errorf("mend: %w", err)
 		}
 	}
 	r.Progress("waiting until all nodes stream")
-	return r.streaming(ctx)
+	return r.whole(ctx, play, result)
 }
 
 // streaming waits until every node has power, all stream and the DC is idle.

@@ -23,8 +23,9 @@ type faultFigures struct {
 	InDoubt      int         `json:"in_doubt"`
 	Lost         int         `json:"lost"`
 	Fencings     int         `json:"fencings"`
-	Loss         *lossFigure `json:"loss,omitempty"` // of the primary's node
-	Streaming    float64     `json:"streaming"`      // from the fault until all nodes streamed; 0: they did not
+	Loss         *lossFigure `json:"loss,omitempty"`    // of the primary's node
+	Streaming    float64     `json:"streaming"`         // from the fault until all nodes streamed; 0: they did not
+	Rebuilt      []string    `json:"rebuilt,omitempty"` // nodes that died with WAL that nobody had
 	Complaints   []string    `json:"complaints,omitempty"`
 	Error        string      `json:"error,omitempty"`
 	Story        []string    `json:"story,omitempty"` // what the client saw in the gap
@@ -49,7 +50,7 @@ func faultSample(what string, r scenario.Result, err error) faultFigures {
 	f := faultFigures{
 		What: what, Measured: r.Measured(), Gap: r.Gap.Length().Seconds(), Before: r.Before, After: r.After,
 		Acknowledged: r.Verdict.Acknowledged, InDoubt: r.Verdict.InDoubt, Lost: len(r.Verdict.Lost),
-		Fencings: len(r.Fencings), Streaming: r.Streaming.Seconds(), Story: writer.Story(r.History, r.Gap),
+		Fencings: len(r.Fencings), Rebuilt: r.Rebuilt, Streaming: r.Streaming.Seconds(), Story: writer.Story(r.History, r.Gap),
 	}
 	if what == whatKillNode {
 		f.Loss = lossOf(r)

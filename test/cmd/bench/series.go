@@ -82,7 +82,7 @@ func (s *series) measure(ctx context.Context, l *lab.Lab, what string, turn int,
 		return err
 	}
 	say(what)
-	runner := scenario.Runner{Lab: l, Steady: steady(what, turn, s.options.n), Settle: settle}
+	runner := scenario.Runner{Lab: l, Steady: steady(what, turn, s.options.n), Settle: settle, Rebuild: true}
 	result, err := runner.Run(ctx, fault(what))
 	sample := faultSample(what, result, err)
 	sample.Agent, sample.Turn = a.Name, turn+1

@@ -30,6 +30,7 @@ func (d *demo) run(ctx context.Context) int {
 	l, err := d.play(ctx)
 	downErr := d.leave(ctx, l)
 	d.print("\n%s\n", scenario.Table(scenario.Header, d.rows()))
+	d.notes()
 	code := d.verdict(ctx, err)
 	if downErr != nil {
 		d.print("The lab could not be taken down: %v\nTry \"%s\".\n", downErr, labCommand(d.options.name, "down"))
@@ -58,7 +59,7 @@ func (d *demo) play(ctx context.Context) (*lab.Lab, error) {
 }
 
 func (d *demo) one(ctx context.Context, l *lab.Lab, s scenario.Scenario) error {
-	runner := scenario.Runner{Lab: l, Progress: d.progress.within(s.Name)}
+	runner := scenario.Runner{Lab: l, Progress: d.progress.within(s.Name), Rebuild: true}
 	result, err := runner.Run(ctx, s)
 	d.add(result, err)
 	return err
@@ -99,6 +100,16 @@ func (d *demo) rows() [][]string {
 		rows = append(rows, r.Row())
 	}
 	return rows
+}
+
+// notes tells what a person had to do.
+func (d *demo) notes() {
+	for _, r := range d.results {
+		for _, node := range r.Rebuilt {
+			d.print("%s: %s died with WAL on its disk that no standby had received (no row in it was acknowledged). PostgreSQL\n"+
+				"cannot follow a primary that lacks it: the demo rebuilt it with pg_basebackup, as an administrator would.\n", r.Scenario, node)
+		}
+	}
 }
 
 // verdict says how it went, and gives the exit code for that.

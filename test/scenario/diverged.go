@@ -1,0 +1,76 @@
+package scenario
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"pgsqlms/test/lab"
+)
+
+const postgresLog = "/var/log/postgresql/postgresql.log"
+
+// divergence is what PostgreSQL of a standby says when it has WAL that is not the primary's.
+var divergence = regexp.MustCompile(`forked off current database system timeline|is not a child of this server's history`)
+
+// whole waits until every node has power, all stream and the DC is idle. With Runner.Rebuild it mends on the way what no
+// agent may: a node that died with WAL that nobody had received.
+func (r Runner) whole(ctx context.Context, play *Play, result *Result) error {
+	if !r.Rebuild {
+		return r.streaming(ctx)
+	}
+	const look = 3 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, r.Settle)
+	defer cancel()
+	for {
+		short, cancel := context.WithTimeout(ctx, look)
+		err := r.Lab.WaitWhole(short)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		node := diverged(ctx, r.Lab, play.fault)
+		if node == "" || slices.Contains(result.Rebuilt, node) {
+			continue
+		}
+		r.Progress(node + " died with WAL that nobody had received, and cannot follow: rebuilding it, as an administrator would")
+		result.Rebuilt = append(result.Rebuilt, node)
+		if err := r.Lab.Rebuild(ctx, node); err != nil {
+			return err
+		}
+	}
+}
+
+// diverged gives a node that is no primary, does not stream, and whose PostgreSQL has said since the fault that it cannot.
+func diverged(ctx context.Context, l *lab.Lab, since time.Time) string {
+	status, err := l.Status(ctx)
+	if err != nil {
+		return ""
+	}
+	for _, node := range l.Nodes() {
+		if status.Nodes[node.Name].SQL != "standby" {
+			continue
+		}
+		text, err := l.ReadFile(node.Name, postgresLog)
+		if err == nil && saidSince(string(text), divergence, since) {
+			return node.Name
+		}
+	}
+	return ""
+}
+
+// saidSince looks for a message in the lines of PostgreSQL's log that are not older than an instant.
+func saidSince(log string, message *regexp.Regexp, since time.Time) bool {
+	const layout = "2006-01-02 15:04:05.000 MST"
+	for line := range strings.Lines(log) {
+		if len(line) < len(layout) || !message.MatchString(line) {
+			continue
+		}
+		if at, err := time.Parse(layout, line[:len(layout)]); err == nil && !at.Before(since.Truncate(time.Millisecond)) {
+			return true
+		}
+	}
+	return false
+}
