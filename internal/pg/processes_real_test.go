@@ -134,7 +134,7 @@ func TestRealReusedProcessID(t *testing.T) {
 	sleep.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: here.user.UID, Gid: here.user.GID}}
 	sleep.Dir = s.file("data")
 	require.NoError(t, sleep.Start())
-	defer func() { sleep.Process.Kill(); sleep.Wait() }() //nolint:errcheck // it is a sleep
+	defer func() { sleep.Process.Kill(); sleep.Wait() }()
 
 	other := newPrimary(t).start()
 	for what, pid := range map[string]int{
@@ -217,7 +217,7 @@ func TestRealOtherProgramsInTheDataDirectory(t *testing.T) {
 	shell.Dir = s.file("data")
 	shell.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: here.user.UID, Gid: here.user.GID}}
 	require.NoError(t, shell.Start())
-	defer func() { shell.Process.Kill(); shell.Wait() }() //nolint:errcheck // it is a sleep
+	defer func() { shell.Process.Kill(); shell.Wait() }()
 	require.Equal(t, Processes{}, s.processes())
 
 	// postgres by name, in the directory, but of another user
@@ -228,7 +228,7 @@ func TestRealOtherProgramsInTheDataDirectory(t *testing.T) {
 	fake := exec.Command(copied, "1000")
 	fake.Dir = s.file("data")
 	require.NoError(t, fake.Start())
-	defer func() { fake.Process.Kill(); fake.Wait() }() //nolint:errcheck // it is a sleep
+	defer func() { fake.Process.Kill(); fake.Wait() }()
 	require.Equal(t, Processes{}, s.processes())
 }
 
