@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -114,6 +115,10 @@ func (d *demo) notes() {
 
 // verdict says how it went, and gives the exit code for that.
 func (d *demo) verdict(ctx context.Context, err error) int {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		d.print("Stopped.\n")
+		return exitStopped
+	}
 	code := exitOK
 	for _, r := range d.results {
 		for _, complaint := range r.Complaints() {
@@ -122,9 +127,6 @@ func (d *demo) verdict(ctx context.Context, err error) int {
 		}
 	}
 	switch {
-	case ctx.Err() == context.Canceled:
-		d.print("Stopped.\n")
-		return exitStopped
 	case err != nil:
 		d.print("Failed: %v\n", err)
 		return exitFailed
