@@ -46,6 +46,10 @@ func (a *agent) isStandby(ctx context.Context) bool {
 // a primary or of a standby that could not be asked.
 func (a *agent) demoteDown(ctx context.Context) (ocf.ExitCode, error) {
 	control, err := a.db.Control(ctx)
+	if err != nil && a.stoppedNext() {
+		a.log.Warnf("the shutdown cannot be proved to be clean, and is not to be followed by a start: %v", err)
+		return ocf.Success, nil
+	}
 	if err != nil {
 		return refuse(reasonControl.Because(err, a.conf.dataDir))
 	}
