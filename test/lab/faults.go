@@ -95,7 +95,20 @@ add rule inet lab output %s tcp sport %d drop
 `, src, port, dst, port))
 }
 
-// Unblock removes all filters that BlockPort made on a node.
+// Lose drops at random so many of a hundred packets that reach a node, of
+// whatever kind. Corosync stands some of that, TCP grows slow.
+func (l *Lab) Lose(ctx context.Context, node string, percent int) error {
+	if percent < 1 || percent > 99 {
+		return fmt.Errorf("losing %d%% of the packets: expected 1 to 99; Cut loses them all", percent)
+	}
+	return l.nft(ctx, node, fmt.Sprintf(`
+add table inet lab
+add chain inet lab input { type filter hook input priority 0; }
+add rule inet lab input iifname "eth0" numgen random mod 100 < %d drop
+`, percent))
+}
+
+// Unblock removes all filters that BlockPort and Lose made on a node.
 func (l *Lab) Unblock(ctx context.Context, node string) error {
 	return l.nft(ctx, node, "add table inet lab\ndelete table inet lab\n")
 }

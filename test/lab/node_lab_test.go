@@ -232,6 +232,15 @@ func testBlockPort(t *testing.T, l *Lab) {
 	require.True(t, reach(t, l, "n2", "n1:7003"))
 	require.True(t, reach(t, l, "n3", "n1:7004"))
 	require.NoError(t, l.Unblock(ctx, "n1"), "nothing to unblock")
+
+	require.NoError(t, l.Lose(ctx, "n3", 99))
+	require.False(t, reach(t, l, "n3", "n1:7004"))
+	require.NoError(t, l.Unblock(ctx, "n3"))
+	reachSoon(t, l, "n3", "n1:7004")
+	require.NoError(t, l.Lose(ctx, "n3", 1))
+	reachSoon(t, l, "n3", "n1:7004")
+	require.NoError(t, l.Unblock(ctx, "n3"))
+	require.Error(t, l.Lose(ctx, "n3", 100))
 }
 
 func testFreeze(t *testing.T, l *Lab) {

@@ -165,6 +165,9 @@ func (b *treeBuild) step(ctx context.Context, env []string, name string, args ..
 	runtime.LockOSThread() // Pdeathsig is about the thread that started the child
 	defer runtime.UnlockOSThread()
 	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		return fmt.Errorf("%s: %w\n%s", filepath.Base(name), err, tail.last())
 	}
 	return nil
