@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
@@ -22,6 +23,7 @@ func TestMain(m *testing.M) {
 		"pg_waldump":     fakePgWaldump,
 		"postgres":       fakePostgres,
 		backendTitle:     fakeBackend,
+		hungChildName:    func() { time.Sleep(time.Hour) },
 	})
 }
 
@@ -44,7 +46,7 @@ func (s suite) Run() int {
 	defer os.RemoveAll(dir)
 	suiteDir = dir
 	adoptOrphans()
-	if err := flag.Set("test.parallel", "8"); err != nil { // the scripts mostly wait; -parallel still counts
+	if err := flag.Set("test.parallel", "4"); err != nil { // the scripts mostly wait; -parallel still counts
 		fmt.Fprintln(os.Stderr, err)
 	}
 	return s.m.Run()

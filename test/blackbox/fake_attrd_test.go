@@ -31,7 +31,7 @@ func fakeAttrdUpdater() {
 	c := readAttrdCall(os.Args[1:])
 	p.behave("attrd_updater")
 	if node, ok := p.toldOf("attrd_updater", "hang-about"); ok && node == c.node {
-		time.Sleep(time.Hour)
+		hang()
 	}
 	c.obey(p)
 	os.Exit(0)

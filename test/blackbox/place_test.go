@@ -3,6 +3,7 @@ package blackbox
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -77,7 +78,7 @@ func (p place) behave(fake string) {
 	for _, words := range p.told(fake) {
 		switch words[0] {
 		case "hang":
-			time.Sleep(time.Hour)
+			hang()
 		case "fail":
 			fmt.Fprintln(os.Stderr, strings.Join(words[2:], " "))
 			os.Exit(number(words[1]))
@@ -85,6 +86,20 @@ func (p place) behave(fake string) {
 			fmt.Printf("name=\"\x00\xff\" host=%s value\n\n=\"\"\"\\\n", strings.Repeat("x", 1<<16))
 			os.Exit(0)
 		}
+	}
+}
+
+const hungChildName = "hung-child"
+
+// hang never ends, and neither does the child it starts, as that of a tool that is a script.
+func hang() {
+	self, err := os.Executable()
+	if err != nil {
+		die("%v", err)
+	}
+	child := exec.Cmd{Path: self, Args: []string{hungChildName}}
+	if err := child.Run(); err != nil {
+		die("%v", err)
 	}
 }
 

@@ -124,7 +124,20 @@ func cmdCrash(w *world, _ []string) error {
 }
 
 // cmdFreeze stops the fake server, as a debugger or an administrator's kill -STOP would.
-func cmdFreeze(w *world, _ []string) error { return w.signalServers(syscall.SIGSTOP) }
+func cmdFreeze(w *world, _ []string) error {
+	if err := w.signalServers(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	return waitFor("the fake server to be stopped", func() bool {
+		for _, pid := range w.serverPids() {
+			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+			if err != nil || !strings.Contains(string(status), "State:\tT") {
+				return false
+			}
+		}
+		return true
+	})
+}
 
 func (w *world) signalServers(signal syscall.Signal) error {
 	pids := w.serverPids()

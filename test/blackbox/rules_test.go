@@ -17,6 +17,7 @@ import (
 func (w *world) checkRun(r *run, foreign map[string]bool) error {
 	return errors.Join(
 		checkReason(r),
+		checkDocumented(r),
 		w.checkSecret(r),
 		w.checkCanary(),
 		w.checkOwners(foreign),

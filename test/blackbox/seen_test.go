@@ -39,7 +39,7 @@ func cmdReason(w *world, args []string) error {
 }
 
 // busy is what a loaded machine may add to the time a call takes. Where a bound is missing, it takes much longer.
-const busy = time.Second
+const busy = 3 * time.Second
 
 func cmdWithin(w *world, args []string) error {
 	if limit := duration(args[0]); w.last.took > limit+busy {
