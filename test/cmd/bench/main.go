@@ -11,11 +11,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
 	"pgsqlms/test/lab"
+	"pgsqlms/test/scenario"
 )
 
 func main() {
@@ -32,7 +32,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if err == nil {
-		err = possible()
+		err = scenario.Possible()
 	}
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "bench:", err)
@@ -51,17 +51,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
-}
-
-// possible says why nothing can be measured here, with what mends it.
-func possible() error {
-	if os.Geteuid() != 0 {
-		return errors.New("root is needed: the nodes are namespaces with mounts of their own")
-	}
-	if lacking := lab.Requirements(); len(lacking) > 0 {
-		return fmt.Errorf("this machine lacks what the lab needs:\n  - %s", strings.Join(lacking, "\n  - "))
-	}
-	return nil
 }
 
 // newProgress gives a function that prints what is happening, with the seconds since the begin.

@@ -3,18 +3,15 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
 
 	"pgsqlms/test/lab"
+	"pgsqlms/test/scenario"
 )
 
 // possible says why the demo cannot run here, with what mends it.
 func possible(o options) error {
-	if os.Geteuid() != 0 {
-		return fmt.Errorf("root is needed: the nodes are namespaces with mounts of their own; run \"sudo make demo\"")
-	}
-	if lacking := lab.Requirements(); len(lacking) > 0 {
-		return fmt.Errorf("this machine lacks what the lab needs:\n  - %s", strings.Join(lacking, "\n  - "))
+	if err := scenario.Possible(); err != nil {
+		return err
 	}
 	if o.agent != lab.AgentPAF {
 		if _, err := os.Stat(o.agent); err != nil {
