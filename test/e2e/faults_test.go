@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"pgsqlms/test/scenario"
@@ -54,16 +53,10 @@ func (c *cluster) restartedBy(node string, bound time.Duration) step {
 // quiesce stops all writing, until the primary dies, and returns when the standbys that receive have all there is. What a
 // primary has flushed and not sent when it dies makes it diverge; a test that wants it back by itself kills it like this.
 func (c *cluster) quiesce(ctx context.Context, primary string, standbys ...string) error {
-	config, err := pgconn.ParseConfig(c.DSN(primary))
+	conn, err := c.connect(ctx, primary)
 	if err != nil {
 		return err
 	}
-	config.DialFunc = c.Dialer(primary)
-	conn, err := pgconn.ConnectConfig(ctx, config)
-	if err != nil {
-		return err
-	}
-	c.t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(ctx)) })
 	if err := conn.Exec(ctx, "begin; lock table "+writersTable).Close(); err != nil {
 		return err
 	}
