@@ -60,9 +60,11 @@ func runServer(p place, dir string, settings map[string]string) {
 	}
 	p.rememberServer()
 	time.AfterFunc(longestLife, func() { os.Exit(97) })
+	signals := make(chan os.Signal, 8) // heard from before anybody can know that the server is ready
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGTERM)
 	s.start()
 	go s.accept()
-	s.obeySignals()
+	s.obey(signals)
 }
 
 // rememberServer leaves the process ID for the end of the script.
@@ -89,7 +91,6 @@ func (s *server) start() {
 	if s.control, err = readControlFile(s.dir); err != nil || s.control.Damaged {
 		fatal("could not read control file")
 	}
-	signal.Ignore(syscall.SIGUSR1)
 	s.writePidFile("starting")
 	s.takeRole()
 	if _, never := s.toldOf(serverName, "never-ready"); never {
@@ -141,9 +142,7 @@ func (s *server) listen() {
 	s.listener = l
 }
 
-func (s *server) obeySignals() {
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGTERM)
+func (s *server) obey(signals <-chan os.Signal) {
 	for sig := range signals {
 		switch sig {
 		case syscall.SIGINT:

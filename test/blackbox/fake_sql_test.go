@@ -43,7 +43,11 @@ func boolean(b bool) string {
 // status has the columns of the agent's status query.
 func (s *server) status() table {
 	if s.standby {
-		return table{{"t", "", "", "", s.read("lsn"), s.read("lsn"), "f", "", "", ""}}
+		receiver := []string{"", "", ""} // process ID, status, timeline
+		if status := s.read("receiver"); status != "" {
+			receiver = []string{"4711", status, strconv.Itoa(s.control.Timeline)}
+		}
+		return table{append([]string{"t", "", "", "", s.read("lsn"), s.read("lsn"), "f"}, receiver...)}
 	}
 	return table{{"f", s.read("lsn"), s.segment(), s.read("synchronous"), "", "", "", "", "", ""}}
 }
