@@ -17,12 +17,12 @@ func Down(ctx context.Context, name string) error {
 	if !exists(stateDir(name)) {
 		return nil
 	}
-	unlock, err := lockLab(ctx, name)
+	lock, err := lockLab(ctx, name)
 	if err != nil {
 		return err
 	}
-	defer unlock()
-	return (&Lab{dir: stateDir(name), plan: plan{Config: Config{Name: name}}}).remove(ctx)
+	defer lock.unlock()
+	return (&Lab{dir: stateDir(name), plan: plan{Config: Config{Name: name}}}).remove(ctx, lock)
 }
 
 // Down takes the lab away.
@@ -31,7 +31,7 @@ func (l *Lab) Down(ctx context.Context) error { return Down(ctx, l.plan.Config.N
 // remove goes by the lab's name alone. First all processes, which are in its
 // cgroups and hold its mounts; then the network; the files last, because they
 // are what says that there is something to remove.
-func (l *Lab) remove(ctx context.Context) error {
+func (l *Lab) remove(ctx context.Context, lock *fileLock) error {
 	name := l.plan.Config.Name
 	cg, err := cgroupDir(name)
 	if err != nil {
@@ -49,5 +49,8 @@ func (l *Lab) remove(ctx context.Context) error {
 	if err := os.RemoveAll(filepath.Join(l.dir, "nodes")); err != nil {
 		return err
 	}
-	return os.RemoveAll(l.dir)
+	if err := os.RemoveAll(l.dir); err != nil {
+		return err
+	}
+	return lock.remove()
 }

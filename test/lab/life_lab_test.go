@@ -56,7 +56,7 @@ func leftovers(t *testing.T, name string) []string {
 	found = append(found, glob(filepath.Join(netnsDir, "pgsqlms-"+name+"-*"))...)
 	cg, err := cgroupDir(name)
 	require.NoError(t, err)
-	found = append(found, glob(cg, stateDir(name))...)
+	found = append(found, glob(cg, stateDir(name), filepath.Join(stateRoot(), "."+name+".*"))...)
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	require.NoError(t, err)
 	for line := range strings.Lines(string(mounts)) {

@@ -235,3 +235,21 @@ func TestProgressLinesKeepTheEnd(t *testing.T) {
 	require.True(t, strings.HasSuffix(p.last(), "Unpacking a\nE: it failed"))
 	require.Equal(t, 15, len(strings.Split(p.last(), "\n")))
 }
+
+func TestLockFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	first, err := lockFile(t.Context(), path)
+	require.NoError(t, err)
+	second, err := tryLock(path)
+	require.NoError(t, err)
+	require.Nil(t, second, "it is held")
+	require.NoError(t, first.remove())
+	second, err = tryLock(path)
+	require.NoError(t, err)
+	require.NotNil(t, second, "another file, another lock")
+	first.unlock()
+	third, err := tryLock(path)
+	require.NoError(t, err)
+	require.Nil(t, third, "the second lock outlives the first")
+	second.unlock()
+}

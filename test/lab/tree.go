@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -49,11 +48,11 @@ func Tree(ctx context.Context, suite string, progress func(string)) (string, err
 	if err := os.MkdirAll(cacheRoot(), 0o755); err != nil {
 		return "", fmt.Errorf("tree cache: %w", err)
 	}
-	unlock, err := lockFile(ctx, dir+".lock")
+	lock, err := lockFile(ctx, dir+".lock")
 	if err != nil {
 		return "", err
 	}
-	defer unlock()
+	defer lock.unlock()
 	if exists(dir) { // somebody else made it while we waited for the lock
 		return dir, nil
 	}
@@ -319,28 +318,6 @@ func oneLineMirror(f []string, suite string) string {
 
 func isHTTP(u string) bool {
 	return strings.HasPrefix(u, "http://") || strings.HasPrefix(u, "https://")
-}
-
-// lockFile waits for an exclusive lock, which the kernel drops with its holder.
-func lockFile(ctx context.Context, path string) (func(), error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			f.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			f.Close()
-			return nil, fmt.Errorf("waiting for the lock %s, held by another lab: %w", path, err)
-		}
-	}
 }
 
 func quiet(say func(string)) func(string) {

@@ -29,23 +29,23 @@ func Up(ctx context.Context, cfg Config, progress func(string)) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	unlock, err := lockLab(ctx, cfg.Name)
+	lock, err := lockLab(ctx, cfg.Name)
 	if err != nil {
 		return nil, err
 	}
-	defer unlock()
+	defer lock.unlock()
 	l, err := newLab(cfg, tree, progress)
 	if err != nil {
 		return nil, err
 	}
 	if err := l.build(ctx); err != nil {
-		return nil, l.failed(err)
+		return nil, l.failed(err, lock)
 	}
 	return l, nil
 }
 
 // lockLab keeps two programs from building or taking away the same lab at once.
-func lockLab(ctx context.Context, name string) (func(), error) {
+func lockLab(ctx context.Context, name string) (*fileLock, error) {
 	if err := os.MkdirAll(stateRoot(), 0o755); err != nil {
 		return nil, fmt.Errorf("lab state: %w", err)
 	}
@@ -74,7 +74,7 @@ func newLab(cfg Config, tree string, progress func(string)) (*Lab, error) {
 }
 
 // failed cleans up after an error, keeping the logs where the error names them.
-func (l *Lab) failed(cause error) error {
+func (l *Lab) failed(cause error, lock *fileLock) error {
 	if l.plan.Config.Keep {
 		return fmt.Errorf("%w\nthe lab %s was kept as it is: lab down --name %s takes it away", cause, l.plan.Config.Name, l.plan.Config.Name)
 	}
@@ -85,7 +85,7 @@ func (l *Lab) failed(cause error) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if err := l.remove(ctx); err != nil {
+	if err := l.remove(ctx, lock); err != nil {
 		return errors.Join(cause, fmt.Errorf("and taking the lab away: %w", err))
 	}
 	return cause
