@@ -88,3 +88,28 @@ func logTime(line string, near time.Time) (time.Time, bool) {
 	}
 	return at, true
 }
+
+// healthyPrimary is how a recurring monitor's first good answer from a primary is logged. Its later ones are not.
+var healthyPrimary = regexp.MustCompile(`Result of monitor operation for ` + lab.Resource + ` on \S+: (?:promoted|master|8)\b`)
+
+// MonitoredSince tells when the primary's recurring monitor ran for the first time since it was scheduled. It runs again
+// after every interval.
+func MonitoredSince(l *lab.Lab, primary string) (time.Time, bool) {
+	text, err := l.ReadFile(primary, pacemakerLog)
+	if err != nil {
+		return time.Time{}, false
+	}
+	return lastHealthy(string(text), time.Now())
+}
+
+func lastHealthy(log string, near time.Time) (last time.Time, found bool) {
+	for line := range strings.Lines(log) {
+		if !healthyPrimary.MatchString(line) {
+			continue
+		}
+		if at, ok := logTime(line, near); ok {
+			last, found = at, true
+		}
+	}
+	return last, found
+}

@@ -55,3 +55,16 @@ func TestLogTime(t *testing.T) {
 		assert.False(t, ok, line)
 	}
 }
+
+func TestLastHealthy(t *testing.T) {
+	const log = `Nov 21 08:35:10.000 n1 x: notice: Result of monitor operation for pgsqld on n1: promoted | CIB update 1
+Nov 21 08:35:20.000 n1 x: notice: Result of monitor operation for pgsqld on n1: promoted | CIB update 2
+Nov 21 08:35:30.000 n1 x: notice: Result of monitor operation for pgsqld on n1: ok | CIB update 3
+Nov 21 08:35:31.000 n1 x: notice: Result of monitor operation for pgsql-vip on n1: ok | CIB update 4
+`
+	at, ok := lastHealthy(log, atSecond(40))
+	assert.True(t, ok)
+	assert.Equal(t, atSecond(20), at)
+	_, ok = lastHealthy("", atSecond(40))
+	assert.False(t, ok)
+}

@@ -56,10 +56,15 @@ func TestRatio(t *testing.T) {
 	assert.True(t, math.IsNaN(ratio(summary{}, summarize([]float64{1}))))
 }
 
-func TestSteadySpreadsOverTheMonitorsInterval(t *testing.T) {
-	assert.Equal(t, 2*time.Second, steady(whatSwitchover, 3, 5))
-	assert.Equal(t, 2*time.Second, steady(whatKillPG, 0, 5))
-	assert.Equal(t, 14*time.Second, steady(whatKillPG, 4, 5))
+func TestUntilPhase(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		since := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "since"))
+		phase := time.Duration(rapid.Int64Range(0, int64(monitorInterval)-1).Draw(t, "phase"))
+		wait := untilPhase(since, phase)
+		assert.GreaterOrEqual(t, wait, leastSteady)
+		assert.Less(t, wait, leastSteady+monitorInterval)
+		assert.Equal(t, phase, (since+wait)%monitorInterval)
+	})
 }
 
 func TestChosen(t *testing.T) {

@@ -82,7 +82,7 @@ func (s *series) measure(ctx context.Context, l *lab.Lab, what string, turn int,
 		return err
 	}
 	say(what)
-	runner := scenario.Runner{Lab: l, Steady: steady(what, turn, s.options.n), Settle: settle, Rebuild: true}
+	runner := scenario.Runner{Lab: l, Steady: steady(ctx, l, what, turn, s.options.n), Settle: settle, Rebuild: true}
 	result, err := runner.Run(ctx, fault(what))
 	sample := faultSample(what, result, err)
 	sample.Agent, sample.Turn = a.Name, turn+1
@@ -108,12 +108,28 @@ const settle = time.Minute
 // monitorInterval is the promoted role's, see lab.DefaultOps.
 const monitorInterval = 15 * time.Second
 
+// leastSteady is how long there is writing before any fault.
+const leastSteady = 2 * time.Second
+
 // steady is the writing before the fault. What a crash of PostgreSQL costs hangs on how far away the next monitor is:
 // the turns spread over its interval, in the same way for every agent.
-func steady(what string, turn, turns int) time.Duration {
-	const least = 2 * time.Second
+func steady(ctx context.Context, l *lab.Lab, what string, turn, turns int) time.Duration {
 	if what != whatKillPG {
-		return least
+		return leastSteady
 	}
-	return least + monitorInterval*time.Duration(turn)/time.Duration(turns)
+	primary, err := l.Primary(ctx)
+	if err != nil {
+		return leastSteady // the scenario will say so
+	}
+	began, ok := scenario.MonitoredSince(l, primary)
+	if !ok {
+		return leastSteady
+	}
+	return untilPhase(time.Since(began), monitorInterval*time.Duration(2*turn+1)/time.Duration(2*turns))
+}
+
+// untilPhase is the time, not below the least, until a monitor that ran first some time ago is at a phase of its interval.
+func untilPhase(since, phase time.Duration) time.Duration {
+	now := (since + leastSteady) % monitorInterval
+	return leastSteady + (phase-now+monitorInterval)%monitorInterval
 }
