@@ -92,14 +92,14 @@ func Run(ctx context.Context, p Process) ocf.ExitCode {
 	do, known := actions[req.Action]
 	if !known {
 		err := reasonNoAction.With(req.Action, strings.Join(metadata.MethodNames(), ", "))
-		log.ExitReason(err.Error())
+		log.ExitReason(ocf.Explain(err))
 		return err.Code
 	}
 	ctx, cancel := context.WithDeadline(ctx, req.Deadline)
 	defer cancel()
 	code, err := do(newAgent(ctx, p, req, log), ctx)
 	if err != nil {
-		log.ExitReason(err.Error())
+		log.ExitReason(ocf.Explain(err))
 	}
 	return code
 }

@@ -7,237 +7,237 @@ var (
 	reasonNoAction = ocf.Reason{
 		Name: "unknown-action", Code: ocf.ErrUnimplemented,
 		Text: "unknown action %q, expected one of %s",
-		Help: "Call the agent with one of its actions; Pacemaker does this by itself.",
+		Help: "call the agent with one of its actions; Pacemaker does this by itself",
 	}
 	reasonUser = ocf.Reason{
 		Name: "system-user", Code: ocf.ErrInstalled,
 		Text: "parameter system_user: no user %q on this node",
-		Help: "Create the user, or set system_user to the owner of the data directory.",
+		Help: "create the user, or set system_user to the owner of the data directory",
 	}
 	reasonPort = ocf.Reason{
 		Name: "pgport", Code: ocf.ErrConfigured,
 		Text: "parameter pgport: found %q, expected a number from 1 to 65535",
-		Help: "Set pgport to the port PostgreSQL listens on.",
+		Help: "set pgport to the port PostgreSQL listens on",
 	}
 	reasonMaxLag = ocf.Reason{
 		Name: "maxlag", Code: ocf.ErrConfigured,
 		Text: "parameter maxlag: found %q, expected a whole number of bytes, 0 for no limit",
-		Help: "Set maxlag to a plain number of bytes, without a unit.",
+		Help: "set maxlag to a plain number of bytes, without a unit",
 	}
 	reasonPath = ocf.Reason{
 		Name: "path", Code: ocf.ErrArgs,
 		Text: "parameter %s: found %q, expected an absolute path",
-		Help: "Give the whole path, beginning with a slash.",
+		Help: "give the whole path, beginning with a slash",
 	}
 	reasonNotify = ocf.Reason{
 		Name: "notify", Code: ocf.ErrConfigured,
 		Text: "meta attribute notify of the clone: found %q, expected true",
-		Help: "Set it: pcs resource meta CLONE notify=true, or crm resource meta CLONE set notify true.",
+		Help: "set it: pcs resource meta CLONE notify=true, or crm resource meta CLONE set notify true",
 	}
 	reasonPromotedMax = ocf.Reason{
 		Name: "promoted-max", Code: ocf.ErrConfigured,
 		Text: "meta attribute promoted-max of the clone: found %q, expected 1",
-		Help: "Set promoted-max to 1, or leave it out: there is one primary.",
+		Help: "set promoted-max to 1, or leave it out: there is one primary",
 	}
 	reasonClone = ocf.Reason{
 		Name: "clone", Code: ocf.ErrConfigured,
 		Text: "the resource %q is not a clone, expected a promotable one",
-		Help: "Create it with pcs resource create ... promotable notify=true, or wrap it in a clone with promotable=true.",
+		Help: "create it with pcs resource create ... promotable notify=true, or wrap it in a clone with promotable=true",
 	}
 	reasonCloneNodeMax = ocf.Reason{
 		Name: "clone-node-max", Code: ocf.ErrConfigured,
 		Text: "meta attribute clone-node-max of the clone: found %q, expected 1",
-		Help: "Set clone-node-max to 1, or leave it out: one instance a node.",
+		Help: "set clone-node-max to 1, or leave it out: one instance a node",
 	}
 	reasonFeatureSet = ocf.Reason{
 		Name: "feature-set", Code: ocf.ErrInstalled,
 		Text: "crm_feature_set: found %q, expected a version above 3.0.9 (Pacemaker 1.1.13)",
-		Help: "Run the agent from Pacemaker 1.1.13 or newer.",
+		Help: "run the agent from Pacemaker 1.1.13 or newer",
 	}
 	reasonBinaries = ocf.Reason{
 		Name: "binaries", Code: ocf.ErrInstalled,
 		Text: "parameter bindir: PostgreSQL's programs in %s cannot be used",
-		Help: "Install PostgreSQL's server on this node, and set bindir to the directory of pg_ctl.",
+		Help: "install PostgreSQL's server on this node, and set bindir to the directory of pg_ctl",
 	}
 	reasonVersion = ocf.Reason{
 		Name: "version", Code: ocf.ErrInstalled,
 		Text: "PostgreSQL in %s does not fit the data in %s",
-		Help: "Set bindir to the programs of the data's major version, or upgrade the data with pg_upgrade.",
+		Help: "set bindir to the programs of the data's major version, or upgrade the data with pg_upgrade",
 	}
 	reasonDataDir = ocf.Reason{
 		Name: "data-directory", Code: ocf.ErrArgs,
 		Text: "the data directory cannot be used",
-		Help: "Set pgdata (and datadir, when data_directory differs) to the directory that holds PG_VERSION.",
+		Help: "set pgdata (and datadir, when data_directory differs) to the directory that holds PG_VERSION",
 	}
 	reasonDataDirPerm = ocf.Reason{
 		Name: "data-directory-permissions", Code: ocf.ErrPerm,
 		Text: "the data directory has the wrong owner or mode",
-		Help: "chown it to system_user and chmod it to 0700 or 0750, as PostgreSQL itself demands.",
+		Help: "chown it to system_user and chmod it to 0700 or 0750, as PostgreSQL itself demands",
 	}
 	reasonControl = ocf.Reason{
 		Name: "pg-control", Code: ocf.ErrArgs,
 		Text: "global/pg_control of %s cannot be believed",
-		Help: "Restore the instance from a backup or clone it anew from the primary.",
+		Help: "restore the instance from a backup or clone it anew from the primary",
 	}
 	reasonTemplate = ocf.Reason{
 		Name: "recovery-template", Code: ocf.ErrArgs,
 		Text: "parameter recovery_template: %s exists, and PostgreSQL %d does not know recovery.conf",
-		Help: "Remove the file and put its settings into postgresql.conf.",
+		Help: "remove the file and put its settings into postgresql.conf",
 	}
 	reasonSettings = ocf.Reason{
 		Name: "settings", Code: ocf.ErrArgs,
 		Text: "PostgreSQL's settings cannot be read with postgres -C from %s",
-		Help: "Run the command as system_user and mend what it reports.",
+		Help: "run the command as system_user and mend what it reports",
 	}
 	reasonAppName = ocf.Reason{
 		Name: "application-name", Code: ocf.ErrArgs,
 		Text: "primary_conninfo has application_name %q, expected this node's name in the cluster, %q",
-		Help: "Set application_name in primary_conninfo to what crm_node -n prints on this node.",
+		Help: "set application_name in primary_conninfo to what crm_node -n prints on this node",
 	}
 	reasonTimeline = ocf.Reason{
 		Name: "recovery-target-timeline", Code: ocf.ErrArgs,
 		Text: "recovery_target_timeline is %q, expected latest",
-		Help: "Set recovery_target_timeline to latest, or a standby cannot follow a promotion.",
+		Help: "set recovery_target_timeline to latest, or a standby cannot follow a promotion",
 	}
 	reasonTarget = ocf.Reason{
 		Name: "recovery-target", Code: ocf.ErrArgs,
 		Text: "%s is set to %q, expected it not to be set",
-		Help: "Remove the recovery target: a standby must replay all it receives.",
+		Help: "remove the recovery target: a standby must replay all it receives",
 	}
 	reasonHotStandby = ocf.Reason{
 		Name: "hot-standby", Code: ocf.ErrArgs,
 		Text: "hot_standby is %q, expected on",
-		Help: "Set hot_standby to on: the agent asks a standby for its position by SQL.",
+		Help: "set hot_standby to on: the agent asks a standby for its position by SQL",
 	}
 	reasonWALLevel = ocf.Reason{
 		Name: "wal-level", Code: ocf.ErrArgs,
 		Text: "wal_level is %q, expected replica or logical",
-		Help: "Set wal_level to replica: minimal cannot be streamed.",
+		Help: "set wal_level to replica: minimal cannot be streamed",
 	}
 	reasonStandbySignal = ocf.Reason{
 		Name: "standby-signal", Code: ocf.ErrPerm,
 		Text: "the instance cannot be set up as a standby",
-		Help: "Look at what stands in the way of standby.signal in the data directory.",
+		Help: "look at what stands in the way of standby.signal in the data directory",
 	}
 	reasonStart = ocf.Reason{
 		Name: "start", Code: ocf.ErrGeneric,
 		Text: "PostgreSQL did not start as a standby from %s",
-		Help: "Read PostgreSQL's own log; the first messages of a start are in the file the reason names.",
+		Help: "read PostgreSQL's own log; the first messages of a start are in the file the reason names",
 	}
 	reasonStartPrimary = ocf.Reason{
 		Name: "start-on-primary", Code: ocf.ErrGeneric,
 		Text: "the instance in %s already runs, as a primary, expected it to be stopped or a standby",
-		Help: "Demote it, or let Pacemaker find it: crm_resource --refresh.",
+		Help: "demote it, or let Pacemaker find it: crm_resource --refresh",
 	}
 	reasonStop = ocf.Reason{
 		Name: "stop", Code: ocf.ErrGeneric,
 		Text: "the instance in %s is not down: %s",
-		Help: "Look at the processes named, and end them; Pacemaker fences the node otherwise.",
+		Help: "look at the processes named, and end them; Pacemaker fences the node otherwise",
 	}
 	reasonDemoteState = ocf.Reason{
 		Name: "demote-state", Code: ocf.ErrGeneric,
 		Text: "after the demotion's shut-down pg_control says %q, expected %q",
-		Help: "Read PostgreSQL's log for what disturbed the shut-down.",
+		Help: "read PostgreSQL's log for what disturbed the shut-down",
 	}
 	reasonOrphans = ocf.Reason{
 		Name: "orphans", Code: ocf.ErrGeneric,
 		Text: "the postmaster of %s is gone, but this is left of it: %s",
-		Help: "The agent's stop ends them; without Pacemaker, end the processes named.",
+		Help: "the agent's stop ends them; without Pacemaker, end the processes named",
 	}
 	reasonOrphansPromoted = ocf.Reason{
 		Name: "orphans-primary", Code: ocf.FailedPromoted,
 		Text: "the postmaster of the primary in %s is gone, but this is left of it: %s",
-		Help: "The agent's stop ends them; without Pacemaker, end the processes named.",
+		Help: "the agent's stop ends them; without Pacemaker, end the processes named",
 	}
 	reasonCrashedPrimary = ocf.Reason{
 		Name: "crashed-primary", Code: ocf.FailedPromoted,
 		Text: "the primary in %s is gone and was not shut down: pg_control says %q",
-		Help: "Pacemaker recovers it. Read PostgreSQL's log for the cause.",
+		Help: "Pacemaker recovers it; read PostgreSQL's log for the cause",
 	}
 	reasonCrashedStandby = ocf.Reason{
 		Name: "crashed-standby", Code: ocf.ErrGeneric,
 		Text: "the standby in %s is gone and was not shut down: pg_control says %q",
-		Help: "Pacemaker recovers it. Read PostgreSQL's log for the cause.",
+		Help: "Pacemaker recovers it; read PostgreSQL's log for the cause",
 	}
 	reasonUnreachable = ocf.Reason{
 		Name: "unreachable", Code: ocf.ErrGeneric,
 		Text: "PostgreSQL runs (postmaster %d), but not where pghost and pgport say, %s",
-		Help: "Set pghost to unix_socket_directories or a listen_addresses of the instance, and pgport to its port.",
+		Help: "set pghost to unix_socket_directories or a listen_addresses of the instance, and pgport to its port",
 	}
 	reasonHung = ocf.Reason{
 		Name: "hung", Code: ocf.ErrGeneric,
 		Text: "PostgreSQL does not answer (postmaster %d, %s)",
-		Help: "Pacemaker recovers it. Look for a stopped process, a full disk, or storage that hangs.",
+		Help: "Pacemaker recovers it; look for a stopped process, a full disk, or storage that hangs",
 	}
 	reasonStarting = ocf.Reason{
 		Name: "starting", Code: ocf.ErrGeneric,
 		Text: "PostgreSQL (postmaster %d) still refuses connections after %s",
-		Help: "Crash recovery takes longer than the timeout: raise the timeout of the operation.",
+		Help: "crash recovery takes longer than the timeout: raise the timeout of the operation",
 	}
 	reasonState = ocf.Reason{
 		Name: "state", Code: ocf.ErrGeneric,
 		Text: "PostgreSQL (postmaster %d) cannot be asked for its role, and pg_control says %q",
-		Help: "Look at PostgreSQL's log.",
+		Help: "look at PostgreSQL's log",
 	}
 	reasonNotRunning = ocf.Reason{
 		Name: "not-running", Code: ocf.NotRunning,
 		Text: "the instance in %s does not run, expected a running standby to %s",
-		Help: "Start it first.",
+		Help: "start it first",
 	}
 	reasonAsk = ocf.Reason{
 		Name: "ask", Code: ocf.ErrGeneric,
 		Text: "the instance in %s cannot be asked for its state",
-		Help: "Look at PostgreSQL's log.",
+		Help: "look at PostgreSQL's log",
 	}
 	reasonNotifyLists = ocf.Reason{
 		Name: "notify-lists", Code: ocf.ErrGeneric,
 		Text: "Pacemaker's list of nodes cannot be used, so nobody can be asked for a vote",
-		Help: "Look at the names of the cluster's nodes.",
+		Help: "look at the names of the cluster's nodes",
 	}
 	reasonByHand = ocf.Reason{
 		Name: "promote-by-hand", Code: ocf.ErrGeneric,
 		Text: "the standby in %s receives WAL from a primary, so a promotion by hand would make a second one",
-		Help: "Move the role instead: crm_resource --move -r CLONE --promoted --node NODE.",
+		Help: "move the role instead: crm_resource --move -r CLONE --promoted --node NODE",
 	}
 	reasonVotes = ocf.Reason{
 		Name: "votes", Code: ocf.ErrGeneric,
 		Text: "the other nodes cannot be asked for the WAL they hold",
-		Help: "Look at pacemaker-attrd on this node; Pacemaker tries the promotion again.",
+		Help: "look at pacemaker-attrd on this node; Pacemaker tries the promotion again",
 	}
 	reasonBetter = ocf.Reason{
 		Name: "better-candidate", Code: ocf.ErrGeneric,
 		Text: "%s holds more WAL (%s) than this node (%s): promoting it instead",
-		Help: "Nothing to do: Pacemaker promotes the other node next.",
+		Help: "nothing to do: Pacemaker promotes the other node next",
 	}
 	reasonSwitchover = ocf.Reason{
 		Name: "switchover-cancelled", Code: ocf.ErrGeneric,
 		Text: "switchover cancelled: this node has WAL up to %s, the old primary %s wrote up to %s",
-		Help: "Nothing was lost: the old primary takes its role back. Find out why this node does not receive WAL before you try again.",
+		Help: "nothing was lost: the old primary takes its role back; find out why this node does not receive WAL before you try again",
 	}
 	reasonNoEvidence = ocf.Reason{
 		Name: "switchover-unproved", Code: ocf.ErrGeneric,
 		Text: "switchover cancelled: the old primary %s did not say where its WAL ends within %s, and the WAL of this node, up to %s, does not end with a shutdown checkpoint",
-		Help: "Look at the log of the old primary's demotion and at attrd on both nodes.",
+		Help: "look at the log of the old primary's demotion and at attrd on both nodes",
 	}
 	reasonPromote = ocf.Reason{
 		Name: "promote", Code: ocf.ErrGeneric,
 		Text: "the instance in %s was told to promote and does not accept writes yet",
-		Help: "Read PostgreSQL's log.",
+		Help: "read PostgreSQL's log",
 	}
 	reasonReload = ocf.Reason{
 		Name: "reload", Code: ocf.ErrGeneric,
 		Text: "the instance in %s could not be told to reload",
-		Help: "Read PostgreSQL's log.",
+		Help: "read PostgreSQL's log",
 	}
 	reasonTools = ocf.Reason{
 		Name: "cluster-tools", Code: ocf.ErrInstalled,
 		Text: "Pacemaker's tools cannot be used on this node",
-		Help: "Install pacemaker-cli-utils (pacemaker-cli), and check that crm_node -n works.",
+		Help: "install pacemaker-cli-utils (pacemaker-cli), and check that crm_node -n works",
 	}
 	reasonSignalFile = ocf.Reason{
 		Name: "standby-signal-file", Code: ocf.ErrArgs,
 		Text: "the instance cannot be set up as a standby",
-		Help: "Remove what stands in the place of standby.signal in the data directory.",
+		Help: "remove what stands in the place of standby.signal in the data directory",
 	}
 )
 

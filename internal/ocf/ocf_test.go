@@ -115,9 +115,11 @@ func TestLogThatCannotBeWritten(t *testing.T) {
 }
 
 func TestCodeOf(t *testing.T) {
-	refused := Reason{Code: ErrArgs, Text: "found %q"}.Because(errors.New("cause"), "x")
+	refused := Reason{Code: ErrArgs, Text: "found %q", Help: "mend x"}.Because(errors.New("cause"), "x")
 	assert.Equal(t, ErrArgs, CodeOf(refused))
 	assert.EqualError(t, refused, `found "x": cause`)
+	assert.Equal(t, `found "x": cause; to do: mend x`, Explain(refused))
+	assert.Equal(t, "any", Explain(errors.New("any")))
 	assert.Equal(t, ErrGeneric, CodeOf(errors.New("any")))
 	assert.Equal(t, Success, CodeOf(nil))
 }

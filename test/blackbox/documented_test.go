@@ -17,7 +17,7 @@ func checkDocumented(r *run) error {
 		return fmt.Errorf("the reference has no exit code %d for %s", r.code, args[0])
 	}
 	for _, reason := range r.reasons() {
-		if !isReason(reason, ocf.ExitCode(r.code)) {
+		if !isReason(finding(reason), ocf.ExitCode(r.code)) {
 			return fmt.Errorf("the reference has no reason for exit code %d like %q", r.code, reason)
 		}
 	}

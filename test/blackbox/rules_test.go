@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"pgsqlms/internal/ocf"
 )
 
 // checkRun holds every call of the agent, in every script, to the rules that have no exception. foreign are the files in
@@ -53,6 +55,8 @@ func checkReason(r *run) error {
 		return fmt.Errorf("exit code %d with the reason %q", r.code, reasons[0])
 	case !strings.HasSuffix(strings.TrimRight(r.stderr, "\r\n"), reasonPrefix+reasons[0]):
 		return fmt.Errorf("the exit reason is not the last line of %q", r.stderr)
+	case !strings.Contains(reasons[0], ocf.HelpMark):
+		return fmt.Errorf("the exit reason %q does not say what to do", reasons[0])
 	case reasons[0] == "" || strings.HasSuffix(reasons[0], ".") || strings.Contains(reasons[0], "%!"):
 		return fmt.Errorf("the exit reason %q is not worded as it should be", reasons[0])
 	case r.log != "" && strings.Count(r.log, "ERROR: "+reasons[0]+"\n") != 1:

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pgsqlms/internal/ocf"
 )
 
 // matches compares a text with what a script expects, to the letter, but for two things: "..." stands for anything, and
@@ -32,10 +34,16 @@ func cmdReason(w *world, args []string) error {
 		}
 		return nil
 	}
-	if len(found) == 0 || !w.matches(found[0], want) {
+	if len(found) == 0 || !w.matches(finding(found[0]), want) {
 		return fmt.Errorf("found the reason\n\t%q, expected\n\t%q", w.shorten(strings.Join(found, "\n")), want)
 	}
 	return nil
+}
+
+// finding is a reason without what mends it.
+func finding(reason string) string {
+	found, _, _ := strings.Cut(reason, ocf.HelpMark)
+	return found
 }
 
 // busy is what a loaded machine may add to the time a call takes. Where a bound is missing, it takes much longer.
@@ -105,19 +113,9 @@ func cmdBy(w *world, args []string) error {
 
 func cmdAsked(w *world, args []string) (bool, string, error) {
 	want := strings.Join(args, " ")
-	calls := w.last.calls
-	is := func() bool {
-		return slices.ContainsFunc(calls, func(c call) bool { return w.matches(c.text, want) })
-	}
-	// A server hears of a signal a little later than the agent has sent it.
-	for deadline := time.Now().Add(busy); !is() && strings.HasPrefix(want, serverName) && time.Now().Before(deadline); {
-		time.Sleep(5 * time.Millisecond)
-		var err error
-		if calls, err = w.readCalls(); err != nil {
-			return false, "", err
-		}
-	}
-	return is(), fmt.Sprintf("these calls, looking for %q:\n%s", want, w.shorten(texts(calls))), nil
+	calls, err := w.readCalls()
+	is := slices.ContainsFunc(calls, func(c call) bool { return w.matches(c.text, want) })
+	return is, fmt.Sprintf("these calls, looking for %q:\n%s", want, w.shorten(texts(calls))), err
 }
 
 // cmdLogged looks for a line: logged LEVEL TEXT, logged nothing.
