@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -234,6 +235,7 @@ func TestRealStoppedPostmasterTimesOut(t *testing.T) {
 	defer cancel()
 	_, err := s.Connect(ctx)
 	require.True(t, IsTimeout(err), err)
+	require.ErrorIs(t, ctx.Err(), context.DeadlineExceeded, "a full queue may empty at any moment: it is tried until the end")
 
 	for _, fd := range queued { // the server would wait for their first message
 		syscall.Close(fd)
@@ -264,6 +266,7 @@ func TestRealRefusesAStrangersSocket(t *testing.T) {
 	require.NoError(t, err)
 	defer listener.Close()
 	require.NoError(t, os.Chmod(s.socketPath(), 0o777))
+	s.plant("postmaster.pid", strconv.Itoa(os.Getpid()))
 	_, err = s.Connect(t.Context())
 	require.True(t, IsOtherInstance(err), err)
 	require.False(t, IsRefused(err) || IsTimeout(err))
