@@ -46,7 +46,7 @@ func (s suite) Run() int {
 	defer os.RemoveAll(dir)
 	suiteDir = dir
 	adoptOrphans()
-	if err := flag.Set("test.parallel", "4"); err != nil { // the scripts mostly wait; -parallel still counts
+	if err := flag.Set("test.parallel", "6"); err != nil { // the scripts mostly wait; -parallel still counts
 		fmt.Fprintln(os.Stderr, err)
 	}
 	return s.m.Run()

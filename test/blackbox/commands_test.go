@@ -66,10 +66,15 @@ func command(do func(w *world, args []string) error) func(*testscript.TestScript
 	}
 }
 
-// negatable is command for what may have a ! before it: do says whether it is so, and what was found.
+// negatable is command for what may have a ! before it: do says whether it is so, and what was found. A server hears of
+// a signal a little later than the agent has sent it, so what is expected to be so may take a moment.
 func negatable(do func(w *world, args []string) (is bool, found string, err error)) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		is, found, err := do(worldOf(ts), args)
+		for deadline := time.Now().Add(busy); !is && !neg && err == nil && time.Now().Before(deadline); {
+			time.Sleep(5 * time.Millisecond)
+			is, found, err = do(worldOf(ts), args)
+		}
 		ts.Check(err)
 		if is == neg {
 			ts.Fatalf("found %s", found)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -48,7 +49,7 @@ func cmdBackend(w *world, _ []string) error {
 	if err := w.startAsUser(w.bin()+"/postgres", backendTitle); err != nil {
 		return err
 	}
-	return waitFor("the backend to run", func() bool { return len(w.serverPids()) > 0 })
+	return waitFor("the backend to run", func() bool { return slices.Contains(w.serverPids(), w.bystander.Pid) })
 }
 
 // cmdMovedIn leaves a postmaster.pid as after a reboot: its process ID has become that of another program, which even
