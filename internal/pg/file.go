@@ -59,11 +59,8 @@ func readRegular(path string, most int64) ([]byte, error) {
 // openRegular opens a plain file, and nothing else.
 func openRegular(path string, flags int, mode fs.FileMode) (*os.File, error) {
 	f, err := os.OpenFile(path, flags|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, mode)
-	if isIrregular(err) {
-		return nil, notRegular(path)
-	}
 	if err != nil {
-		return nil, err
+		return nil, refused(path, err)
 	}
 	info, err := f.Stat()
 	if err != nil {
@@ -77,10 +74,13 @@ func openRegular(path string, flags int, mode fs.FileMode) (*os.File, error) {
 	return f, nil
 }
 
-// isIrregular knows what open(2) answers for a link (ELOOP), a directory
-// opened for writing (EISDIR), a socket or a FIFO without a reader (ENXIO).
-func isIrregular(err error) bool {
-	return errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENXIO)
+// refused says why a file could not be opened. A link, a directory, a socket or
+// a device each gives an error of its own, which says less than what it is.
+func refused(path string, err error) error {
+	if info, statErr := os.Lstat(path); statErr == nil && !info.Mode().IsRegular() {
+		return notRegular(path)
+	}
+	return err
 }
 
 // notRegular names what was found. It is looked at again for the text only.
