@@ -32,7 +32,8 @@ func (l *Launched) Done() <-chan struct{} { return l.process.Done() }
 // shell. What pg_ctl does besides, a new session and no input, is done here;
 // and being the parent, the caller sees at once when the server gives up.
 // Its output goes to LogPath, or nowhere: a pipe would be inherited by the
-// server and bind us to its life.
+// server and bind us to its life. It starts in the data directory, where it
+// goes anyway: so Processes knows it for the server from its first moment.
 func (i *Instance) Launch(ctx context.Context) (*Launched, error) {
 	args, err := i.serverArgs()
 	if err != nil {
@@ -46,7 +47,7 @@ func (i *Instance) Launch(ctx context.Context) (*Launched, error) {
 		defer log.Close() // the server has it by then
 	}
 	process, err := command.Start(ctx, command.Cmd{
-		Path: i.tool("postgres"), Args: args, User: &i.cfg.User,
+		Path: i.tool("postgres"), Args: args, User: &i.cfg.User, Dir: i.cfg.DataDir,
 		Stdout: log, Stderr: log,
 	})
 	if err != nil {

@@ -47,6 +47,19 @@ func TestRealLaunchedServerIsOnItsOwn(t *testing.T) {
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
+// There is no moment at which a launched server looks like none: a stop that
+// came then would report success. It may look like an orphan, before it has
+// written its postmaster.pid, but not for what it is not.
+func TestRealLaunchedServerIsSeenAtOnce(t *testing.T) {
+	for range 20 {
+		s := newPrimary(t)
+		launched, err := s.Launch(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, launched.Pid(), s.processes().Postmaster)
+		s.stop(Kill)
+	}
+}
+
 // A server that gives up is seen to, at once.
 func TestRealLaunchedServerGivesUp(t *testing.T) {
 	s := newPrimary(t)
