@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 		"pg_waldump":     fakePgWaldump,
 		"postgres":       fakePostgres,
 		backendTitle:     fakeBackend,
-		hungChildName:    func() { time.Sleep(time.Hour) },
+		hungChildName:    func() { time.Sleep(longestLife) },
 	})
 }
 

@@ -20,7 +20,7 @@ const (
 	standbySignal = "standby.signal"
 )
 
-// longestLife ends a fake server that nobody has stopped.
+// longestLife ends a fake that nobody has stopped.
 const longestLife = 3 * time.Minute
 
 // server is a fake PostgreSQL server: it has one process, one data directory, a socket, pg_control and postmaster.pid,

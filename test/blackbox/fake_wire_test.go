@@ -72,7 +72,7 @@ func (s *server) misbehave(conn net.Conn, backend *pgproto3.Backend) bool {
 	for _, words := range s.told(serverName) {
 		switch {
 		case words[0] == "hang":
-			time.Sleep(time.Hour)
+			time.Sleep(longestLife)
 		case words[0] == "garbage":
 			_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\n\r\n")
 			return true
@@ -120,7 +120,7 @@ func (s *server) answerQueries(backend *pgproto3.Backend, replication bool) {
 		sql := strings.Join(strings.Fields(query.String), " ")
 		s.event("query " + sql)
 		if _, hang := s.toldOf(serverName, "hang-queries"); hang {
-			time.Sleep(time.Hour)
+			time.Sleep(longestLife)
 		}
 		s.answer(backend, sql, replication)
 		if backend.Flush() != nil {

@@ -153,15 +153,30 @@ func (w *world) signalServers(signal syscall.Signal) error {
 	return nil
 }
 
-// endServers ends what is left of the fake servers when a script ends, and reaps those whose parent was the agent.
-func (w *world) endServers() {
+// endAll ends what is left of the fakes when a script ends: servers, and tools whose agent was killed.
+func (w *world) endAll() {
 	if w.bystander != nil {
 		_ = w.bystander.Kill()
 	}
-	for _, pid := range w.serverPids() {
+	for pid := range w.processes(w.bin(), w.sbin()) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
-		_, _ = syscall.Wait4(pid, nil, 0, nil)
+		_, _ = syscall.Wait4(pid, nil, 0, nil) // those whose parent was the agent are ours by now
 	}
+}
+
+// processes are those that run a program from one of the directories.
+func (w *world) processes(dirs ...string) map[int]string {
+	links, err := filepath.Glob("/proc/[0-9]*/exe")
+	if err != nil {
+		return nil
+	}
+	found := map[int]string{}
+	for _, link := range links {
+		if exe, err := os.Readlink(link); err == nil && slices.Contains(dirs, filepath.Dir(exe)) {
+			found[number(filepath.Base(filepath.Dir(link)))] = exe
+		}
+	}
+	return found
 }
 
 func cmdRunning(w *world, _ []string) (bool, string, error) {

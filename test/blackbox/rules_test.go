@@ -113,25 +113,11 @@ func (w *world) checkNothingHangs(r *run) error {
 	if !slices.ContainsFunc(r.calls, func(c call) bool { return c.name == "attrd_updater" || c.name == "crm_node" }) {
 		return nil
 	}
-	var left []string
-	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if left = w.runningTools(); len(left) == 0 {
+	var left map[int]string
+	for deadline := time.Now().Add(busy); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if left = w.processes(w.sbin()); len(left) == 0 {
 			return nil
 		}
 	}
-	return fmt.Errorf("left running: %q", left)
-}
-
-func (w *world) runningTools() []string {
-	programs, err := filepath.Glob("/proc/[0-9]*/exe")
-	if err != nil {
-		return nil
-	}
-	var found []string
-	for _, link := range programs {
-		if exe, err := os.Readlink(link); err == nil && strings.HasPrefix(exe, w.sbin()+"/") {
-			found = append(found, exe)
-		}
-	}
-	return found
+	return fmt.Errorf("left running: %v", left)
 }

@@ -36,7 +36,7 @@ func setUp(env *testscript.Env) error {
 	}
 	w := &world{place: place(env.WorkDir), user: u}
 	env.Values[worldKey{}] = w
-	env.Defer(w.endServers)
+	env.Defer(w.endAll)
 	env.Setenv("USER", u.Username)
 	env.Setenv("UID", u.Uid)
 	env.Setenv("BELL", "\a")
