@@ -151,6 +151,61 @@ func TestRealReusedProcessID(t *testing.T) {
 	require.NoError(t, sleep.Process.Signal(syscall.Signal(0)))
 }
 
+// After a reboot the number may be another instance's, and then the server
+// takes that one for itself and does not start.
+func TestRealClearStaleLock(t *testing.T) {
+	other := newPrimary(t).start()
+	s := newPrimary(t).start()
+	cleared, err := s.ClearStaleLock()
+	require.NoError(t, err)
+	require.False(t, cleared, "the server runs")
+	backend := int(s.open().conn.PID())
+	signal(t, backend, syscall.SIGSTOP)
+	signal(t, s.processes().Postmaster, syscall.SIGKILL)
+	s.wait("only the stopped backend is left", func() bool { return len(s.processes().Orphans) == 1 && s.processes().Postmaster == 0 })
+	left, err := os.ReadFile(s.data("postmaster.pid"))
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(string(left), "\n")
+	stale := map[string]string{
+		"another instance's": fmt.Sprintf("%d\n%s", other.processes().Postmaster, rest), "empty": "", "garbage": "x\n",
+	}
+	for what, text := range stale {
+		s.plant("postmaster.pid", text)
+		cleared, err = s.ClearStaleLock()
+		require.NoError(t, err, what)
+		require.False(t, cleared, "a backend is left: "+what)
+	}
+	require.NoError(t, s.KillOrphans(t.Context()))
+	s.waitGone()
+	for what, text := range stale {
+		s.plant("postmaster.pid", text)
+		launched, err := s.Launch(t.Context())
+		require.NoError(t, err)
+		<-launched.Done()
+		_, how := launched.Exited()
+		require.ErrorContains(t, how, "exited with code 1", "the server minds nothing of it, this test proves nothing")
+		cleared, err = s.ClearStaleLock()
+		require.NoError(t, err, what)
+		require.True(t, cleared, what)
+		s.start()
+		s.stop(Kill)
+	}
+	cleared, err = s.ClearStaleLock()
+	require.NoError(t, err)
+	require.False(t, cleared, "the process is gone, the server clears it away itself")
+	s.start()
+	s.stop(Fast)
+	cleared, err = s.ClearStaleLock()
+	require.NoError(t, err)
+	require.False(t, cleared)
+	for what, plant := range plantings(t, s.data("postmaster.pid")) {
+		require.NoError(t, os.RemoveAll(s.data("postmaster.pid")))
+		plant()
+		_, err = s.ClearStaleLock()
+		require.ErrorIs(t, err, ErrNotRegular, what)
+	}
+}
+
 func TestRealDataDirectoryRemovedUnderTheServer(t *testing.T) {
 	s := newPrimary(t).start()
 	master := s.processes().Postmaster
