@@ -70,7 +70,9 @@ var outcomes = []Outcome{
 
 	{Monitor, 0, "runs as a standby"},
 	{Monitor, 1, "runs but does not answer, remains of it run, or it is a standby that crashed"},
-	{Monitor, 2, "does not run, and the control file of the instance is damaged"},
+	{Monitor, 2, "does not run, and there is no PostgreSQL data in the data directory, or its control file is damaged"},
+	{Monitor, 4, "does not run, and the system user may not read the data directory"},
+	{Monitor, 5, "does not run, and PostgreSQL's programs are missing; a probe answers 7 instead"},
 	{Monitor, 7, "does not run and was shut down cleanly, or there is no data directory"},
 	{Monitor, 8, "runs as the primary"},
 	{Monitor, 9, "is a primary that crashed"},

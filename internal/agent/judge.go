@@ -18,6 +18,8 @@ type sight struct {
 	controlErr  error
 	obstacle    error // a refusal: what is wrong with the data directory or the programs
 	backupLabel bool
+	standby     bool // standby.signal is there, as it is in a standby and in nothing else
+	standbyErr  error
 	misses      int // monitors in a row without an answer, this one included
 
 	dataDir, where string
@@ -78,6 +80,8 @@ func roleByControl(s sight) verdict {
 	warning := fmt.Sprintf("PostgreSQL (postmaster %d) runs but did not answer the monitor, its role is taken from pg_control: %v",
 		s.processes.Postmaster, s.asked)
 	switch {
+	case pg.IsTimeout(s.controlErr) && s.standbyErr == nil:
+		return roleBySignal(s.standby, warning)
 	case s.controlErr != nil:
 		return refusal(reasonState.Because(s.controlErr, s.processes.Postmaster, "nothing that can be read"))
 	case s.control.State == pg.StateInProduction:
@@ -87,6 +91,14 @@ func roleByControl(s sight) verdict {
 	default:
 		return refusal(reasonState.Because(s.asked, s.processes.Postmaster, s.control.State))
 	}
+}
+
+// roleBySignal is for a machine on which even pg_controldata does not end in time.
+func roleBySignal(standby bool, warning string) verdict {
+	if standby {
+		return verdict{code: ocf.Success, warning: warning}
+	}
+	return verdict{code: ocf.RunningPromoted, warning: warning}
 }
 
 func judgeOrphans(s sight) verdict {
@@ -103,6 +115,8 @@ func judgeUnreadable(s sight) verdict {
 	switch {
 	case errors.Is(s.obstacle, pg.ErrDataDirMissing), s.probe && nothingHere(s.obstacle):
 		return verdict{code: ocf.NotRunning}
+	case pg.IsTimeout(s.controlErr):
+		return refusal(reasonAsk.Because(s.controlErr, s.dataDir))
 	case s.obstacle != nil:
 		return verdict{code: ocf.CodeOf(s.obstacle), err: s.obstacle}
 	}

@@ -30,6 +30,9 @@ func TestJudge(t *testing.T) {
 		code  ocf.ExitCode
 		warns bool
 	}{
+		"primary, nothing answers in time":        {sight{asked: full, processes: alive, controlErr: slow}, ocf.RunningPromoted, true},
+		"standby, nothing answers in time":        {sight{asked: full, processes: alive, controlErr: slow, standby: true}, ocf.Success, true},
+		"stopped, pg_control not read in time":    {sight{controlErr: slow}, ocf.ErrGeneric, false},
 		"no data directory":                       {sight{controlErr: unreadable, obstacle: pg.ErrDataDirMissing}, ocf.NotRunning, false},
 		"empty data directory":                    {sight{controlErr: unreadable, obstacle: noData}, ocf.ErrArgs, false},
 		"probe, empty":                            {sight{probe: true, controlErr: unreadable, obstacle: noData}, ocf.NotRunning, false},

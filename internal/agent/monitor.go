@@ -83,11 +83,8 @@ func (a *agent) unanswered(asked error) (ocf.ExitCode, error) {
 	return v.code, v.err
 }
 
-// examine looks at everything that needs no answer from PostgreSQL. It has a moment of
-// its own: the action's time may have gone by waiting for the answer.
+// examine looks at everything that needs no answer from PostgreSQL.
 func (a *agent) examine(asked error) (sight, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), examineWait)
-	defer cancel()
 	s := sight{
 		asked: asked, probe: a.req.Probe() && a.req.Node() != "",
 		dataDir: a.conf.dataDir, where: a.conf.where(), waited: a.req.Timeout,
@@ -98,8 +95,9 @@ func (a *agent) examine(asked error) (sight, error) {
 	}
 	s.obstacle = a.obstacle()
 	if !nothingHere(s.obstacle) {
-		s.control, s.controlErr = a.db.Control(ctx)
+		s.control, s.controlErr = a.control(s.processes.Postmaster != 0)
 	}
+	s.standby, s.standbyErr = a.db.StandbySignal()
 	s.backupLabel, _ = a.db.BackupLabel() // without one, pg_control speaks
 	return s, nil
 }
@@ -126,8 +124,20 @@ func nothingHere(obstacle error) bool {
 	return false
 }
 
-// examineWait bounds pg_controldata, which reads one file of 8 kB. It is well below
-// the tenth of the recommended 10 s that Deadline leaves.
+// control reads pg_control. While PostgreSQL is up there is another way to learn its
+// role; otherwise it gets what is left of the action's time.
+func (a *agent) control(up bool) (pg.ControlData, error) {
+	wait := examineWait
+	if !up {
+		wait = max(wait, time.Until(a.req.Deadline))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	return a.db.Control(ctx)
+}
+
+// examineWait is what pg_controldata, which reads one file of 8 kB, gets at least. It
+// is below the tenth of the recommended 10 s that Deadline leaves.
 const examineWait = 800 * time.Millisecond
 
 // answered forgets the monitors that had no answer.

@@ -104,6 +104,8 @@ func (a *agent) firstScore(ctx context.Context, before pg.State) {
 	if before == pg.StateShutDownRecovery || before == pg.StateArchiveRecovery {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, 2*attributeWait)
+	defer cancel()
 	if err := a.giveFirstScore(ctx); err != nil {
 		a.log.Warnf("cannot tell whether this node should be promoted first: %v", err)
 	}

@@ -152,6 +152,7 @@ func (s *server) kill() {
 	for time.Now().Before(end) {
 		found, err := s.Processes()
 		if err == nil && !found.Running() {
+			s.removeSharedMemory()
 			return
 		}
 		_ = s.Shutdown(context.Background(), Kill)
@@ -159,6 +160,15 @@ func (s *server) kill() {
 		time.Sleep(10 * time.Millisecond)
 	}
 	s.t.Errorf("%s: something still runs", s.dir)
+}
+
+// removeSharedMemory removes the segment a killed server leaves to its
+// successor, which it will not have.
+func (s *server) removeSharedMemory() {
+	file, err := s.readPidFile()
+	if err == nil && file.Shared.ID >= 0 {
+		exec.Command("ipcrm", "-m", strconv.Itoa(file.Shared.ID)).Run() // it may be gone
+	}
 }
 
 func tail(text string, lines int) string {

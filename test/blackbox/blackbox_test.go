@@ -1,7 +1,6 @@
 package blackbox
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -75,12 +74,3 @@ func runScripts(t *testing.T, dir string) {
 	})
 }
 
-var known = flag.Bool("known", false, "run the scripts that show defects not mended yet")
-
-// TestKnownDefects runs what is not right yet. A script that passes belongs into testdata.
-func TestKnownDefects(t *testing.T) {
-	if !*known {
-		t.Skip("only with -known")
-	}
-	runScripts(t, "testdata/known")
-}
