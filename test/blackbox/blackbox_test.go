@@ -1,6 +1,7 @@
 package blackbox
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -73,4 +74,3 @@ func runScripts(t *testing.T, dir string) {
 		RequireUniqueNames: true,
 	})
 }
-
