@@ -59,6 +59,7 @@ func (a *agent) startStandby(ctx context.Context) error {
 		}
 		return reasonStandbySignal.Because(err)
 	}
+	a.clearStaleLock()
 	a.prepareOutput()
 	server, err := a.db.Launch(ctx)
 	if err != nil {
@@ -68,6 +69,18 @@ func (a *agent) startStandby(ctx context.Context) error {
 		return reasonStart.Because(err, a.conf.dataDir)
 	}
 	return nil
+}
+
+// clearStaleLock takes away a postmaster.pid that would keep PostgreSQL from starting:
+// after a reboot its process number may be that of another instance's process.
+func (a *agent) clearStaleLock() {
+	cleared, err := a.db.ClearStaleLock()
+	switch {
+	case err != nil:
+		a.log.Warnf("postmaster.pid is left as it is: %v", err)
+	case cleared:
+		a.log.Warnf("removed a postmaster.pid in %s whose postmaster is gone", a.conf.dataDir)
+	}
 }
 
 // awaitStandby waits until the instance takes connections, by the status that the
