@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -28,8 +29,11 @@ func (r Runner) whole(ctx context.Context, play *Play, result *Result) error {
 		short, cancel := context.WithTimeout(ctx, look)
 		err := r.Lab.WaitWhole(short)
 		cancel()
-		if err == nil || ctx.Err() != nil {
-			return err
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("not whole within %s: %w", r.Settle, err)
 		}
 		node := diverged(ctx, r.Lab, play.fault)
 		if node == "" || slices.Contains(result.Rebuilt, node) {

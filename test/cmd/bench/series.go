@@ -24,8 +24,11 @@ func (s *series) run(ctx context.Context) error {
 	for turn := range s.options.n {
 		for _, a := range s.options.agents {
 			if err := s.turn(ctx, turn, a); err != nil {
-				s.progress(fmt.Sprintf("turn %d, %s: %v", turn+1, a.Name, err))
-				failures = append(failures, fmt.Errorf("turn %d, %s: %w", turn+1, a.Name, err))
+				err = fmt.Errorf("turn %d, %s: %w", turn+1, a.Name, err)
+				s.progress(err.Error())
+				if !errors.Is(err, errFinding) {
+					failures = append(failures, err)
+				}
 			}
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -88,8 +91,14 @@ func (s *series) measure(ctx context.Context, l *lab.Lab, what string, turn int,
 	sample.Agent, sample.Turn = a.Name, turn+1
 	s.report.Faults = append(s.report.Faults, sample)
 	say(fmt.Sprintf("%s: write gap %s", what, scenario.Seconds(result.Gap.Length())))
+	if err != nil && result.Measured() {
+		return fmt.Errorf("%w: %w", errFinding, err)
+	}
 	return err
 }
+
+// errFinding marks what an agent did wrong after its gap was measured. It ends the turn, but is no failure of the bench.
+var errFinding = errors.New("measured, but then")
 
 func fault(what string) scenario.Scenario {
 	switch what {
