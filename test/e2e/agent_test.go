@@ -16,6 +16,7 @@ import (
 // The exit codes of OCF that tests expect.
 const (
 	ocfSuccess         = 0
+	ocfGeneric         = 1
 	ocfNotRunning      = 7
 	ocfRunningPromoted = 8
 )

@@ -38,18 +38,20 @@ func awaitErr(ctx context.Context, what string, bound time.Duration, missing fun
 	}
 }
 
-// stays calls broken for a length of time, and fails the test when it returns an error: for what must not happen.
-func (c *cluster) stays(what string, length time.Duration, broken func() error) {
-	c.t.Helper()
+// stays looks again and again for a length of time, for what must not happen, and returns the first error.
+func stays(ctx context.Context, what string, length time.Duration, broken func() error) error {
 	end := time.Now().Add(length)
 	tick := time.NewTicker(awaitEvery)
 	defer tick.Stop()
 	for time.Now().Before(end) {
-		require.NoError(c.t, broken(), what)
+		if err := broken(); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
 		select {
-		case <-c.ctx.Done():
-			require.NoError(c.t, c.ctx.Err())
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-tick.C:
 		}
 	}
+	return nil
 }

@@ -31,7 +31,7 @@ func begin(t *testing.T) *cluster {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(interrupted, testBound)
 	t.Cleanup(cancel)
-	c := &cluster{Lab: sharedLab(t, ctx), t: t, ctx: ctx, logs: map[string]int64{}}
+	c := &cluster{Lab: sharedLab(ctx, t), t: t, ctx: ctx, logs: map[string]int64{}}
 	t.Cleanup(c.afterFailure)
 	require.NoError(t, c.WaitWhole(ctx))
 	c.markLogs()
@@ -87,28 +87,16 @@ func (c *cluster) look() snapshot {
 		s.standbys = append(s.standbys, n.Name)
 	}
 	slices.SortStableFunc(s.standbys, func(a, b string) int { return scores[b] - scores[a] })
-	s.timeline = timeline(c.t, c.ctx, c.Lab, s.primary)
+	s.timeline = timeline(c.ctx, c.t, c.Lab, s.primary)
 	return s
 }
 
 // timeline is the one that a primary writes. pg_control tells it only after the checkpoint that follows a promotion.
-func timeline(t *testing.T, ctx context.Context, l *lab.Lab, primary string) int {
+func timeline(ctx context.Context, t *testing.T, l *lab.Lab, primary string) int {
 	t.Helper()
 	file, err := l.SQL(ctx, primary, "select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)")
 	require.NoError(t, err)
 	n, err := strconv.ParseInt(file, 16, 32)
 	require.NoError(t, err)
 	return int(n)
-}
-
-// address is a node's own.
-func (c *cluster) address(node string) string {
-	c.t.Helper()
-	for _, n := range c.Nodes() {
-		if n.Name == node {
-			return n.Addr
-		}
-	}
-	require.Fail(c.t, "no such node", node)
-	return ""
 }

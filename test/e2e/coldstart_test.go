@@ -40,7 +40,7 @@ func TestWholeClusterStopsAndStarts(t *testing.T) {
 		assert.Zero(t, c.count(node.Name, logPostgres, logCrashed), "starts of %s after a crash", node.Name)
 	}
 	// When Pacemaker stops the primary's node first, it promotes another one for the moment that is left.
-	promotions := timeline(t, c.ctx, c.Lab, result.After) - c.before.timeline
+	promotions := timeline(c.ctx, t, c.Lab, result.After) - c.before.timeline
 	assert.Contains(t, []int{1, 2}, promotions, "timelines begun")
 	c.end(outcome{primary: result.After, promotions: promotions, restarted: []string{"n1", "n2", "n3"}})
 }

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -60,31 +61,19 @@ func (c *cluster) starve(ctx context.Context, primary, standby string) error {
 }
 
 // A switchover to a standby that does not receive the old primary's last WAL is cancelled, and the old primary takes its
-// role back by itself.
+// role back by itself. It is not tried again while the rule that asked for it stands, until an administrator clears it.
 func TestSwitchoverToAStarvedStandbyIsCancelled(t *testing.T) {
 	c := begin(t)
 	primary, target := c.before.primary, c.before.standbys[0]
 	result := c.play(scenario.Scenario{
-		Name: "switchover to a starved standby",
-		Inject: func(ctx context.Context, p *scenario.Play) error {
-			if err := c.starve(ctx, primary, target); err != nil {
+		Name:   "switchover to a starved standby",
+		Inject: c.switchoverInVain(target),
+		Turned: c.cancelled(target),
+		Mend: func(ctx context.Context, _ *scenario.Play) error {
+			if err := c.isPromotedOnce(ctx, primary); err != nil {
 				return err
 			}
-			return c.StartMove(ctx, target)
-		},
-		Turned: func(ctx context.Context, p *scenario.Play) error {
-			return awaitErr(ctx, "cancelled", time.Minute, func() error {
-				if c.count(target, logPacemaker, "switchover cancelled") == 0 {
-					return fmt.Errorf("the agent on %s does not say so", target)
-				}
-				return nil
-			})
-		},
-		Mend: func(ctx context.Context, p *scenario.Play) error {
-			if err := c.ClearMove(ctx, target); err != nil {
-				return err
-			}
-			return c.Unblock(ctx, primary)
+			return errors.Join(c.ClearMove(ctx, target), c.Unblock(ctx, primary))
 		},
 	})
 	require.Equal(t, primary, result.After)
@@ -92,4 +81,74 @@ func TestSwitchoverToAStarvedStandbyIsCancelled(t *testing.T) {
 		promotions: 1, restarted: []string{primary, target},
 		failures: []string{`promote.* on ` + target + `: .*switchover cancelled`},
 	})
+}
+
+// While the rule stands, the switchover is made as soon as its target streams.
+func TestCancelledSwitchoverIsMadeWhenTheTargetStreams(t *testing.T) {
+	c := begin(t)
+	primary, target := c.before.primary, c.before.standbys[0]
+	result := c.play(scenario.Scenario{
+		Name:   "switchover to a standby that is starved for a while",
+		Inject: c.switchoverInVain(target),
+		Turned: c.cancelled(target),
+		Mend:   func(ctx context.Context, _ *scenario.Play) error { return c.Unblock(ctx, primary) },
+		TidyUp: func(ctx context.Context, _ *scenario.Play) error {
+			err := awaitErr(ctx, "switched over", time.Minute, func() error { return c.isPromoted(ctx, target) })
+			return errors.Join(err, c.ClearMove(ctx, target))
+		},
+	})
+	require.Equal(t, target, result.After)
+	c.end(outcome{
+		primary: target, promotions: 2, restarted: []string{primary, target},
+		failures: []string{`promote.* on ` + target + `: .*switchover cancelled`},
+	})
+}
+
+// isPromotedOnce watches a primary that has its role back for several monitors: it must not be demoted again.
+func (c *cluster) isPromotedOnce(ctx context.Context, primary string) error {
+	err := awaitErr(ctx, "promoted again", time.Minute, func() error { return c.isPromoted(ctx, primary) })
+	if err != nil {
+		return err
+	}
+	return stays(ctx, "promoted once", 4*promotedInterval, func() error {
+		demotions := c.count(primary, logPostgres, "received fast shutdown request")
+		if demotions != 1 {
+			return fmt.Errorf("it was shut down %d times", demotions)
+		}
+		return nil
+	})
+}
+
+// switchoverInVain moves the promoted role to a standby that receives nothing any more.
+func (c *cluster) switchoverInVain(target string) step {
+	return func(ctx context.Context, p *scenario.Play) error {
+		if err := c.starve(ctx, p.Primary, target); err != nil {
+			return err
+		}
+		return c.StartMove(ctx, target)
+	}
+}
+
+// cancelled waits until the agent on a node says that it cancels the switchover.
+func (c *cluster) cancelled(target string) step {
+	return func(ctx context.Context, _ *scenario.Play) error {
+		return awaitErr(ctx, "cancelled", time.Minute, func() error {
+			if c.count(target, logPacemaker, "switchover cancelled") == 0 {
+				return fmt.Errorf("the agent on %s does not say so", target)
+			}
+			return nil
+		})
+	}
+}
+
+// isPromoted says what is missing until a node is the promoted one and the cluster has nothing more to do.
+func (c *cluster) isPromoted(ctx context.Context, node string) error {
+	status, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if role := status.Nodes[node].Role; role != "Promoted" || status.DCState != "S_IDLE" {
+		return fmt.Errorf("%s is %q, the coordinator is in %s", node, role, status.DCState)
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -12,9 +13,9 @@ import (
 	"pgsqlms/test/lab"
 )
 
-// forced is how crm_resource tells the result of an action that it ran on this node itself.
+// forced is how crm_resource tells the result of an action that it ran on this node itself, up to the begin of its meaning.
 func forced(action, resource string, code int, meaning string) string {
-	return fmt.Sprintf("Operation force-%s for %s (ocf:heartbeat:pgsqlms) returned %d (%s)", action, resource, code, meaning)
+	return fmt.Sprintf("Operation force-%s for %s (ocf:heartbeat:pgsqlms) returned %d (%s", action, resource, code, meaning)
 }
 
 // force has crm_resource run the agent on a node on its own: with less in its environment than Pacemaker gives, and, when
@@ -52,7 +53,7 @@ func (c *cluster) byHand(node, action string, code int, meaning string) {
 }
 
 // Under maintenance mode an administrator stops and starts a standby by hand, and Pacemaker takes it over as it finds it.
-// What is done already succeeds.
+// What is done already succeeds. A promotion beside the primary is refused.
 func TestForceStopAndStartOfAStandby(t *testing.T) {
 	c := begin(t)
 	standby := c.before.standbys[0]
@@ -64,6 +65,8 @@ func TestForceStopAndStartOfAStandby(t *testing.T) {
 	c.byHand(standby, "start", ocfSuccess, "ok")
 	c.byHand(standby, "check", ocfSuccess, "ok")
 	c.byHand(standby, "start", ocfSuccess, "ok")
+	c.await("streaming", 30*time.Second, func() error { return c.streams(standby) })
+	c.byHand(standby, "promote", ocfGeneric, "error: the standby in ")
 	c.maintenance(false)
 	c.end(outcome{restarted: []string{standby}})
 }
@@ -80,4 +83,13 @@ func TestForceDemoteAndPromoteOfThePrimary(t *testing.T) {
 	c.byHand(primary, "check", ocfRunningPromoted, "promoted")
 	c.maintenance(false)
 	c.end(outcome{promotions: 1, restarted: []string{primary}})
+}
+
+// streams says whether a standby receives WAL.
+func (c *cluster) streams(standby string) error {
+	status, err := c.SQL(c.ctx, standby, "select status from pg_stat_wal_receiver")
+	if err == nil && status != "streaming" {
+		err = fmt.Errorf("the WAL receiver's status is %q", status)
+	}
+	return err
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -68,9 +69,16 @@ func (c *cluster) postgresLogged(node, text string) time.Time {
 	c.t.Helper()
 	lines := c.linesWith(node, logPostgres, text)
 	require.NotEmpty(c.t, lines, "no line with %q in PostgreSQL's log of %s", text, node)
-	const stamp = "2006-01-02 15:04:05.000 MST"
-	at, err := time.Parse(stamp, lines[0][:len(stamp)])
-	require.NoError(c.t, err)
+	return stamp(c.t, lines[0])
+}
+
+// stamp reads the time at the begin of a line of PostgreSQL's log.
+func stamp(t *testing.T, line string) time.Time {
+	t.Helper()
+	const layout = "2006-01-02 15:04:05.000 MST"
+	require.Greater(t, len(line), len(layout))
+	at, err := time.Parse(layout, line[:len(layout)])
+	require.NoError(t, err)
 	return at
 }
 

@@ -113,7 +113,7 @@ func operations() []lab.Op {
 }
 
 // sharedLab brings the shared cluster up, or finds it up.
-func sharedLab(t *testing.T, ctx context.Context) *lab.Lab {
+func sharedLab(ctx context.Context, t *testing.T) *lab.Lab {
 	t.Helper()
 	if shared.lab != nil {
 		return shared.lab
@@ -127,7 +127,7 @@ func sharedLab(t *testing.T, ctx context.Context) *lab.Lab {
 	shared.lab = l
 	primary, err := l.Primary(ctx)
 	require.NoError(t, err)
-	shared.first = firstStart{primary: primary, timeline: timeline(t, ctx, l, primary)}
+	shared.first = firstStart{primary: primary, timeline: timeline(ctx, t, l, primary)}
 	return l
 }
 
