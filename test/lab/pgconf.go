@@ -38,7 +38,7 @@ func pgConf(c Config, f treeFacts, nodes []Node, n Node) string {
 		"wal_sender_timeout":           "5s",
 		"wal_receiver_timeout":         "5s",
 		"wal_receiver_status_interval": "1s",
-		"wal_retrieve_retry_interval":  "1s",
+		"wal_retrieve_retry_interval":  "200ms",
 		"recovery_target_timeline":     "latest",
 		"primary_conninfo":             conninfo,
 		"logging_collector":            "on",
