@@ -85,11 +85,12 @@ func agentUnderTest(t *testing.T) string {
 	return path
 }
 
+// labName is this process's own, so that two runs can stand side by side.
 func labName() string {
 	if name := os.Getenv(envName); name != "" {
 		return name
 	}
-	return "e2e"
+	return fmt.Sprintf("e%d", os.Getpid()%1_000_000)
 }
 
 // The monitors' intervals. They are shorter than those of a real cluster, because many tests wait for one.
