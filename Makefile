@@ -22,6 +22,9 @@ FUZZTIME ?= 20000x
 
 .DEFAULT_GOAL := build
 
+# One lab at a time: they time what happens in them.
+.NOTPARALLEL:
+
 ##@ Use
 
 .PHONY: build

@@ -111,10 +111,17 @@ func (c *config) readUser(ctx context.Context) {
 		return
 	}
 	c.user = user
+	owner := ownerOf(c.dataDir, c.systemUser)
+	if owner.UID != 0 && owner.UID != user.UID && os.Geteuid() == 0 {
+		c.problem(reasonDataDirPerm.Because(fmt.Errorf("%s belongs to uid %d, expected %s (uid %d)",
+			c.dataDir, owner.UID, c.systemUser, user.UID)))
+		c.user = owner
+	}
 }
 
-// ownerOf stands in for a system user that does not exist: whatever runs on the data
-// directory runs as its owner, and must be found and stopped all the same.
+// ownerOf stands in for a system user that does not exist, or is not the one who owns
+// the data: PostgreSQL runs as the owner of its data directory and as nobody else, and
+// what runs there must be found and stopped whatever the parameter says.
 func ownerOf(dir, name string) command.User {
 	user := command.User{Name: name, Home: "/"}
 	if info, err := os.Stat(dir); err == nil {

@@ -53,8 +53,13 @@ func (a *agent) demoteDown(ctx context.Context) (ocf.ExitCode, error) {
 	if err != nil {
 		return refuse(reasonControl.Because(err, a.conf.dataDir))
 	}
-	if control.State != pg.StateShutDown && control.State != pg.StateShutDownRecovery {
-		return refuse(reasonDemoteState.With(control.State, pg.StateShutDown))
+	if clean := control.State == pg.StateShutDown || control.State == pg.StateShutDownRecovery; !clean {
+		unclean := reasonDemoteState.With(control.State, pg.StateShutDown)
+		if a.stoppedNext() {
+			a.log.Warnf("%v; the stop that follows goes on from there", unclean)
+			return ocf.Success, nil
+		}
+		return refuse(unclean)
 	}
 	if a.stoppedNext() {
 		a.publishEnd(ctx, wal.Position{Timeline: control.Timeline, LSN: control.Checkpoint + 1})
@@ -72,10 +77,7 @@ func (a *agent) demoteStopped(ctx context.Context) (ocf.ExitCode, error) {
 	if a.stoppedNext() {
 		return ocf.Success, nil
 	}
-	if err := a.startStandby(ctx); err != nil {
-		return refuse(err)
-	}
-	return ocf.Success, nil
+	return a.followUp(ctx)
 }
 
 // stoppedNext says whether this transition stops this node's instance.
@@ -84,7 +86,8 @@ func (a *agent) stoppedNext() bool {
 }
 
 // followUp starts the old primary as a standby and tells the candidate where its WAL
-// ended: a standby that begins at a shutdown checkpoint has replayed just that.
+// ended: a standby that begins at a shutdown checkpoint has replayed just that, and one
+// that crashed has replayed all it had.
 func (a *agent) followUp(ctx context.Context) (ocf.ExitCode, error) {
 	if err := a.startStandby(ctx); err != nil {
 		return refuse(err)

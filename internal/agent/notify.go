@@ -2,11 +2,13 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"pgsqlms/internal/election"
 	"pgsqlms/internal/ocf"
+	"pgsqlms/internal/pg"
 )
 
 // notify prepares the actions of a transition. Pacemaker ignores its result, so it
@@ -34,17 +36,32 @@ func (a *agent) beforeDemote(ctx context.Context) error {
 	if !slices.Contains(a.req.Notify.Demote, a.req.Node()) {
 		return nil
 	}
-	conn, err := a.db.Connect(ctx)
+	conn, err := a.connectToPrimary(ctx)
 	if err != nil {
 		a.log.Infof("no checkpoint before the demotion: %v", err)
 		return nil
 	}
 	defer conn.Close()
-	inRecovery, err := conn.InRecovery(ctx)
-	if err != nil || inRecovery {
-		return err
-	}
 	return conn.Checkpoint(ctx)
+}
+
+// connectToPrimary gives up soon on one that hangs: the transition waits for it.
+func (a *agent) connectToPrimary(ctx context.Context) (*pg.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, roleWait)
+	defer cancel()
+	conn, err := a.db.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	inRecovery, err := conn.InRecovery(ctx)
+	if err == nil && inRecovery {
+		err = errors.New("it is a standby")
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // beforePromote is the vote: where this node's WAL ends. The candidate itself looks
@@ -78,7 +95,7 @@ func (a *agent) beforePromote(ctx context.Context) error {
 // awaitAttribute waits until a value can be read back: attrd answers an update before
 // it is applied, and until then a vote from an earlier transition stands there.
 func (a *agent) awaitAttribute(ctx context.Context, node, name, want string) error {
-	return poll(ctx, pollEvery, func() (bool, error) {
+	return poll(ctx, attributeEvery, func() (bool, error) {
 		value, ok, err := a.crm.Private(ctx, node, name)
 		return ok && value == want, err
 	})

@@ -72,6 +72,10 @@ func (a *agent) awaitWrites(ctx context.Context, conn *pg.Conn) error {
 // mayPromote refuses a promotion that could lose what another node holds.
 func (a *agent) mayPromote(ctx context.Context, status pg.Status) error {
 	if !a.req.Notify.Present() {
+		if a.req.Node() != "" { // the cluster asks, and says nothing: notify is off
+			v, _ := a.req.Meta("notify")
+			return reasonNotify.With(v)
+		}
 		return a.mayPromoteByHand(status)
 	}
 	if err := a.req.Notify.Problem(); err != nil {
@@ -135,6 +139,11 @@ func (a *agent) cancel(ctx context.Context, me election.Vote, reason *ocf.Error)
 // last record was the checkpoint of its shutdown, so the candidate's must be one.
 func (a *agent) mayFollowSilent(ctx context.Context, me election.Vote, old string, silence error) error {
 	complete, err := a.endsWithShutdown(ctx, me.Position)
+	wait, cancel := context.WithTimeout(ctx, attributeWait)
+	defer cancel()
+	if vote, ok, _ := a.position(wait, old, attrVote); ok && election.Compare(me.Position, vote) == election.Incomplete {
+		return a.cancel(ctx, me, reasonSwitchover.With(shown(me.Position), old, shown(vote)))
+	}
 	if err != nil || !complete {
 		return a.cancel(ctx, me, reasonNoEvidence.Because(errors.Join(silence, err), old, attributeWait, shown(me.Position)))
 	}
@@ -168,6 +177,8 @@ func (a *agent) awaitEnd(ctx context.Context, me election.Vote, old string) (end
 // warnOfLoss says what an old primary that an administrator stopped had written and
 // this node has not. It does not cancel: that primary is not there to come back.
 func (a *agent) warnOfLoss(ctx context.Context, me election.Vote, old string) {
+	ctx, cancel := context.WithTimeout(ctx, attributeWait)
+	defer cancel()
 	end, ok, err := a.position(ctx, old, attrShutdown)
 	if err == nil && ok && election.Compare(me.Position, end) == election.Incomplete {
 		a.log.Warnf("the old primary %s wrote WAL up to %s, this node has it up to %s: if no other node has more, what lies between is lost, and %s must be rebuilt",

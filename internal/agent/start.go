@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"pgsqlms/internal/election"
 	"pgsqlms/internal/ocf"
@@ -57,6 +58,9 @@ func (a *agent) startStandby(ctx context.Context) error {
 		if errors.Is(err, pg.ErrNotRegular) {
 			return reasonSignalFile.Because(err)
 		}
+		if !errors.Is(err, fs.ErrPermission) {
+			return reasonStart.Because(err, a.conf.dataDir)
+		}
 		return reasonStandbySignal.Because(err)
 	}
 	a.clearStaleLock()
@@ -92,6 +96,10 @@ func (a *agent) awaitStandby(ctx context.Context, server *pg.Launched) error {
 		}
 		return a.db.PostmasterStatus() == pg.StatusReady, nil
 	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("postmaster %d was still not ready after %s: raise the timeout if it has much WAL to replay",
+			server.Pid(), a.req.Timeout)
+	}
 	if err != nil {
 		return fmt.Errorf("postmaster %d: %w", server.Pid(), err)
 	}
