@@ -10,6 +10,9 @@ import (
 // location rule, which is taken back once the node is the promoted one and the
 // cluster has nothing more to do. Taken back sooner, it would undo the move.
 func (l *Lab) Move(ctx context.Context, node string) error {
+	if primary, err := l.Primary(ctx); err == nil && primary == node {
+		return nil
+	}
 	if err := l.StartMove(ctx, node); err != nil {
 		return err
 	}

@@ -142,7 +142,8 @@ func up(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("the lab %s is up after %.1f s: lab status, lab shell n1, lab down\n", c.name, time.Since(start).Seconds())
+	fmt.Printf("the lab %[1]s is up after %.1[2]f s: lab status --name %[1]s, lab shell --name %[1]s n1, lab down --name %[1]s\n",
+		c.name, time.Since(start).Seconds())
 	return printStatus(ctx, l)
 }
 
