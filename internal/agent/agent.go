@@ -66,16 +66,6 @@ var actions = map[string]action{
 	metadata.ValidateAll: (*agent).validate,
 }
 
-// IsAction says whether name is an OCF action, of whatever kind.
-func IsAction(name string) bool {
-	for _, known := range metadata.MethodNames() {
-		if name == known {
-			return true
-		}
-	}
-	return false
-}
-
 // Run carries out the action that p asks for and returns the process's exit code.
 // Meta-data and methods are answered before any configuration is read.
 func Run(ctx context.Context, p Process) ocf.ExitCode {

@@ -86,7 +86,7 @@ func kept(s Situation) []string {
 	var nodes []string
 	for _, node := range s.Kept {
 		ready := slices.ContainsFunc(s.Standbys, func(b Standby) bool { return b.Node == node && b.Ready })
-		if node != s.Primary && contains(s.Nodes, node) && !ready && s.Previous[node] >= 0 {
+		if node != s.Primary && slices.Contains(s.Nodes, node) && !ready && s.Previous[node] >= 0 {
 			nodes = append(nodes, node)
 		}
 	}
@@ -125,7 +125,7 @@ func onePerNode(s Situation) []Standby {
 	best := map[string]Standby{}
 	for _, b := range s.Standbys {
 		old, seen := best[b.Node]
-		if contains(s.Nodes, b.Node) && b.Node != s.Primary && (!seen || better(b, old)) {
+		if slices.Contains(s.Nodes, b.Node) && b.Node != s.Primary && (!seen || better(b, old)) {
 			best[b.Node] = b
 		}
 	}

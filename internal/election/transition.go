@@ -1,5 +1,7 @@
 package election
 
+import "slices"
+
 // Lists are the node names that Pacemaker gives with a notification, one snapshot
 // from before the transition.
 type Lists struct {
@@ -48,11 +50,11 @@ func kind(l Lists, t Transition) Kind {
 		return Failover
 	case t.OldPrimary == t.Candidate:
 		return Recovery
-	case !contains(l.Demote, t.OldPrimary):
+	case !slices.Contains(l.Demote, t.OldPrimary):
 		return Failover
-	case contains(l.Stop, t.OldPrimary) && contains(l.Start, t.OldPrimary):
+	case slices.Contains(l.Stop, t.OldPrimary) && slices.Contains(l.Start, t.OldPrimary):
 		return Failover // it failed, and comes back as a standby with a vote
-	case contains(l.Stop, t.OldPrimary):
+	case slices.Contains(l.Stop, t.OldPrimary):
 		return Handover
 	default:
 		return Switchover
@@ -65,7 +67,7 @@ func (l Lists) running() []string {
 	var nodes []string
 	add := func(names []string, except []string) {
 		for _, n := range names {
-			if !contains(nodes, n) && !contains(except, n) {
+			if !slices.Contains(nodes, n) && !slices.Contains(except, n) {
 				nodes = append(nodes, n)
 			}
 		}
@@ -83,13 +85,4 @@ func first(names []string) string {
 		return ""
 	}
 	return names[0]
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
