@@ -14,7 +14,7 @@ import (
 // notify prepares the actions of a transition. Pacemaker ignores its result, so it
 // always succeeds, and what promote must know travels in private attributes. All other
 // actions of a transition wait for it, so it does nothing that can wait: the clean-up
-// after a promotion is the new primary's first monitor's.
+// after a promotion is left to the new primary's monitors.
 func (a *agent) notify(ctx context.Context) (ocf.ExitCode, error) {
 	phases := map[string]func(context.Context) error{
 		"pre-demote":  a.beforeDemote,

@@ -283,7 +283,7 @@ func (a *agent) awaitVote(ctx context.Context, node string) (p wal.Position, err
 	return p, failure
 }
 
-// rememberPromotion leaves the first monitor a note: who voted has a claim to a score
+// rememberPromotion leaves the monitors a note: who voted has a claim to a score
 // before it is connected, and what was published is to be taken back.
 func (a *agent) rememberPromotion() {
 	a.remember(memory{Promoted: time.Now(), Voters: a.transition().Voters, Published: true})

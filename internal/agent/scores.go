@@ -55,7 +55,9 @@ func (a *agent) updateScores(ctx context.Context, status pg.Status) error {
 	if err != nil {
 		m.Verified = time.Time{}
 	}
-	a.takeBack(ctx, &m)
+	if !before.Verified.IsZero() { // the first monitor after a promotion runs beside the start of what depends on it
+		a.takeBack(ctx, &m)
+	}
 	if changed || !m.Verified.Equal(before.Verified) || before.Published {
 		a.remember(m)
 	}
