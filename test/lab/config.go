@@ -55,6 +55,7 @@ type Config struct {
 	Sync       bool          // synchronous replication, ANY 1 of all nodes
 	SyncNames  string        // synchronous_standby_names, when Sync's is not wanted
 	Token      time.Duration // corosync's token timeout: 1 s
+	ExactToken bool          // Token is what is in effect: without corosync's 650 ms more for every node above two
 	DCDeadtime time.Duration // 5 s
 
 	Params    map[string]string // of the PostgreSQL resource; added to or replacing the defaults

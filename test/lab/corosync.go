@@ -3,11 +3,10 @@ package lab
 import (
 	"fmt"
 	"strings"
-	"time"
 )
 
 // corosyncConf renders /etc/corosync/corosync.conf.
-func corosyncConf(lab string, nodes []Node, token time.Duration) string {
+func corosyncConf(c Config, nodes []Node) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `totem {
 	version: 2
@@ -16,7 +15,7 @@ func corosyncConf(lab string, nodes []Node, token time.Duration) string {
 	crypto_cipher: none
 	crypto_hash: none
 	token: %d
-}
+%s}
 
 logging {
 	to_stderr: no
@@ -28,7 +27,7 @@ logging {
 
 quorum {
 	provider: corosync_votequorum
-`, lab, token.Milliseconds())
+`, c.Name, c.Token.Milliseconds(), tokenCoefficient(c))
 	if len(nodes) == 2 {
 		b.WriteString("\ttwo_node: 1\n")
 	}
@@ -38,6 +37,14 @@ quorum {
 	}
 	b.WriteString("}\n")
 	return b.String()
+}
+
+// tokenCoefficient is what corosync adds to the token for every node above two (corosync.conf(5)).
+func tokenCoefficient(c Config) string {
+	if c.ExactToken {
+		return "\ttoken_coefficient: 0\n"
+	}
+	return ""
 }
 
 // hostsFile renders /etc/hosts of a node.

@@ -12,12 +12,14 @@ import (
 )
 
 func TestCorosyncConf(t *testing.T) {
-	three := corosyncConf("x", nodesOf(3), 1500*time.Millisecond)
+	three := corosyncConf(Config{Name: "x", Token: 1500 * time.Millisecond}, nodesOf(3))
 	require.Contains(t, three, "token: 1500\n")
 	require.Contains(t, three, "cluster_name: x\n")
 	require.Contains(t, three, "ring0_addr: 10.77.0.13\n\t\tname: n3\n\t\tnodeid: 3\n")
 	require.NotContains(t, three, "two_node")
-	require.Contains(t, corosyncConf("x", nodesOf(2), time.Second), "two_node: 1\n")
+	require.NotContains(t, three, "token_coefficient")
+	require.Contains(t, corosyncConf(Config{Name: "x", ExactToken: true}, nodesOf(3)), "token_coefficient: 0\n}")
+	require.Contains(t, corosyncConf(Config{Name: "x", Token: time.Second}, nodesOf(2)), "two_node: 1\n")
 }
 
 func newCIB(pacemaker string, cfg Config) cib {

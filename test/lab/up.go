@@ -171,7 +171,7 @@ func (l *Lab) equip(n Node) error {
 	}{
 		{"/etc/hosts", hostsFile(l.Nodes()), "", 0o644},
 		{"/etc/hostname", n.Name + "\n", "", 0o644},
-		{"/etc/corosync/corosync.conf", corosyncConf(c.Name, l.Nodes(), c.Token), "", 0o644},
+		{"/etc/corosync/corosync.conf", corosyncConf(c, l.Nodes()), "", 0o644},
 		{f.pgconf() + "/postgresql.conf", pgConf(c, f, l.Nodes(), n), "postgres", 0o644},
 		{f.pgconf() + "/pg_hba.conf", pgHBA(n), "postgres", 0o640},
 		{f.pgconf() + "/pg_ident.conf", "", "postgres", 0o640},

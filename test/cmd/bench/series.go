@@ -41,7 +41,7 @@ func (s *series) run(ctx context.Context) error {
 // turn brings a cluster up with one agent, measures everything once, and takes it down.
 func (s *series) turn(ctx context.Context, turn int, a agent) error {
 	say := func(text string) { s.progress(fmt.Sprintf("turn %d of %d, %s: %s", turn+1, s.options.n, a.Name, text)) }
-	config := lab.Config{Name: s.options.name, Suite: s.options.suite, Agent: a.Path, Sync: s.options.sync}
+	config := lab.Config{Name: s.options.name, Suite: s.options.suite, Agent: a.Path, Sync: s.options.sync, ExactToken: true}
 	say("bringing the cluster up")
 	l, err := lab.Up(ctx, config, nil)
 	if err != nil {
