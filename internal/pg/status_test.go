@@ -70,16 +70,19 @@ func TestReadStatusRefuses(t *testing.T) {
 
 func TestReadWALEnds(t *testing.T) {
 	var w walEnds
-	require.NoError(t, w.readStandby(answer("t - - 0/4000000 0/46351A8 2 1 16777216")))
-	require.Equal(t, walEnds{receive: 0x4000000, replay: 0x46351A8, receiver: 2, controlTimeline: 1, segmentBytes: 16 << 20}, w)
-	require.Equal(t, wal.LSN(0x46351A8), w.end())
-	require.NoError(t, w.readStandby(answer("t - - - - - 1 16777216")))
-	require.Zero(t, w.end())
-	require.Error(t, w.readStandby(answer("t - - - - - 1 -")))
-	require.Error(t, w.readStandby(answer("t - - x - - 1 1")))
-	require.Error(t, w.readStandby(answer("t - - - x - 1 1")))
-	require.Error(t, w.readStandby(answer("t - - - - x 1 1")))
-	require.Error(t, w.readStandby(answer("t - - - - 1 x 1")))
+	require.NoError(t, w.readStandby(answer("t - - 0/4000000 t 0/46351A8 0/5000000 2 1 16777216")))
+	require.Equal(t, walEnds{
+		receive: 0x4000000, complete: true, replay: 0x46351A8, known: 0x5000000, receiver: 2, controlTimeline: 1, segmentBytes: 16 << 20,
+	}, w)
+	w = walEnds{}
+	require.NoError(t, w.readStandby(answer("t - - - f - - - 1 16777216")))
+	require.Equal(t, walEnds{controlTimeline: 1, segmentBytes: 16 << 20}, w)
+	require.Error(t, w.readStandby(answer("t - - - f - - - 1 -")))
+	require.Error(t, w.readStandby(answer("t - - x f - - - 1 1")))
+	require.Error(t, w.readStandby(answer("t - - - f x - - 1 1")))
+	require.Error(t, w.readStandby(answer("t - - - f - x - 1 1")))
+	require.Error(t, w.readStandby(answer("t - - - f - - x 1 1")))
+	require.Error(t, w.readStandby(answer("t - - - f - - 1 x 1")))
 }
 
 func TestNewestSegment(t *testing.T) {

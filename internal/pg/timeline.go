@@ -29,24 +29,29 @@ func (i *Instance) History(t wal.Timeline) (wal.History, error) {
 	return h, nil
 }
 
-// onTimeline finds the timeline of the place where a standby's log ends. The
-// newest timeline of which the standby has anything at that place decides, and
-// that timeline's history tells to which of its ancestors the place belongs.
-func (i *Instance) onTimeline(w walEnds, atLeast wal.Timeline) (wal.Position, error) {
-	end := w.end()
-	stored, err := i.newestStored(end, w.segmentBytes)
+// onTimeline finds the timeline of a place in a standby's log, for which it has
+// no other word. The newest timeline of which the standby has anything at that
+// place decides, and that timeline's history tells to which of its ancestors the
+// place belongs.
+func (i *Instance) onTimeline(place wal.LSN, atLeast wal.Timeline, segmentBytes uint64) (wal.Position, error) {
+	stored, err := i.newestStored(place, segmentBytes)
 	if err != nil {
 		return wal.Position{}, err
 	}
-	newest := max(atLeast, w.receiver, w.controlTimeline, stored)
-	h, err := i.History(newest)
+	return i.along(max(atLeast, stored), place)
+}
+
+// along is the place of a log that follows timeline t. Without t's history file
+// it is taken to be on t.
+func (i *Instance) along(t wal.Timeline, place wal.LSN) (wal.Position, error) {
+	h, err := i.History(t)
 	if errors.Is(err, fs.ErrNotExist) {
-		return wal.Position{Timeline: newest, LSN: end}, nil
+		return wal.Position{Timeline: t, LSN: place}, nil
 	}
 	if err != nil {
 		return wal.Position{}, err
 	}
-	return wal.Position{Timeline: h.At(end), LSN: end}, nil
+	return wal.Position{Timeline: h.At(place), LSN: place}, nil
 }
 
 // newestStored is the newest timeline of which pg_wal has the segment that

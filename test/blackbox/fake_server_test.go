@@ -37,6 +37,7 @@ const longestLife = 3 * time.Minute
 //	deaf                           ignores SIGINT
 //	unclean                        ends at SIGINT, but not cleanly
 //	never-promotes                 ignores the order to promote
+//	unfinished [DURATION]          has not replayed what it found when it started, for ever or for so long
 type server struct {
 	place
 	dir      string

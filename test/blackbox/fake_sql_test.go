@@ -3,6 +3,7 @@ package blackbox
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 )
@@ -62,12 +63,23 @@ func (s *server) standbys() table {
 	return rows
 }
 
+// walEnds has the columns of the agent's question for what the instance holds. Of a standby those are, after the empty ones
+// of a primary: received, whether that is all, replayed, what the primary has last said, the timeline of the WAL receiver.
 func (s *server) walEnds() table {
 	timeline := strconv.Itoa(s.control.Timeline)
-	if s.standby {
-		return table{{"t", "", "", s.read("lsn"), s.read("lsn"), "", timeline, "16777216"}}
+	if !s.standby {
+		return table{{"f", s.read("lsn"), s.segment(), "", "f", "", "", "", timeline, "16777216"}}
 	}
-	return table{{"f", s.read("lsn"), s.segment(), "", "", "", timeline, "16777216"}}
+	if s.unfinished() {
+		return table{{"t", "", "", "", "f", s.read("lsn"), "", "", timeline, "16777216"}}
+	}
+	return table{{"t", "", "", s.read("lsn"), "t", s.read("lsn"), s.read("known"), "", timeline, "16777216"}}
+}
+
+// unfinished says whether the server is told to be, and is still, replaying what it found when it started.
+func (s *server) unfinished() bool {
+	bound, told := s.toldOf(serverName, "unfinished")
+	return told && (bound == "" || time.Since(s.started) < duration(bound))
 }
 
 // segment is the file that holds the present position: timeline, and position in units of 16 MB.

@@ -1,0 +1,171 @@
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"pgsqlms/internal/wal"
+)
+
+// localEndWait bounds the reading of what was not replayed. A vote waits for it,
+// and in that time some gigabytes are read.
+const localEndWait = 5 * time.Second
+
+// localEnd is the end of the log that pg_wal holds beyond what is known so far,
+// read from there record by record, along the newest timeline that goes on from
+// what was replayed. Should the time not suffice it is how far that came; where
+// nothing can be read, it is what was known before.
+func (i *Instance) localEnd(ctx context.Context, known Standing, segmentBytes uint64) wal.Position {
+	ctx, cancel := context.WithTimeout(ctx, localEndWait)
+	defer cancel()
+	end := known.End
+	if wal.SegmentSuffix(0, segmentBytes) == "" {
+		return end
+	}
+	_ = i.asUser(func() error { // a failure leaves the end as it is
+		files := &logFiles{
+			ctx: ctx, dir: i.path("pg_wal"), segment: segmentBytes, history: i.newestFrom(known.Replayed),
+		}
+		defer files.close()
+		found, err := files.end(known.Replayed.LSN)
+		if err == nil && found.LSN > end.LSN {
+			end = found
+		}
+		return nil
+	})
+	return end
+}
+
+// newestFrom is the history of the newest timeline in pg_wal that goes on from p.
+func (i *Instance) newestFrom(p wal.Position) wal.History {
+	newest := wal.History{Timeline: p.Timeline}
+	if h, err := i.History(p.Timeline); err == nil {
+		newest = h
+	}
+	names, err := listNames(i.path("pg_wal"))
+	if err != nil {
+		return newest
+	}
+	for _, name := range names {
+		t, err := timelineOfHistory(name)
+		if err != nil || t <= newest.Timeline {
+			continue
+		}
+		if h, err := i.History(t); err == nil && h.Contains(p) {
+			newest = h
+		}
+	}
+	return newest
+}
+
+// timelineOfHistory reads the name of a history file.
+func timelineOfHistory(name string) (wal.Timeline, error) {
+	digits, found := strings.CutSuffix(name, ".history")
+	if !found {
+		return 0, fs.ErrInvalid
+	}
+	return wal.TimelineOfSegment(digits + strings.Repeat("0", 16))
+}
+
+// logFiles reads the pages of the log out of pg_wal's files. It follows one
+// history: as the server does, it takes a segment from the newest timeline that
+// has a file of it, and going forward never an older one again.
+type logFiles struct {
+	ctx     context.Context //nolint:containedctx // of one reading
+	dir     string
+	segment uint64
+	history wal.History
+
+	file     *os.File
+	start    wal.LSN // of the segment opened last
+	timeline wal.Timeline
+
+	buffer [walPage]byte
+	loaded wal.LSN // the page in the buffer; zero for none
+}
+
+// end is where the last whole record ends, and its timeline.
+func (f *logFiles) end(replayed wal.LSN) (wal.Position, error) {
+	r := &records{page: f.page, segment: f.segment}
+	err := r.seek(replayed)
+	for err == nil {
+		err = r.next()
+	}
+	if r.at < replayed {
+		return wal.Position{}, err
+	}
+	return wal.Position{Timeline: min(f.history.At(r.at), f.timeline), LSN: r.at}, nil
+}
+
+func (f *logFiles) page(start wal.LSN) ([]byte, error) {
+	if start == f.loaded && f.loaded != 0 {
+		return f.buffer[:], nil
+	}
+	if err := f.ctx.Err(); err != nil {
+		return nil, err
+	}
+	within := start % wal.LSN(f.segment)
+	if f.file == nil || f.start != start-within {
+		if err := f.open(start - within); err != nil {
+			return nil, err
+		}
+	}
+	f.loaded = 0
+	if _, err := f.file.ReadAt(f.buffer[:], int64(within)); err != nil {
+		return nil, err
+	}
+	f.loaded = start
+	return f.buffer[:], nil
+}
+
+func (f *logFiles) open(start wal.LSN) error {
+	f.close()
+	oldest := f.timeline
+	if start < f.start { // going back
+		oldest = 0
+	}
+	for _, t := range f.timelinesOf(start) {
+		if t < oldest {
+			break
+		}
+		name := fmt.Sprintf("%08X%s", uint32(t), wal.SegmentSuffix(start, f.segment))
+		file, err := openRegular(filepath.Join(f.dir, name), os.O_RDONLY, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		f.file, f.start, f.timeline = file, start, t
+		return nil
+	}
+	return errEndOfLog
+}
+
+// timelinesOf are those that have begun before the end of the segment, the
+// newest first.
+func (f *logFiles) timelinesOf(start wal.LSN) []wal.Timeline {
+	end := start + wal.LSN(f.segment)
+	timelines := []wal.Timeline{f.history.Timeline}
+	for _, a := range slices.Backward(f.history.Ancestors) {
+		if a.End >= end { // the one after it begins beyond
+			timelines = nil
+		}
+		timelines = append(timelines, a.Timeline)
+	}
+	return timelines
+}
+
+func (f *logFiles) close() {
+	if f.file != nil {
+		f.file.Close()
+		f.file = nil
+	}
+}
