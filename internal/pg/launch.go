@@ -2,7 +2,9 @@ package pg
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"pgsqlms/internal/command"
@@ -34,7 +36,11 @@ func (l *Launched) Done() <-chan struct{} { return l.process.Done() }
 // Its output goes to LogPath, or nowhere: a pipe would be inherited by the
 // server and bind us to its life. It starts in the data directory, where it
 // goes anyway: so Processes knows it for the server from its first moment.
+// What SkipTimeline left behind is taken away before.
 func (i *Instance) Launch(ctx context.Context) (*Launched, error) {
+	if err := i.forgetSkipped(); err != nil && !errors.Is(err, fs.ErrNotExist) { // without pg_wal the server speaks
+		return nil, err
+	}
 	args, err := i.serverArgs()
 	if err != nil {
 		return nil, err

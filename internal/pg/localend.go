@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"pgsqlms/internal/wal"
@@ -45,33 +44,13 @@ func (i *Instance) localEnd(ctx context.Context, known Standing, segmentBytes ui
 
 // newestFrom is the history of the newest timeline in pg_wal that goes on from p.
 func (i *Instance) newestFrom(p wal.Position) wal.History {
-	newest := wal.History{Timeline: p.Timeline}
-	if h, err := i.History(p.Timeline); err == nil {
-		newest = h
-	}
-	names, err := listNames(i.path("pg_wal"))
-	if err != nil {
-		return newest
-	}
-	for _, name := range names {
-		t, err := timelineOfHistory(name)
-		if err != nil || t <= newest.Timeline {
-			continue
-		}
+	known, _ := i.historyFiles() // without, p's own timeline it is
+	for _, t := range slices.Backward(known) {
 		if h, err := i.History(t); err == nil && h.Contains(p) {
-			newest = h
+			return h
 		}
 	}
-	return newest
-}
-
-// timelineOfHistory reads the name of a history file.
-func timelineOfHistory(name string) (wal.Timeline, error) {
-	digits, found := strings.CutSuffix(name, ".history")
-	if !found {
-		return 0, fs.ErrInvalid
-	}
-	return wal.TimelineOfSegment(digits + strings.Repeat("0", 16))
+	return wal.History{Timeline: p.Timeline}
 }
 
 // logFiles reads the pages of the log out of pg_wal's files. It follows one

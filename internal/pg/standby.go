@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 const (
@@ -62,15 +63,15 @@ func (i *Instance) createSignal() error {
 	if err != nil {
 		return err
 	}
-	return i.settle(f)
+	return settle(f)
 }
 
-// settle puts a file and its entry in the data directory on disk.
-func (i *Instance) settle(f *os.File) error {
+// settle puts a file and its entry in its directory on disk.
+func settle(f *os.File) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	d, err := os.Open(i.cfg.DataDir)
+	d, err := os.Open(filepath.Dir(f.Name()))
 	if err != nil {
 		return err
 	}
@@ -124,5 +125,5 @@ func (i *Instance) replace(name string, text []byte) error {
 		f.Close()
 		return err
 	}
-	return i.settle(f)
+	return settle(f)
 }

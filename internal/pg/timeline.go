@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"pgsqlms/internal/wal"
 )
@@ -17,7 +19,7 @@ func (i *Instance) History(t wal.Timeline) (wal.History, error) {
 	if t == 1 {
 		return wal.History{Timeline: 1}, nil
 	}
-	name := filepath.Join("pg_wal", t.HistoryFile())
+	name := historyPath(t)
 	text, err := i.readFile(name, maxLargeFile)
 	if err != nil {
 		return wal.History{}, err
@@ -27,6 +29,32 @@ func (i *Instance) History(t wal.Timeline) (wal.History, error) {
 		return wal.History{}, fmt.Errorf("%s: %w", i.path(name), err)
 	}
 	return h, nil
+}
+
+// historyPath is where a timeline's history lies in the data directory.
+func historyPath(t wal.Timeline) string { return filepath.Join("pg_wal", t.HistoryFile()) }
+
+// historyFiles are the timelines of which pg_wal has the history, in rising order.
+func (i *Instance) historyFiles() ([]wal.Timeline, error) {
+	names, err := listNames(i.path("pg_wal"))
+	if err != nil {
+		return nil, err
+	}
+	var timelines []wal.Timeline
+	for _, name := range names {
+		if t, found := timelineOfHistory(name); found {
+			timelines = append(timelines, t)
+		}
+	}
+	slices.Sort(timelines)
+	return timelines, nil
+}
+
+// timelineOfHistory reads the name of a history file.
+func timelineOfHistory(name string) (wal.Timeline, bool) {
+	digits, found := strings.CutSuffix(name, ".history")
+	t, err := wal.TimelineOfSegment(digits + strings.Repeat("0", 16))
+	return t, found && err == nil && len(digits) == 8
 }
 
 // onTimeline finds the timeline of a place in a standby's log, for which it has
