@@ -64,14 +64,14 @@ func TestClassify(t *testing.T) {
 }
 
 func TestElectKeepsTheCandidateOnATie(t *testing.T) {
-	me := Vote{"b", wal.Position{Timeline: 2, LSN: 500}}
-	same := Vote{"a", wal.Position{Timeline: 2, LSN: 500}}
+	me := Vote{Node: "b", Position: wal.Position{Timeline: 2, LSN: 500}}
+	same := Vote{Node: "a", Position: wal.Position{Timeline: 2, LSN: 500}}
 	assert.Equal(t, me, Elect(me, []Vote{same}))
 }
 
 func TestElectPutsTimelineBeforeLSN(t *testing.T) {
-	me := Vote{"b", wal.Position{Timeline: 2, LSN: 900}}
-	newer := Vote{"a", wal.Position{Timeline: 3, LSN: 100}}
+	me := Vote{Node: "b", Position: wal.Position{Timeline: 2, LSN: 900}}
+	newer := Vote{Node: "a", Position: wal.Position{Timeline: 3, LSN: 100}}
 	assert.Equal(t, newer, Elect(me, []Vote{newer}))
 }
 
@@ -85,11 +85,11 @@ func somePosition(t *rapid.T, label string) wal.Position {
 // The oracle asks, node by node, whether anybody has more.
 func TestElectedHoldsTheMost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		me := Vote{"me", somePosition(t, "me")}
+		me := Vote{Node: "me", Position: somePosition(t, "me")}
 		var others []Vote
 		for i := range rapid.IntRange(0, 5).Draw(t, "others") {
 			node := fmt.Sprintf("n%d", i)
-			others = append(others, Vote{node, somePosition(t, node)})
+			others = append(others, Vote{Node: node, Position: somePosition(t, node)})
 		}
 		winner := Elect(me, others)
 		beaten := false

@@ -82,6 +82,29 @@ func (h History) After(t Timeline, l LSN) History {
 	return History{Timeline: t, Ancestors: append(slices.Clone(h.Ancestors), Ancestor{Timeline: h.Timeline, End: l})}
 }
 
+// Following is the timeline that h goes to from its ancestor t.
+func (h History) Following(t Timeline) (Timeline, bool) {
+	for i, a := range h.Ancestors {
+		if a.Timeline == t {
+			return h.stretches()[i+1].Timeline, true
+		}
+	}
+	return 0, false
+}
+
+// Same says whether both name the same log, as far as they tell: either may have been
+// shortened.
+func (h History) Same(o History) bool {
+	at, found := Fork(h, o)
+	return found && at.LSN == endless && h.Timeline == o.Timeline
+}
+
+// Leads says whether o is h, or goes on from h's own timeline.
+func (h History) Leads(o History) bool {
+	at, found := Fork(h, o)
+	return found && at.Timeline == h.Timeline && (o.Timeline == h.Timeline || o.IsAncestor(h.Timeline))
+}
+
 // Equal says whether both name the same timelines and the same places.
 func (h History) Equal(o History) bool {
 	return h.Timeline == o.Timeline && slices.Equal(h.Ancestors, o.Ancestors)

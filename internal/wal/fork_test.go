@@ -63,10 +63,23 @@ func TestUntilAndLatest(t *testing.T) {
 	}
 	_, found := h.Until(2)
 	require.False(t, found)
+	for from, want := range map[Timeline]Timeline{1: 3, 3: 4, 4: 5, 2: 0, 5: 0} {
+		got, found := h.Following(from)
+		require.Equal(t, want, got)
+		require.Equal(t, want != 0, found)
+	}
 	require.True(t, h.Latest(2).Equal(line(5, Ancestor{3, 300}, Ancestor{4, 400})))
 	require.True(t, h.Latest(9).Equal(h))
 	require.False(t, h.Latest(2).Equal(h))
 	require.False(t, h.Equal(line(6, h.Ancestors...)))
+	require.True(t, h.Same(h) && h.Same(h.Latest(1)) && h.Latest(1).Same(h))
+	require.False(t, h.Same(line(5, Ancestor{4, 399})) || h.Same(line(4)) || h.Same(h.After(6, 500)) || h.Same(History{}))
+	require.True(t, h.Leads(h) && h.Leads(h.After(6, 500)) && h.Leads(h.After(6, 500).After(8, 600)))
+	require.True(t, h.Latest(1).Leads(h.After(6, 500)))
+	require.False(t, h.Leads(line(4, h.Ancestors[:2]...)), "its parent")
+	require.False(t, h.Leads(line(5, Ancestor{1, 100}, Ancestor{3, 300}, Ancestor{4, 399})), "the same number, begun elsewhere")
+	require.False(t, h.Leads(line(6, Ancestor{4, 400})), "a sibling")
+	require.False(t, h.Leads(History{}))
 }
 
 // byByte names, for each LSN below the bound, which timeline's byte a history has there.
