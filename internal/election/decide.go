@@ -102,7 +102,7 @@ func Decide(q Question) Outcome {
 		return o
 	}
 	o.Leader, o.Position, o.MayBeLost = leader.Node, leader.Position, c.lost(leader)
-	if len(o.Awaits) == 0 && !(c.guarded && len(o.Ahead) > 0) {
+	if len(o.Awaits) == 0 && (!c.guarded || len(o.Ahead) == 0) {
 		o.Winner, o.Settled = leader.Node, c.guarded && !c.line.byNumber
 	}
 	return o

@@ -15,6 +15,7 @@ const (
 	ScoreStep         = 10    //
 	ScoreFirstStart   = 1     // who was the primary, when no node has a score yet
 	ScoreNotReady     = -1    // connected, but still being set up, or lagging too far
+	ScoreHeld         = -2    // could be promoted, but an election waits for somebody's vote
 	ScoreNotConnected = -1000 // does not replicate from this primary
 
 	// ScoreBanned is Pacemaker's -INFINITY, which no location rule can make up for. A
@@ -86,7 +87,7 @@ func kept(s Situation) []string {
 	var nodes []string
 	for _, node := range s.Kept {
 		ready := slices.ContainsFunc(s.Standbys, func(b Standby) bool { return b.Node == node && b.Ready })
-		if node != s.Primary && slices.Contains(s.Nodes, node) && !ready && s.Previous[node] >= 0 {
+		if node != s.Primary && slices.Contains(s.Nodes, node) && !ready && (s.Previous[node] >= 0 || s.Previous[node] == ScoreHeld) {
 			nodes = append(nodes, node)
 		}
 	}
