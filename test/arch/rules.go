@@ -22,17 +22,19 @@ var mayImport = map[string][]string{
 
 	"internal/agent": {
 		"internal/ocf", "internal/pg", "internal/crm", "internal/election", "internal/wal", "internal/command", "metadata",
+		"internal/failpoint",
 	},
 	"internal/operator": {"internal/pg", "internal/crm", "internal/election", "internal/wal", "internal/command", "metadata"},
 
 	"internal/pg":  {"internal/command", "internal/wal"},
 	"internal/crm": {"internal/command"},
 
-	"internal/ocf":      nil,
-	"internal/election": {"internal/wal"},
-	"internal/wal":      nil,
-	"internal/command":  nil,
-	"metadata":          nil,
+	"internal/ocf":       nil,
+	"internal/election":  {"internal/wal"},
+	"internal/wal":       nil,
+	"internal/command":   nil,
+	"internal/failpoint": nil,
+	"metadata":           nil,
 
 	// Writes the reference page, for which it collects the tables of other packages. It is no part of the agent.
 	"metadata/gen": {"metadata", "internal/ocf", "internal/agent"},

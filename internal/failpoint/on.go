@@ -1,0 +1,57 @@
+//go:build failpoint
+
+package failpoint
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// The file that asks for a failure holds one line, a name and what is to happen. It is
+// removed when that step is reached. resource-agents' directory is root's alone.
+const (
+	file    = "/run/resource-agents/pgsqlms-failpoint"
+	hitFile = file + ".hit"
+)
+
+// patience is how long a step waits for its node to be killed.
+const patience = time.Minute
+
+// Hit is called at the step of that name. It ends this action's process group (kill),
+// says that it was reached and waits for the end of the node (node), or waits (pause).
+func Hit(name string) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return
+	}
+	fields := strings.Fields(string(data))
+	if len(fields) != 2 || fields[0] != name || !slices.Contains(names, name) || os.Remove(file) != nil {
+		return
+	}
+	switch fields[1] {
+	case "kill":
+		say(name)
+		_ = syscall.Kill(0, syscall.SIGKILL)
+	case "node", "pause":
+		say(name)
+		time.Sleep(patience)
+	}
+}
+
+func say(name string) { _ = os.WriteFile(hitFile, []byte(name+"\n"), 0o600) }
+
+// Names are all steps, in the order of a start, a promotion, a demotion and a stop.
+func Names() []string { return slices.Clone(names) }
+
+var names = []string{
+	"start-begin", "start-signal", "start-launched", "start-up",
+	"notify-vote", "notify-ballot", "notify-voted",
+	"promote-begin", "promote-decided", "promote-told", "promote-writes",
+	"monitor-scores", "monitor-record",
+	"notify-checkpoint",
+	"demote-begin", "demote-down", "demote-started", "demote-published",
+	"stop-begin", "stop-down",
+}
