@@ -74,6 +74,11 @@ func openRegular(path string, flags int, mode fs.FileMode) (*os.File, error) {
 	return f, nil
 }
 
+// openDirectory opens a directory, and waits for nothing that stands in its place.
+func openDirectory(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
+}
+
 // refused says why a file could not be opened. A link, a directory, a socket or
 // a device each gives an error of its own, which says less than what it is.
 func refused(path string, err error) error {

@@ -71,7 +71,7 @@ func settle(f *os.File) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	d, err := os.Open(filepath.Dir(f.Name()))
+	d, err := openDirectory(filepath.Dir(f.Name()))
 	if err != nil {
 		return err
 	}

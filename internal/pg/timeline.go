@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -111,7 +110,7 @@ func newestSegment(names []string, suffix string) (newest wal.Timeline) {
 }
 
 func listNames(path string) ([]string, error) {
-	d, err := os.Open(path)
+	d, err := openDirectory(path)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,37 @@
+package pg
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"syscall"
+)
+
+// RestartReceiver ends the WAL receiver of a standby, if one runs, and says whether it
+// did: the startup process starts another one. One that waits for a primary's address
+// which has moved meanwhile waits for the kernel to send its first packet again, with
+// pauses that double; one whose connection died with its primary waits for
+// wal_receiver_timeout.
+//
+// pg_stat_wal_receiver does not show one that has no connection yet, so its process is
+// found in pg_stat_activity, and must be the postmaster's child.
+func (i *Instance) RestartReceiver(ctx context.Context) (bool, error) {
+	c, err := i.Connect(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer c.Close()
+	tables, err := c.query(ctx, "SELECT pid FROM pg_catalog.pg_stat_activity WHERE backend_type = 'walreceiver'")
+	if err != nil || len(tables) != 1 || len(tables[0]) != 1 {
+		return false, err
+	}
+	pid, err := strconv.Atoi(tables[0][0].text(0))
+	if err != nil {
+		return false, err
+	}
+	found, err := i.Processes()
+	if err != nil || !slices.Contains(found.Children, pid) {
+		return false, err
+	}
+	return true, i.tell(syscall.SIGTERM, pid)
+}
