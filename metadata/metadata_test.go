@@ -31,6 +31,7 @@ func TestParametersAreThoseOfPAF(t *testing.T) {
 		{"recovery_template", "", TypeString, true},
 		{"start_opts", "", TypeString, false},
 		{"maxlag", "0", TypeInteger, false},
+		{"sync_guard", "true", TypeBoolean, false}, // not PAF's
 	}, got)
 }
 

@@ -13,12 +13,13 @@ const (
 	RecoveryTemplate = "recovery_template"
 	StartOpts        = "start_opts"
 	MaxLag           = "maxlag"
+	SyncGuard        = "sync_guard"
 )
 
 // Parameters returns the agent's parameters in the order in which they are shown.
 func Parameters() []Parameter { return slices.Clone(parameters) }
 
-// Names, types and defaults are those of PAF, so that an existing resource keeps its meaning.
+// Names, types and defaults are those of PAF, so that an existing resource keeps its meaning; sync_guard is new.
 var parameters = []Parameter{
 	{
 		Name: SystemUser, Type: TypeString, Default: "postgres",
@@ -62,6 +63,16 @@ var parameters = []Parameter{
 		Short: "Lag in bytes beyond which a standby is not promoted",
 		Long: `A standby that has written less of the WAL than the primary, by more than this number of bytes, ` +
 			`gets a negative promotion score and is not promoted. 0 sets no limit.`,
+	},
+	{
+		Name: SyncGuard, Type: TypeBoolean, Default: "true",
+		Short: "Promote only where every acknowledged commit is known to be",
+		Long: `With synchronous replication a commit is acknowledged when it is on the primary and on as many standbys as ` +
+			`synchronous_standby_names asks for. When the primary is lost, no standby is promoted before so many nodes ` +
+			`have voted that each such commit is on one of them; until then the promotion waits, says for whom, ` +
+			`and goes on by itself when that node is back. ` +
+			`With false the best of those that are there is promoted at once, and acknowledged commits may be lost. ` +
+			`Without synchronous replication the parameter has no effect.`,
 	},
 	{
 		Name: RecoveryTemplate, Type: TypeString, DefaultFrom: "`recovery.conf.pcmk` in the directory `pgdata`",

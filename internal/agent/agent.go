@@ -9,6 +9,7 @@ import (
 
 	"pgsqlms/internal/crm"
 	"pgsqlms/internal/election"
+	"pgsqlms/internal/failpoint"
 	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
 	"pgsqlms/internal/wal"
@@ -25,6 +26,10 @@ type Cluster interface {
 	DeletePrivate(ctx context.Context, node, name string) error
 	Score(ctx context.Context, node, resource string) (score int, ok bool, err error)
 	SetScore(ctx context.Context, node, resource string, score int) error
+	DeleteLastingScore(ctx context.Context, node, resource string) error
+	Property(ctx context.Context, resource string) (value string, ok bool, err error)
+	SetProperty(ctx context.Context, resource, value string) error
+	SetStatus(ctx context.Context, node, resource, text string) error
 }
 
 // Process is what the agent is given by its process.
@@ -78,6 +83,11 @@ func Run(ctx context.Context, p Process) ocf.ExitCode {
 	case metadata.Methods:
 		fmt.Fprintln(p.Stdout, strings.Join(metadata.MethodNames(), "\n"))
 		return ocf.Success
+	case "failpoints":
+		if steps := failpoint.Names(); len(steps) > 0 {
+			fmt.Fprintln(p.Stdout, strings.Join(steps, "\n"))
+			return ocf.Success
+		}
 	}
 	do, known := actions[req.Action]
 	if !known {

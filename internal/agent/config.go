@@ -30,6 +30,7 @@ type config struct {
 	template   string
 	startOpts  string
 	maxLag     uint64
+	guard      bool // of acknowledged commits, in an election
 	logPath    string
 	problems   []*ocf.Error
 }
@@ -55,6 +56,7 @@ func readConfig(ctx context.Context, r ocf.Request, logs string) config {
 	c.checkPaths()
 	c.readPort(get("pgport"))
 	c.readMaxLag(get("maxlag"))
+	c.readGuard(get("sync_guard"))
 	c.readUser(ctx)
 	return c
 }
@@ -101,6 +103,14 @@ func (c *config) readMaxLag(value string) {
 		lag = 0
 	}
 	c.maxLag = lag
+}
+
+// What is no boolean leaves the guard on.
+func (c *config) readGuard(value string) {
+	c.guard = ocf.IsTrue(value) || !ocf.IsFalse(value)
+	if c.guard && !ocf.IsTrue(value) {
+		c.problem(reasonSyncGuard.With(value))
+	}
 }
 
 func (c *config) readUser(ctx context.Context) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"pgsqlms/internal/failpoint"
 	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
 	"pgsqlms/internal/wal"
@@ -14,6 +15,7 @@ import (
 // the transition stops the instance next, it is left down: starting it would cost the
 // cluster a second shutdown, and a crashed one a second crash recovery.
 func (a *agent) demote(ctx context.Context) (ocf.ExitCode, error) {
+	failpoint.Hit("demote-begin")
 	a.store.forget()
 	processes, err := a.db.Processes()
 	if err != nil {
@@ -28,6 +30,7 @@ func (a *agent) demote(ctx context.Context) (ocf.ExitCode, error) {
 	if err := a.shutDown(ctx, demoteSteps); err != nil {
 		return refuse(err)
 	}
+	failpoint.Hit("demote-down")
 	return a.demoteDown(ctx)
 }
 
@@ -92,11 +95,13 @@ func (a *agent) followUp(ctx context.Context) (ocf.ExitCode, error) {
 	if err := a.startStandby(ctx); err != nil {
 		return refuse(err)
 	}
+	failpoint.Hit("demote-started")
 	end, err := a.db.Position(ctx)
 	if err != nil {
 		return refuse(reasonAsk.Because(err, a.conf.dataDir))
 	}
 	a.publishEnd(ctx, end)
+	failpoint.Hit("demote-published")
 	return ocf.Success, nil
 }
 

@@ -25,7 +25,7 @@ func (a *agent) monitor(ctx context.Context) (ocf.ExitCode, error) {
 	}
 	a.answered()
 	if status.InRecovery {
-		return ocf.Success, nil
+		return a.standbyResult(ctx, status)
 	}
 	a.refreshScores(ctx, status)
 	return ocf.RunningPromoted, nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"pgsqlms/internal/election"
+	"pgsqlms/internal/failpoint"
 	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
 )
@@ -42,6 +43,7 @@ func (a *agent) beforeDemote(ctx context.Context) error {
 		return nil
 	}
 	defer conn.Close()
+	failpoint.Hit("notify-checkpoint")
 	return conn.Checkpoint(ctx)
 }
 
@@ -75,26 +77,23 @@ func (a *agent) beforePromote(ctx context.Context) error {
 	if self == t.Candidate || !slices.Contains(t.Voters, self) {
 		return nil
 	}
-	p, err := a.db.Position(ctx)
+	failpoint.Hit("notify-vote")
+	vote, _, err := a.ownVote(ctx, self)
 	if err != nil {
 		return fmt.Errorf("this node cannot vote: %w", err)
 	}
-	name := a.attribute(attrVote)
-	a.log.Infof("this node votes: WAL up to %s", shown(p))
-	ctx, cancel := context.WithTimeout(ctx, attributeWait)
-	defer cancel()
-	if err := a.crm.SetPrivate(ctx, self, name, p.String()); err != nil {
+	if err := a.publishVote(ctx, vote); err != nil || t.Kind == election.Switchover {
 		return err
 	}
-	if t.Kind == election.Switchover {
-		return nil
-	}
-	return a.awaitAttribute(ctx, self, name, p.String())
+	failpoint.Hit("notify-voted")
+	return a.awaitAttribute(ctx, self, a.attribute(attrVote), vote.Position.String())
 }
 
 // awaitAttribute waits until a value can be read back: attrd answers an update before
 // it is applied, and until then a vote from an earlier transition stands there.
 func (a *agent) awaitAttribute(ctx context.Context, node, name, want string) error {
+	ctx, cancel := context.WithTimeout(ctx, attributeWait)
+	defer cancel()
 	return poll(ctx, attributeEvery, func() (bool, error) {
 		value, ok, err := a.crm.Private(ctx, node, name)
 		return ok && value == want, err

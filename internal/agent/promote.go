@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"pgsqlms/internal/election"
+	"pgsqlms/internal/failpoint"
 	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
 	"pgsqlms/internal/wal"
@@ -27,6 +27,7 @@ const (
 // promote makes the standby the primary, if it may, and returns as soon as it accepts
 // writes. The checkpoint that PostgreSQL then makes is not waited for.
 func (a *agent) promote(ctx context.Context) (ocf.ExitCode, error) {
+	failpoint.Hit("promote-begin")
 	conn, err := a.db.Connect(ctx)
 	if err != nil {
 		return a.promoteUnanswered(err)
@@ -39,15 +40,18 @@ func (a *agent) promote(ctx context.Context) (ocf.ExitCode, error) {
 	if !status.InRecovery {
 		return ocf.Success, nil
 	}
-	if err := a.mayPromote(ctx, status); err != nil {
+	if err := a.prepare(ctx, status); err != nil {
 		return refuse(err)
 	}
+	failpoint.Hit("promote-decided")
 	if err := a.db.Promote(ctx); err != nil {
 		return refuse(reasonPromote.Because(err, a.conf.dataDir))
 	}
+	failpoint.Hit("promote-told")
 	if err := a.awaitWrites(ctx, conn); err != nil {
 		return refuse(reasonPromote.Because(err, a.conf.dataDir))
 	}
+	failpoint.Hit("promote-writes")
 	a.rememberPromotion()
 	return ocf.Success, nil
 }
@@ -69,8 +73,9 @@ func (a *agent) awaitWrites(ctx context.Context, conn *pg.Conn) error {
 	})
 }
 
-// mayPromote refuses a promotion that could lose what another node holds.
-func (a *agent) mayPromote(ctx context.Context, status pg.Status) error {
+// prepare refuses a promotion that could lose what another node holds, and makes one
+// that may go on known to the cluster.
+func (a *agent) prepare(ctx context.Context, status pg.Status) error {
 	if !a.req.Notify.Present() {
 		if a.req.Node() != "" { // the cluster asks, and says nothing: notify is off
 			v, _ := a.req.Meta("notify")
@@ -85,11 +90,15 @@ func (a *agent) mayPromote(ctx context.Context, status pg.Status) error {
 	if err != nil {
 		return err
 	}
-	position, err := a.db.Position(ctx)
+	me, record, err := a.ownVote(ctx, self)
 	if err != nil {
-		return reasonAsk.Because(err, a.conf.dataDir)
+		return reasonOwnVote.Because(err)
 	}
-	return a.decide(ctx, election.Vote{Node: self, Position: position}, a.transition())
+	votes, err := a.decide(ctx, me, record, a.transition())
+	if err != nil {
+		return err
+	}
+	return a.begin(ctx, me, votes, record, status)
 }
 
 // mayPromoteByHand is for crm_resource --force-promote, where no other node can be
@@ -102,16 +111,14 @@ func (a *agent) mayPromoteByHand(status pg.Status) error {
 	return nil
 }
 
-// decide asks for what this kind of promotion needs to be safe.
-func (a *agent) decide(ctx context.Context, me election.Vote, t election.Transition) error {
+// decide asks for what this kind of promotion needs to be safe. It returns the votes it
+// was told of.
+func (a *agent) decide(ctx context.Context, me election.Vote, record *election.Record, t election.Transition) ([]election.Vote, error) {
 	a.log.Infof("%s: this node is the candidate, with WAL up to %s", t.Kind, shown(me.Position))
 	if t.Kind == election.Switchover {
-		return a.maySwitchOver(ctx, me, t.OldPrimary)
+		return nil, a.maySwitchOver(ctx, me, t.OldPrimary)
 	}
-	if t.Kind == election.Handover {
-		a.warnOfLoss(ctx, me, t.OldPrimary)
-	}
-	return a.elect(ctx, me, t.Voters)
+	return a.elect(ctx, me, record, t)
 }
 
 // maySwitchOver needs proof that the candidate holds everything the old primary
@@ -174,45 +181,56 @@ func (a *agent) awaitEnd(ctx context.Context, me election.Vote, old string) (end
 	return end, v, err
 }
 
-// warnOfLoss says what an old primary that an administrator stopped had written and
-// this node has not. It does not cancel: that primary is not there to come back.
-func (a *agent) warnOfLoss(ctx context.Context, me election.Vote, old string) {
-	ctx, cancel := context.WithTimeout(ctx, attributeWait)
-	defer cancel()
-	end, ok, err := a.position(ctx, old, attrShutdown)
-	if err == nil && ok && election.Compare(me.Position, end) == election.Incomplete {
-		a.log.Warnf("the old primary %s wrote WAL up to %s, this node has it up to %s: if no other node has more, what lies between is lost, and %s must be rebuilt",
-			old, shown(end), shown(me.Position), old)
-	}
-}
-
-// position is a private attribute that holds a position.
-func (a *agent) position(ctx context.Context, node, name string) (wal.Position, bool, error) {
-	value, ok, err := a.crm.Private(ctx, node, a.attribute(name))
-	if err != nil || !ok {
-		return wal.Position{}, false, err
-	}
-	p, err := wal.ParsePosition(value)
-	if err != nil {
-		return wal.Position{}, false, fmt.Errorf("%w: attribute %s of %s: %w", errNoVote, a.attribute(name), node, err)
-	}
-	return p, true, nil
-}
-
-// elect gathers the votes of the nodes that run an instance, and hands the promotion
-// to the one that holds the most WAL when that is not this node.
-func (a *agent) elect(ctx context.Context, me election.Vote, voters []string) error {
-	others := slices.DeleteFunc(slices.Clone(voters), func(n string) bool { return n == me.Node })
+// elect gathers the votes of the nodes that run an instance. The promotion goes to the
+// one that holds the most WAL of the cluster's own lineage, and waits when a vote is
+// missing without which an acknowledged commit might be lost.
+func (a *agent) elect(ctx context.Context, me election.Vote, record *election.Record, t election.Transition) ([]election.Vote, error) {
+	others := slices.DeleteFunc(slices.Clone(t.Voters), func(n string) bool { return n == me.Node })
 	votes, err := a.votes(ctx, others)
 	if err != nil {
-		return reasonVotes.Because(err)
+		return nil, reasonVotes.Because(err)
 	}
-	winner := election.Elect(me, votes)
-	if winner.Node == me.Node {
-		return nil
+	end := a.endOf(ctx, t.OldPrimary)
+	if t.Kind == election.Handover && end.Timeline == me.Position.Timeline {
+		votes = append(votes, election.Vote{
+			Node: t.OldPrimary, Position: end, History: me.History, Serial: me.Serial, Witness: true,
+		})
 	}
-	err = a.writeBoth(ctx, winner.Node, me.Node)
-	return reasonBetter.Because(err, winner.Node, shown(winner.Position), shown(me.Position))
+	o := election.Decide(election.Question{Candidate: me, Others: votes, Record: record, End: end, Guard: a.conf.guard})
+	a.log.Infof("%s", o)
+	switch {
+	case o.Winner == me.Node:
+		return votes, nil
+	case o.Winner != "":
+		err = a.writeBoth(ctx, o.Winner, me.Node)
+		return nil, reasonBetter.Because(err, o.Winner, shown(o.Position), shown(me.Position))
+	}
+	return nil, a.await(ctx, o)
+}
+
+// endOf is where the WAL of an old primary ended that was stopped cleanly, zero when it
+// said nothing, as one that died.
+func (a *agent) endOf(ctx context.Context, old string) wal.Position {
+	if old == "" {
+		return wal.Position{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, attributeWait)
+	defer cancel()
+	end, _, err := a.position(ctx, old, attrShutdown)
+	if err != nil {
+		a.log.Infof("the end of the WAL of %s is not known: %v", old, err)
+	}
+	return end
+}
+
+// await takes the promotion off Pacemaker's list until somebody comes back.
+func (a *agent) await(ctx context.Context, o election.Outcome) error {
+	a.trouble(ctx, o.String())
+	err := a.hold(ctx)
+	if len(o.Awaits) == 0 {
+		return reasonNoLineage.Because(err, o)
+	}
+	return reasonAwaits.Because(err, o)
 }
 
 // writeBoth makes Pacemaker prefer the winner over this node.
@@ -221,66 +239,6 @@ func (a *agent) writeBoth(ctx context.Context, winner, loser string) error {
 		winner: election.ScoreBest, loser: election.ScoreFirstStart,
 	})
 	return err
-}
-
-// votes waits for the votes of others, side by side. A node that has given none counts
-// as absent; an attribute manager that cannot be asked is an error.
-func (a *agent) votes(ctx context.Context, others []string) ([]election.Vote, error) {
-	wait, cancel := context.WithTimeout(ctx, attributeWait)
-	defer cancel()
-	var mu sync.Mutex
-	found := map[string]wal.Position{}
-	err := forEach(others, func(node string) error {
-		p, err := a.awaitVote(wait, node)
-		mu.Lock()
-		defer mu.Unlock()
-		if errors.Is(err, errNoVote) {
-			a.log.Warnf("%s counts as absent: %v", node, err)
-			return nil
-		}
-		found[node] = p
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	var votes []election.Vote
-	for _, node := range others {
-		if p, ok := found[node]; ok {
-			a.log.Infof("vote of %s: WAL up to %s", node, shown(p))
-			votes = append(votes, election.Vote{Node: node, Position: p})
-		}
-	}
-	return votes, nil
-}
-
-// errNoVote says that the node has published no vote, or none that can be read;
-// errNoAnswer, that nobody could tell.
-var (
-	errNoVote   = errors.New("no vote")
-	errNoAnswer = errors.New("the attribute manager does not answer")
-)
-
-func (a *agent) awaitVote(ctx context.Context, node string) (p wal.Position, err error) {
-	failure := errNoAnswer
-	err = poll(ctx, attributeEvery, func() (bool, error) {
-		found, ok, err := a.position(ctx, node, attrVote)
-		switch {
-		case err == nil:
-			failure = errNoVote
-		case ctx.Err() == nil:
-			failure = err
-		}
-		p = found
-		return ok, nil
-	})
-	switch {
-	case err == nil:
-		return p, nil
-	case errors.Is(failure, errNoVote), errors.Is(failure, errNoAnswer):
-		return p, fmt.Errorf("%w within %s", failure, attributeWait)
-	}
-	return p, failure
 }
 
 // rememberPromotion leaves the monitors a note: who voted has a claim to a score

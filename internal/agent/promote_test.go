@@ -20,11 +20,14 @@ import (
 // fakeCluster holds attributes as attrd does. What is under test is what the agent
 // makes of them, and of their absence.
 type fakeCluster struct {
-	mu      sync.Mutex
-	private map[string]string // "node name"
-	scores  map[string]int
-	failing error
-	hanging bool
+	mu       sync.Mutex
+	private  map[string]string // "node name"
+	scores   map[string]int
+	lasting  map[string]bool
+	property string
+	status   map[string]string
+	failing  error
+	hanging  bool
 }
 
 func (f *fakeCluster) NodeName(context.Context) (string, error) { return "b", f.failing }
@@ -73,19 +76,52 @@ func (f *fakeCluster) SetScore(_ context.Context, node, _ string, score int) err
 	return f.failing
 }
 
+func (f *fakeCluster) DeleteLastingScore(_ context.Context, node, _ string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.lasting, node)
+	return f.failing
+}
+
+func (f *fakeCluster) Property(context.Context, string) (string, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.property, f.property != "", f.failing
+}
+
+func (f *fakeCluster) SetProperty(_ context.Context, _, value string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.property = value
+	return f.failing
+}
+
+func (f *fakeCluster) SetStatus(_ context.Context, node, _, text string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.status[node] = text
+	return f.failing
+}
+
 // inBubble runs a test on a clock of its own, on which waiting costs no time.
 func inBubble(test func(*testing.T)) func(*testing.T) {
 	return func(t *testing.T) { synctest.Test(t, test) }
 }
 
 func newTestAgent(private map[string]string) (*agent, *fakeCluster) {
-	cluster := &fakeCluster{private: private, scores: map[string]int{}}
+	cluster := &fakeCluster{private: private, scores: map[string]int{}, status: map[string]string{}}
 	log := ocf.NewLogger("pgsqlms", "pgsqld", nil, &bytes.Buffer{}, true)
 	req := ocf.ParseRequest([]string{"promote"}, []string{
 		"OCF_RESOURCE_INSTANCE=pgsqld", "OCF_RESKEY_CRM_meta_on_node=b"}, time.Now())
-	a := &agent{req: req, log: log, crm: cluster, node: "b"}
+	a := &agent{req: req, log: log, crm: cluster, node: "b", conf: config{guard: true}}
 	a.endsWithShutdown = func(context.Context, wal.Position) (bool, error) { return false, nil }
 	return a, cluster
+}
+
+// decide is without a record, as before the first promotion by this agent.
+func decide(a *agent, t election.Transition) error {
+	_, err := a.decide(context.Background(), candidate, nil, t)
+	return err
 }
 
 var (
@@ -98,7 +134,7 @@ var (
 func TestPromotionGoesToTheBestVoter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, cluster := newTestAgent(map[string]string{"c lsn_location-pgsqld": "2#501"})
-		err := a.decide(context.Background(), candidate, failover)
+		err := decide(a, failover)
 		assert.ErrorContains(t, err, "c holds more WAL")
 		assert.Equal(t, ocf.ErrGeneric, ocf.CodeOf(err))
 		assert.Equal(t, map[string]int{"b": 1, "c": 1000}, cluster.scores)
@@ -108,7 +144,7 @@ func TestPromotionGoesToTheBestVoter(t *testing.T) {
 func TestPromotionGoesOnWithTheBest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, cluster := newTestAgent(map[string]string{"c lsn_location-pgsqld": "2#500"})
-		require.NoError(t, a.decide(context.Background(), candidate, failover))
+		require.NoError(t, decide(a, failover))
 		assert.Empty(t, cluster.scores, "a score that is written disturbs the transition")
 	})
 }
@@ -121,7 +157,7 @@ func TestVoterThatSaysNothingIsAbsent(t *testing.T) {
 		t.Run(name, inBubble(func(t *testing.T) {
 			a, _ := newTestAgent(private)
 			began := time.Now()
-			require.NoError(t, a.decide(context.Background(), candidate, failover))
+			require.NoError(t, decide(a, failover))
 			assert.Less(t, time.Since(began), attributeWait+time.Second)
 		}))
 	}
@@ -134,7 +170,7 @@ func TestVoteThatComesLateCounts(t *testing.T) {
 		time.AfterFunc(5*attributeEvery, func() {
 			_ = cluster.SetPrivate(context.Background(), "c", "lsn_location-pgsqld", "3#1")
 		})
-		assert.ErrorContains(t, a.decide(context.Background(), candidate, failover), "c holds more WAL")
+		assert.ErrorContains(t, decide(a, failover), "c holds more WAL")
 	})
 }
 
@@ -153,7 +189,7 @@ func TestSwitchoverNeedsEvidence(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, inBubble(func(t *testing.T) {
 			a, cluster := newTestAgent(c.published)
-			err := a.decide(context.Background(), candidate, switchover)
+			err := decide(a, switchover)
 			if c.refusal == "" {
 				require.NoError(t, err)
 			} else {
@@ -175,9 +211,9 @@ func TestSwitchoverFromPAF(t *testing.T) {
 		a.endsWithShutdown = func(_ context.Context, end wal.Position) (bool, error) {
 			return end == candidate.Position, nil
 		}
-		assert.NoError(t, a.decide(context.Background(), candidate, switchover))
+		assert.NoError(t, decide(a, switchover))
 		a.endsWithShutdown = func(context.Context, wal.Position) (bool, error) { return true, errors.New("no pg_waldump") }
-		assert.ErrorContains(t, a.decide(context.Background(), candidate, switchover), "no pg_waldump")
+		assert.ErrorContains(t, decide(a, switchover), "no pg_waldump")
 	})
 }
 
@@ -185,7 +221,7 @@ func TestHandoverIsDecidedByThoseWhoRemain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _ := newTestAgent(map[string]string{
 			"a shutdown_lsn-pgsqld": "2#900", "c lsn_location-pgsqld": "2#400"})
-		assert.NoError(t, a.decide(context.Background(), candidate, handover), "there is no old primary to go back to")
+		assert.NoError(t, decide(a, handover), "there is no old primary to go back to")
 	})
 }
 
@@ -194,7 +230,7 @@ func TestAttrdDownRefusesAPromotion(t *testing.T) {
 		for _, transition := range []election.Transition{switchover, failover} {
 			a, cluster := newTestAgent(nil)
 			cluster.failing = errors.New("could not connect to attrd")
-			assert.ErrorContains(t, a.decide(context.Background(), candidate, transition), "could not connect to attrd", transition.Kind)
+			assert.ErrorContains(t, decide(a, transition), "could not connect to attrd", transition.Kind)
 		}
 	})
 }
@@ -204,7 +240,7 @@ func TestAttrdHangingRefusesAPromotion(t *testing.T) {
 		for _, transition := range []election.Transition{switchover, failover} {
 			a, cluster := newTestAgent(nil)
 			cluster.hanging = true
-			assert.Error(t, a.decide(context.Background(), candidate, transition), transition.Kind)
+			assert.Error(t, decide(a, transition), transition.Kind)
 		}
 	})
 }
@@ -220,6 +256,6 @@ func TestGarbageAfterAFailureIsNoExcuse(t *testing.T) {
 			cluster.failing = nil
 			cluster.private["c lsn_location-pgsqld"] = "2#500"
 		})
-		assert.NoError(t, a.decide(context.Background(), candidate, failover))
+		assert.NoError(t, decide(a, failover))
 	})
 }

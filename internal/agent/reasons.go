@@ -24,6 +24,11 @@ var (
 		Text: "parameter maxlag: found %q, expected a whole number of bytes, 0 for no limit",
 		Help: "set maxlag to a plain number of bytes, without a unit",
 	}
+	reasonSyncGuard = ocf.Reason{
+		Name: "sync-guard", Code: ocf.ErrConfigured,
+		Text: "parameter sync_guard: found %q, expected true or false",
+		Help: "set sync_guard to true, or leave it out",
+	}
 	reasonPath = ocf.Reason{
 		Name: "path", Code: ocf.ErrArgs,
 		Text: "parameter %s: found %q, expected an absolute path",
@@ -199,6 +204,11 @@ var (
 		Text: "the standby in %s receives WAL from a primary, so a promotion by hand would make a second one",
 		Help: "move the role instead: crm_resource --move -r CLONE --promoted --node NODE",
 	}
+	reasonOwnVote = ocf.Reason{
+		Name: "own-vote", Code: ocf.ErrGeneric,
+		Text: "this node cannot tell how much WAL it holds",
+		Help: "look at PostgreSQL's log and at pacemaker-based on this node; Pacemaker tries the promotion again",
+	}
 	reasonVotes = ocf.Reason{
 		Name: "votes", Code: ocf.ErrGeneric,
 		Text: "the other nodes cannot be asked for the WAL they hold",
@@ -209,6 +219,21 @@ var (
 		Text: "%s holds more WAL (%s) than this node (%s): promoting it instead",
 		Help: "nothing to do: Pacemaker promotes the other node next",
 	}
+	reasonAwaits = ocf.Reason{
+		Name: "awaits-votes", Code: ocf.ErrGeneric,
+		Text: "not promoted: %s",
+		Help: "start that node, the promotion then goes on by itself; if it is lost for good, set sync_guard=false",
+	}
+	reasonNoLineage = ocf.Reason{
+		Name: "no-lineage", Code: ocf.ErrGeneric,
+		Text: "not promoted: %s",
+		Help: "if the data were restored on purpose, forget the old timelines: crm_attribute -t crm_config -s pgsqlms-lineage -n pgsqlms-RESOURCE -D",
+	}
+	reasonDiverged = ocf.Reason{
+		Name: "diverged", Code: ocf.ErrGeneric,
+		Text: "diverged: left timeline %d at %s, %d bytes of WAL beyond it are not the primary's, in %s",
+		Help: "pg_rewind it or clone it anew from the primary as system_user, then crm_resource --cleanup on this node",
+	}
 	reasonSwitchover = ocf.Reason{
 		Name: "switchover-cancelled", Code: ocf.ErrGeneric,
 		Text: "switchover cancelled: this node has WAL up to %s, the old primary %s wrote up to %s",
@@ -218,6 +243,11 @@ var (
 		Name: "switchover-unproved", Code: ocf.ErrGeneric,
 		Text: "switchover cancelled: the old primary %s did not say where its WAL ends within %s, and the WAL of this node, up to %s, does not end with a shutdown checkpoint",
 		Help: "look at the log of the old primary's demotion and at attrd on both nodes",
+	}
+	reasonRecord = ocf.Reason{
+		Name: "record", Code: ocf.ErrGeneric,
+		Text: "the promotion cannot be noted in the cluster's configuration",
+		Help: "look at pacemaker-based on this node; Pacemaker tries the promotion again",
 	}
 	reasonPromote = ocf.Reason{
 		Name: "promote", Code: ocf.ErrGeneric,
@@ -248,6 +278,7 @@ func Reasons() []ocf.Reason {
 		reasonUser,
 		reasonPort,
 		reasonMaxLag,
+		reasonSyncGuard,
 		reasonPath,
 		reasonNotify,
 		reasonPromotedMax,
@@ -283,10 +314,15 @@ func Reasons() []ocf.Reason {
 		reasonAsk,
 		reasonNotifyLists,
 		reasonByHand,
+		reasonOwnVote,
 		reasonVotes,
 		reasonBetter,
+		reasonAwaits,
+		reasonNoLineage,
+		reasonDiverged,
 		reasonSwitchover,
 		reasonNoEvidence,
+		reasonRecord,
 		reasonPromote,
 		reasonReload,
 		reasonTools,

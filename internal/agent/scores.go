@@ -3,11 +3,13 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"pgsqlms/internal/election"
+	"pgsqlms/internal/failpoint"
 	"pgsqlms/internal/pg"
 	"pgsqlms/internal/wal"
 )
@@ -44,37 +46,48 @@ func (a *agent) updateScores(ctx context.Context, status pg.Status) error {
 	if err != nil {
 		return err
 	}
+	history, err := a.db.History(status.Current.Timeline)
+	if err != nil {
+		return fmt.Errorf("the history of timeline %d: %w", status.Current.Timeline, err)
+	}
+	if !a.rightful(ctx, history) {
+		return nil
+	}
 	m := a.store.load()
 	before := m
 	if err := a.learn(ctx, &m, status); err != nil {
 		return err
 	}
-	wanted := election.Scores(a.situation(self, status, m))
+	failpoint.Hit("monitor-scores")
+	wanted := election.Scores(a.situation(self, status, m, history))
 	changed, err := a.writeScores(ctx, m.Scores, wanted)
 	m.Scores = wanted
 	if err != nil {
 		m.Verified = time.Time{}
 	}
+	err = errors.Join(err, a.keepRecord(ctx, &m, self, status, history))
 	if !before.Verified.IsZero() { // the first monitor after a promotion runs beside the start of what depends on it
 		a.takeBack(ctx, &m)
 	}
-	if changed || !m.Verified.Equal(before.Verified) || before.Published {
+	if changed || !m.Verified.Equal(before.Verified) || before.Published || m.Record != before.Record || !m.Recorded.Equal(before.Recorded) || m.Since != before.Since {
 		a.remember(m)
 	}
 	return err
 }
 
-// takeBack deletes what was published for the last promotion. A value that stays, of
-// a node that is gone or in an attrd that does not answer, is harmless: the next
-// promotion is on a higher timeline.
+// takeBack deletes what was published for the last promotion, and scores that PAF left
+// for ever. A value that stays, of a node that is gone or in an attrd that does not
+// answer, is harmless: the next promotion is on a higher timeline.
 func (a *agent) takeBack(ctx context.Context, m *memory) {
 	if !m.Published {
 		return
 	}
-	err := forEach(m.Voters, func(node string) error {
+	err := forEach(m.Nodes, func(node string) error {
 		return errors.Join(
 			a.crm.DeletePrivate(ctx, node, a.attribute(attrVote)),
-			a.crm.DeletePrivate(ctx, node, a.attribute(attrShutdown)))
+			a.crm.DeletePrivate(ctx, node, a.attribute(attrBallot)),
+			a.crm.DeletePrivate(ctx, node, a.attribute(attrShutdown)),
+			a.crm.DeleteLastingScore(ctx, node, a.req.Instance))
 	})
 	if err != nil {
 		a.log.Infof("the votes of the last promotion could not be taken back: %v", err)
@@ -109,6 +122,9 @@ func (a *agent) learn(ctx context.Context, m *memory, status pg.Status) (err err
 		return err
 	}
 	m.Verified = time.Now()
+	if a.req.Probe() { // what an agent before this one has left is for the next monitor
+		m.Published = true
+	}
 	return nil
 }
 
@@ -144,7 +160,7 @@ func (a *agent) writeScores(ctx context.Context, have, want map[string]int) (cha
 	return len(differ) > 0, err
 }
 
-func (a *agent) situation(self string, status pg.Status, m memory) election.Situation {
+func (a *agent) situation(self string, status pg.Status, m memory, h wal.History) election.Situation {
 	s := election.Situation{
 		Primary: self, Current: status.Current.LSN, MaxLag: a.conf.maxLag,
 		Nodes: m.Nodes, Previous: m.Scores,
@@ -152,24 +168,10 @@ func (a *agent) situation(self string, status pg.Status, m memory) election.Situ
 	if within(m.Promoted, connectGrace) {
 		s.Kept = m.Voters
 	}
-	begin := a.timelineBegin(status.Current.Timeline)
 	for _, b := range status.Standbys {
-		s.Standbys = append(s.Standbys, standby(b, begin))
+		s.Standbys = append(s.Standbys, standby(b, h.Parent().End))
 	}
 	return s
-}
-
-// timelineBegin is where the primary's timeline left the one before, 0 for the first.
-func (a *agent) timelineBegin(t wal.Timeline) wal.LSN {
-	history, err := a.db.History(t)
-	if err != nil {
-		a.log.Warnf("cannot tell a diverged standby by the history of timeline %d: %v", t, err)
-		return 0
-	}
-	if len(history.Ancestors) == 0 {
-		return 0
-	}
-	return history.Ancestors[len(history.Ancestors)-1].End
 }
 
 // standby reads one row of pg_stat_replication. In states startup and backup the

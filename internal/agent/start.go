@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
-	"pgsqlms/internal/election"
+	"pgsqlms/internal/failpoint"
 	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
 )
@@ -14,6 +14,7 @@ import (
 // start brings the instance up, always as a standby: who is the primary is decided by
 // a promotion and by nothing else. A crashed primary replays its own WAL first.
 func (a *agent) start(ctx context.Context) (ocf.ExitCode, error) {
+	failpoint.Hit("start-begin")
 	if err := a.validateAll(ctx); err != nil {
 		return refuse(err)
 	}
@@ -34,7 +35,11 @@ func (a *agent) start(ctx context.Context) (ocf.ExitCode, error) {
 	if err := a.startStandby(ctx); err != nil {
 		return refuse(err)
 	}
+	failpoint.Hit("start-up")
 	a.store.forget()
+	if err := a.refuseDiverged(ctx); err != nil {
+		return refuse(err)
+	}
 	a.firstScore(ctx, control.State)
 	return ocf.Success, nil
 }
@@ -63,12 +68,14 @@ func (a *agent) startStandby(ctx context.Context) error {
 		}
 		return reasonStandbySignal.Because(err)
 	}
+	failpoint.Hit("start-signal")
 	a.clearStaleLock()
 	a.prepareOutput()
 	server, err := a.db.Launch(ctx)
 	if err != nil {
 		return reasonStart.Because(err, a.conf.dataDir)
 	}
+	failpoint.Hit("start-launched")
 	if err := a.awaitStandby(ctx, server); err != nil {
 		return reasonStart.Because(err, a.conf.dataDir)
 	}
@@ -118,38 +125,22 @@ func (a *agent) ended(how error) error {
 	return fmt.Errorf("it %w, its messages are in %s", how, a.conf.logPath)
 }
 
-// firstScore gives this node a score when it was the primary and no node has one: at
-// the first start of a cluster, and after all of it was down. Where more than one
-// instance was a primary once, the vote before the promotion decides.
+// firstScore finds out who is to be promoted, when nobody has a promotion score: at the
+// first start of a cluster, after all of it was down, and when an election waited for
+// this node.
 func (a *agent) firstScore(ctx context.Context, before pg.State) {
-	if before == pg.StateShutDownRecovery || before == pg.StateArchiveRecovery {
-		return
+	wasPrimary := before != pg.StateShutDownRecovery && before != pg.StateArchiveRecovery
+	n := a.req.Notify
+	if !wasPrimary && (!n.Present() || len(n.Promoted) > 0 || len(n.Promote) > 0) {
+		return // there is a primary, or there will be
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*attributeWait)
+	ctx, cancel := context.WithTimeout(ctx, 3*attributeWait)
 	defer cancel()
-	if err := a.giveFirstScore(ctx); err != nil {
+	waiting, err := a.nominate(ctx, wasPrimary, true)
+	if err != nil {
 		a.log.Warnf("cannot tell whether this node should be promoted first: %v", err)
 	}
-}
-
-func (a *agent) giveFirstScore(ctx context.Context) error {
-	self, err := a.nodeName(ctx)
-	if err != nil {
-		return err
+	if waiting != "" {
+		a.log.Infof("%s", waiting)
 	}
-	members, err := a.crm.Members(ctx)
-	if err != nil {
-		return err
-	}
-	scores, err := a.readScores(ctx, members)
-	if err != nil {
-		return err
-	}
-	for _, score := range scores {
-		if score >= 0 {
-			return nil
-		}
-	}
-	a.log.Infof("no node has a promotion score, and this one was the primary: its score is now %d", election.ScoreFirstStart)
-	return a.crm.SetScore(ctx, self, a.req.Instance, election.ScoreFirstStart)
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"pgsqlms/internal/wal"
 )
 
 // memory is what one action remembers for the next one on this node. All of it can
@@ -26,8 +28,22 @@ type memory struct {
 	// The votes of the last promotion are still to be taken back.
 	Published bool `json:"published,omitempty"`
 
+	// The cluster's durable record as last seen or written, and when.
+	Record   string    `json:"record,omitempty"`
+	Recorded time.Time `json:"recorded,omitzero"`
+
+	// A place in the WAL that was reached after the rule in the record had come into
+	// force; zero while none is known.
+	Since wal.LSN `json:"since,omitempty"`
+
 	// Monitors in a row that PostgreSQL did not answer.
 	Misses int `json:"misses,omitempty"`
+
+	// Monitors in a row in which this standby did not stream, without a primary and
+	// beside one, and what its node's status says of it.
+	Alone   int    `json:"alone,omitempty"`
+	Mute    int    `json:"mute,omitempty"`
+	Trouble string `json:"trouble,omitempty"`
 }
 
 // store keeps the memory in resource-agents' run-time directory, which only root can
@@ -83,7 +99,14 @@ func (s store) save(m memory) error {
 	return os.Rename(f.Name(), s.path)
 }
 
-func (s store) forget() { _ = os.Remove(s.path) }
+// forget keeps nothing but what the cluster shows of the node.
+func (s store) forget() {
+	shown := s.load().Trouble
+	_ = os.Remove(s.path)
+	if shown != "" {
+		_ = s.save(memory{Trouble: shown})
+	}
+}
 
 // within says whether t lies in the last d. A time in the future, after the clock was
 // set back, does not.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"pgsqlms/internal/failpoint"
 	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
 )
@@ -13,10 +14,12 @@ import (
 // stop ends the instance and proves it. It looks at no parameter but those that say
 // where the instance is: a failed stop gets the node fenced.
 func (a *agent) stop(ctx context.Context) (ocf.ExitCode, error) {
+	failpoint.Hit("stop-begin")
 	a.store.forget()
 	if err := a.shutDown(ctx, stopSteps); err != nil {
 		return refuse(err)
 	}
+	failpoint.Hit("stop-down")
 	return ocf.Success, nil
 }
 

@@ -44,7 +44,7 @@ func clusterEnvironment(environ []string) []string {
 
 // Check says which of the tools is missing or cannot be run.
 func (c *Cluster) Check() error {
-	for _, tool := range []string{"attrd_updater", "crm_node"} {
+	for _, tool := range []string{"attrd_updater", "crm_attribute", "crm_node"} {
 		path := filepath.Join(c.sbin, tool)
 		info, err := os.Stat(path)
 		if err != nil {
@@ -96,9 +96,9 @@ func lastLine(s string) string {
 	return strings.TrimSpace(lines[len(lines)-1])
 }
 
-// The exit codes with which attrd_updater says that nobody has set the attribute:
-// CRM_EX_CONFIG in 2.1.5, CRM_EX_NOSUCH as other tools have it, ENXIO of old releases.
-// An attribute manager that cannot be reached gives others (69, 76, 102).
+// The exit codes with which the tools say that nobody has set the attribute:
+// CRM_EX_NOSUCH of crm_attribute, and of attrd_updater CRM_EX_CONFIG in 2.1.5, ENXIO in
+// old releases. An attribute manager that cannot be reached gives others (69, 76, 102).
 const (
 	exitConfig = 78
 	exitNoSuch = 105

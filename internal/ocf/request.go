@@ -79,6 +79,15 @@ func (r Request) Node() string { return r.node }
 // Probe says whether this monitor asks whether the resource runs here at all.
 func (r Request) Probe() bool { return r.Action == "monitor" && r.Interval == 0 }
 
+// Recurring says whether this is one of Pacemaker's recurring monitors.
+func (r Request) Recurring() bool { return r.Action == "monitor" && r.Interval > 0 && r.node != "" }
+
+// RoleUnpromoted says that this recurring monitor is that of a standby. The role is
+// spelled as the administrator did, Slave being the word until Pacemaker 2.1.
+func (r Request) RoleUnpromoted() bool {
+	return strings.EqualFold(r.Role, "Unpromoted") || strings.EqualFold(r.Role, "Slave")
+}
+
 // milliseconds is 0 for what is absent or no such number.
 func (r Request) milliseconds(name string) time.Duration {
 	v, ok := r.get(name)
@@ -124,6 +133,15 @@ func environment(environ []string) map[string]string {
 func IsTrue(value string) bool {
 	switch strings.ToLower(value) {
 	case "true", "on", "yes", "y", "1":
+		return true
+	}
+	return false
+}
+
+// IsFalse is IsTrue for the opposite; neither is so of what is no boolean.
+func IsFalse(value string) bool {
+	switch strings.ToLower(value) {
+	case "false", "off", "no", "n", "0":
 		return true
 	}
 	return false

@@ -17,6 +17,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(suite{m}, map[string]func(){
 		"attrd_updater":  fakeAttrdUpdater,
+		"crm_attribute":  fakeCrmAttribute,
 		"crm_node":       fakeCrmNode,
 		"pg_controldata": fakePgControldata,
 		"pg_ctl":         fakePgCtl,

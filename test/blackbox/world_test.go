@@ -84,7 +84,7 @@ func (w *world) uid() int { return number(w.user.Uid) }
 
 func (w *world) installTools() error {
 	for dir, tools := range map[string][]string{
-		w.sbin(): {"attrd_updater", "crm_node"},
+		w.sbin(): {"attrd_updater", "crm_attribute", "crm_node"},
 		w.bin():  {"postgres", "pg_ctl", "pg_controldata", "pg_waldump"},
 	} {
 		for _, tool := range tools {
@@ -127,6 +127,8 @@ func (w *world) makeFacts() error {
 		"version": "15",
 		"user":    w.user.Username,
 		"lsn":     "0/5000060",
+
+		"receiver": "streaming", // a standby's
 	} {
 		if err := w.setFact(name, value); err != nil {
 			return err

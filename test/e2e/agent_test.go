@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"maps"
-	"regexp"
 	"slices"
 
 	"github.com/stretchr/testify/require"
@@ -61,16 +60,4 @@ func variables(prefix string, values map[string]string) []string {
 		env = append(env, prefix+name+"="+values[name])
 	}
 	return env
-}
-
-// scoreLine is how the agent logs that it writes a promotion score.
-var scoreLine = regexp.MustCompile(`promotion score of (\w+): (-?\d+)`)
-
-// scoresWritten are those that a run of the agent wrote, by node.
-func scoresWritten(r lab.Result) map[string]string {
-	written := map[string]string{}
-	for _, m := range scoreLine.FindAllStringSubmatch(r.Stderr, -1) {
-		written[m[1]] = m[2]
-	}
-	return written
 }

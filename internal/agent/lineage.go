@@ -1,0 +1,149 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"pgsqlms/internal/election"
+	"pgsqlms/internal/failpoint"
+	"pgsqlms/internal/pg"
+	"pgsqlms/internal/wal"
+)
+
+// The durable record says which timeline is the cluster's own, who began it, and which
+// standbys' acknowledgements count. It stands in the CIB, so that it outlives every
+// node; it is written by the monitor of a primary that Pacemaker has promoted, once per
+// promotion and when the rule of synchronous replication changes.
+
+// record reads it; nil when there is none, or none that can be read.
+func (a *agent) record(ctx context.Context) (*election.Record, error) {
+	text, ok, err := a.crm.Property(ctx, a.req.Instance)
+	if err != nil || !ok {
+		return nil, err
+	}
+	r, err := election.ParseRecord(text)
+	if err != nil {
+		a.log.Warnf("the cluster's record of its timelines is not to be understood, and counts for nothing: %v", err)
+		return nil, nil
+	}
+	return &r, nil
+}
+
+// keepRecord brings the durable record up to date, when it is this primary's to write.
+func (a *agent) keepRecord(ctx context.Context, m *memory, self string, status pg.Status, h wal.History) error {
+	if !a.req.Recurring() {
+		return nil
+	}
+	rule, err := election.RuleFor(status.SynchronousStandbyNames, self, m.Nodes, synchronous(status.Standbys))
+	if err != nil {
+		return fmt.Errorf("synchronous_standby_names: %w", err)
+	}
+	present, err := a.recordNow(ctx, m)
+	if err != nil {
+		return err
+	}
+	wanted, changed := present.Promoted(self, h, rule), true
+	if present.Describes(self, h) && len(present.Next) == 0 {
+		wanted, changed = present.Update(rule, m.Since, flushed(status.Standbys, h.Parent().End))
+	}
+	if !changed {
+		if m.Since == 0 {
+			m.Since = status.Current.LSN
+		}
+		return nil
+	}
+	failpoint.Hit("monitor-record")
+	a.log.Infof("the cluster's record of its timelines is now: %s", wanted)
+	if err := a.crm.SetProperty(ctx, a.req.Instance, wanted.String()); err != nil {
+		return err
+	}
+	m.Record, m.Recorded, m.Since = wanted.String(), time.Now(), 0
+	return nil
+}
+
+// recordNow is the record as it stands, or as it stood when it was last looked at.
+func (a *agent) recordNow(ctx context.Context, m *memory) (*election.Record, error) {
+	if within(m.Recorded, verifyEvery) {
+		if r, err := election.ParseRecord(m.Record); err == nil {
+			return &r, nil
+		}
+	}
+	r, err := a.record(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m.Record, m.Recorded = "", time.Now()
+	if r != nil {
+		m.Record = r.String()
+	}
+	return r, nil
+}
+
+// synchronous are the names of those that a commit may wait for.
+func synchronous(standbys []pg.Standby) []string {
+	var all []string
+	for _, s := range standbys {
+		if s.SyncState != "async" && !slices.Contains(all, s.ApplicationName) {
+			all = append(all, s.ApplicationName)
+		}
+	}
+	return all
+}
+
+// flushed is how much of this primary's log each standby has on disk. What one says that
+// was sent nothing of the primary's timeline may be of a log of its own.
+func flushed(standbys []pg.Standby, begin wal.LSN) map[string]wal.LSN {
+	at := map[string]wal.LSN{}
+	for _, s := range standbys {
+		if s.Flush != nil && s.Sent != nil && *s.Sent > begin {
+			at[s.ApplicationName] = max(at[s.ApplicationName], *s.Flush)
+		}
+	}
+	return at
+}
+
+// rightful says whether a primary that a monitor has found may be taken for the
+// cluster's. A recurring monitor has Pacemaker's word. A probe finds a primary after
+// Pacemaker was restarted beside it, but also one that somebody started, with the node's
+// boot for instance: there the record tells.
+func (a *agent) rightful(ctx context.Context, h wal.History) bool {
+	if a.req.RoleUnpromoted() {
+		a.log.Warnf("the instance in %s is a primary and should be a standby: it gets no promotion score", a.conf.dataDir)
+		return false
+	}
+	if !a.req.Probe() {
+		return true
+	}
+	record, err := a.record(ctx)
+	if err != nil || record == nil || record.History.Timeline <= h.Timeline {
+		return true
+	}
+	a.log.Warnf("the instance in %s is a primary on timeline %d, but the cluster's last promotion began timeline %d on %s: it gets no promotion score",
+		a.conf.dataDir, h.Timeline, record.History.Timeline, record.Node)
+	return false
+}
+
+// begin makes known that this node is about to begin a timeline, and skips the numbers
+// that others have begun, as far as anybody knows. PostgreSQL tells timelines by their
+// numbers and by where they fork, and could follow the wrong one of two.
+func (a *agent) begin(ctx context.Context, me election.Vote, votes []election.Vote, record *election.Record, status pg.Status) error {
+	for t := me.Position.Timeline + 1; t <= election.Taken(me, votes, record); t++ {
+		if err := a.db.SkipTimeline(ctx, t); err != nil {
+			return reasonPromote.Because(err, a.conf.dataDir)
+		}
+	}
+	rule, err := election.RuleFor(status.SynchronousStandbyNames, me.Node, a.req.Notify.Available, nil)
+	if err != nil {
+		a.log.Warnf("synchronous_standby_names: %v", err)
+	}
+	next, known := record.Promoting(me, rule)
+	if !known {
+		return nil
+	}
+	if err := a.crm.SetProperty(ctx, a.req.Instance, next.String()); err != nil {
+		return reasonRecord.Because(err)
+	}
+	return nil
+}

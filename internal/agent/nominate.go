@@ -1,0 +1,96 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"pgsqlms/internal/election"
+)
+
+// Pacemaker promotes nobody without a promotion score of 0 or more, and only a primary
+// hands out scores. When no node has one, because all of the cluster was down, or
+// because an election awaits somebody's vote, the standbys find out by themselves who
+// is to be promoted: whoever is started, and every standby's monitor.
+
+// patience is how many monitors in a row of a standby without a primary still wait for
+// the node of the last promotion and for the votes of all nodes that are up. After that
+// the election is between those that have voted.
+const patience = 3
+
+// nominate gives somebody a first score if nobody has any. waiting says what is awaited
+// when that is not possible yet, and is empty otherwise.
+func (a *agent) nominate(ctx context.Context, wasPrimary, patient bool) (waiting string, err error) {
+	self, err := a.nodeName(ctx)
+	if err != nil {
+		return "", err
+	}
+	members, err := a.crm.Members(ctx)
+	if err != nil {
+		return "", err
+	}
+	scores, err := a.readScores(ctx, members)
+	if err != nil || anyPositive(scores) {
+		return "", err
+	}
+	me, record, err := a.ownVote(ctx, self)
+	if err != nil {
+		return "", err
+	}
+	if err := a.publishVote(ctx, me); err != nil {
+		return "", err
+	}
+	if err := a.awaitAttribute(ctx, self, a.attribute(attrVote), me.Position.String()); err != nil {
+		return "", err
+	}
+	return a.nominateAmong(ctx, me, record, members, wasPrimary, patient)
+}
+
+func anyPositive(scores map[string]int) bool {
+	for _, score := range scores {
+		if score >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *agent) nominateAmong(ctx context.Context, me election.Vote, record *election.Record, members []string, wasPrimary, patient bool) (string, error) {
+	others := slices.DeleteFunc(slices.Clone(members), func(n string) bool { return n == me.Node })
+	votes, err := a.presentVotes(ctx, others)
+	if err != nil {
+		return "", err
+	}
+	v := election.Vacancy{
+		Members: members, Votes: append([]election.Vote{me}, votes...), Record: record,
+		Guard: a.conf.guard, Patient: patient,
+	}
+	if wasPrimary {
+		v.WerePrimary = []string{me.Node}
+	}
+	n := election.Nominate(v)
+	if n.Node == "" {
+		return n.Reason, nil
+	}
+	a.log.Infof("no node has a promotion score, that of %s is now %d: %s", n.Node, election.ScoreFirstStart, n.Reason)
+	return "", a.crm.SetScore(ctx, n.Node, a.req.Instance, election.ScoreFirstStart)
+}
+
+// hold takes the scores away, so that Pacemaker does not ask for a promotion again that
+// can only be refused again, until a start or a monitor finds the votes that are awaited.
+// A node whose instance is stopped has a score too, and would pass for a candidate.
+func (a *agent) hold(ctx context.Context) error {
+	members, err := a.crm.Members(ctx)
+	if err != nil {
+		return err
+	}
+	scores, err := a.readScores(ctx, members)
+	wanted := map[string]int{}
+	for node, score := range scores {
+		if score >= 0 {
+			wanted[node] = election.ScoreHeld
+		}
+	}
+	_, writeErr := a.writeScores(ctx, scores, wanted)
+	return errors.Join(err, writeErr)
+}

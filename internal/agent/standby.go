@@ -1,0 +1,162 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"pgsqlms/internal/ocf"
+	"pgsqlms/internal/pg"
+)
+
+const (
+	// watchWait bounds what a standby's monitor asks of the cluster and of the primary
+	// when it does not stream.
+	watchWait = 3 * time.Second
+
+	// settled is how many monitors in a row must find the same before it is shown, as
+	// every change of a node's status makes Pacemaker compute a transition, and a
+	// failover passes by itself; unreachable is the same for a primary that cannot be
+	// reached at all, as there is none during a failover.
+	settled     = 2
+	unreachable = 5
+)
+
+// watch looks after a standby that is up. One that streams costs nothing. One that does
+// not is asked why: there may be no primary, or it cannot follow the one there is. A
+// diverged one is an error: it serves what never was in the cluster's database, and
+// will not get better by waiting.
+func (a *agent) watch(ctx context.Context, status pg.Status) error {
+	m := a.store.load()
+	if streams(status) {
+		a.well(ctx, m)
+		return nil
+	}
+	if !a.req.Recurring() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, watchWait)
+	defer cancel()
+	waiting, err := a.nominate(ctx, false, m.Alone+1 < patience)
+	if err != nil {
+		a.log.Warnf("cannot tell whether anybody is to be promoted: %v", err)
+	}
+	if waiting == "" {
+		m.Alone, m.Mute = 0, m.Mute+1
+		a.remember(m)
+		return a.followsNot(ctx, m.Mute)
+	}
+	m.Alone, m.Mute = m.Alone+1, 0
+	a.remember(m)
+	if m.Alone >= settled {
+		a.trouble(ctx, waiting)
+	}
+	return nil
+}
+
+func streams(status pg.Status) bool {
+	return status.Receiver != nil && status.Receiver.Status == "streaming"
+}
+
+// well forgets what was the matter with a standby.
+func (a *agent) well(ctx context.Context, m memory) {
+	if m.Alone == 0 && m.Mute == 0 && m.Trouble == "" {
+		return
+	}
+	if m.Trouble != "" {
+		a.trouble(ctx, "")
+	}
+	m = a.store.load()
+	m.Alone, m.Mute = 0, 0
+	a.remember(m)
+}
+
+// trouble shows in crm_mon -A what is the matter with this node's instance; nothing
+// when text is empty. Written only when it changes: Pacemaker computes a transition.
+func (a *agent) trouble(ctx context.Context, text string) {
+	m := a.store.load()
+	if m.Trouble == text {
+		return
+	}
+	self, err := a.nodeName(ctx)
+	if err == nil {
+		err = a.crm.SetStatus(ctx, self, a.req.Instance, text)
+	}
+	if err != nil {
+		a.log.Warnf("the node's status cannot be shown (%s): %v", text, err)
+		return
+	}
+	if text != "" {
+		a.log.Warnf("%s", text)
+	}
+	m.Trouble = text
+	a.remember(m)
+}
+
+// followsNot asks the primary what PostgreSQL's WAL receiver asks it.
+func (a *agent) followsNot(ctx context.Context, times int) error {
+	up, err := a.db.AskPrimary(ctx)
+	if d := up.Divergence; d != nil {
+		return a.diverged(ctx, *d)
+	}
+	if err == nil && up.Refusal == "" {
+		a.reconnect(ctx, up.Address)
+	}
+	switch {
+	case err != nil && times >= unreachable:
+		a.trouble(ctx, "does not stream: "+err.Error())
+	case err != nil || times < settled:
+	case up.Refusal != "":
+		a.trouble(ctx, "does not stream: "+up.Refusal)
+	default:
+		a.trouble(ctx, "does not stream, though the primary would let it")
+	}
+	return nil
+}
+
+// reconnect helps a WAL receiver on that waits for a primary which is no longer there,
+// or not yet.
+func (a *agent) reconnect(ctx context.Context, address string) {
+	restarted, err := a.db.RestartReceiver(ctx)
+	switch {
+	case err != nil:
+		a.log.Warnf("the WAL receiver cannot be started again: %v", err)
+	case restarted:
+		a.log.Infof("the primary at %s would let this standby stream: the WAL receiver, which waits for something else, was told to start again", address)
+	}
+}
+
+// diverged shows what is the matter, and is the reason to stop the instance. It cannot
+// be promoted either: the primary gives it a negative score, as to all that do not
+// stream, and in an election it has left the lineage.
+func (a *agent) diverged(ctx context.Context, d pg.Divergence) error {
+	e := reasonDiverged.With(d.Left.Timeline, d.Left.LSN, d.Bytes, a.conf.dataDir)
+	a.trouble(ctx, e.Text)
+	return e
+}
+
+// refuseDiverged is for a start, where the cluster has a primary: an instance that has
+// left its history is not to serve.
+func (a *agent) refuseDiverged(ctx context.Context) error {
+	n := a.req.Notify
+	if len(n.Promoted) == 0 || len(n.Promote) > 0 || len(n.Demote) > 0 {
+		return nil // there is no primary, or soon another one
+	}
+	ctx, cancel := context.WithTimeout(ctx, watchWait)
+	defer cancel()
+	up, err := a.db.AskPrimary(ctx)
+	if up.Divergence == nil {
+		if err != nil {
+			a.log.Infof("the primary cannot be asked whether this standby may follow: %v", err)
+		}
+		return nil
+	}
+	return a.diverged(ctx, *up.Divergence)
+}
+
+// standbyResult is a monitor's result for an instance in recovery.
+func (a *agent) standbyResult(ctx context.Context, status pg.Status) (ocf.ExitCode, error) {
+	if err := a.watch(ctx, status); err != nil {
+		return refuse(err)
+	}
+	return ocf.Success, nil
+}
