@@ -83,6 +83,7 @@ var outcomes = []Outcome{
 	{MetaData, 0, "always"},
 
 	{ValidateAll, 0, "parameters and configuration are in order"},
+	{ValidateAll, 1, "it could not be found out in time"},
 	{ValidateAll, 2, "a parameter or PostgreSQL's configuration on this node is wrong"},
 	{ValidateAll, 4, "the system user may not read what it needs"},
 	{ValidateAll, 5, "a program or the system user is missing"},

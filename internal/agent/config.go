@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"pgsqlms/internal/command"
@@ -78,9 +77,9 @@ func (c *config) problem(e *ocf.Error) { c.problems = append(c.problems, e) }
 
 func (c *config) checkPaths() {
 	for _, p := range []struct{ name, value string }{
-		{"bindir", c.binDir}, {"pgdata", c.pgData}, {"datadir", c.dataDir},
+		{"bindir", c.binDir}, {"pgdata", c.pgData}, {"datadir", c.dataDir}, {"recovery_template", c.template},
 	} {
-		if !filepath.IsAbs(p.value) || strings.ContainsRune(p.value, 0) {
+		if !filepath.IsAbs(p.value) {
 			c.problem(reasonPath.With(p.name, p.value))
 		}
 	}
@@ -113,8 +112,17 @@ func (c *config) readGuard(value string) {
 	}
 }
 
+// userPart is the part of an action's time that a name service such as LDAP gets to
+// answer. Without an answer there is still the owner of the data to act as.
+const userPart = 0.25
+
+// lookupUser is a variable for the test of a name service that hangs.
+var lookupUser = command.LookupUser
+
 func (c *config) readUser(ctx context.Context) {
-	user, err := command.LookupUser(ctx, c.systemUser)
+	ctx, cancel := part(ctx, userPart)
+	defer cancel()
+	user, err := lookupUser(ctx, c.systemUser)
 	if err != nil {
 		c.problem(reasonUser.Because(err, c.systemUser))
 		c.user = ownerOf(c.dataDir, c.systemUser)

@@ -54,7 +54,7 @@ func (a *agent) demoteDown(ctx context.Context) (ocf.ExitCode, error) {
 		return ocf.Success, nil
 	}
 	if err != nil {
-		return refuse(reasonControl.Because(err, a.conf.dataDir))
+		return refuse(a.orLate(reasonControl.Because(err, a.conf.dataDir)))
 	}
 	if clean := control.State == pg.StateShutDown || control.State == pg.StateShutDownRecovery; !clean {
 		unclean := reasonDemoteState.With(control.State, pg.StateShutDown)

@@ -46,13 +46,18 @@ var (
 	}
 	reasonClone = ocf.Reason{
 		Name: "clone", Code: ocf.ErrConfigured,
-		Text: "the resource %q is not a clone, expected a promotable one",
+		Text: "the resource %q is not a promotable clone",
 		Help: "create it with pcs resource create ... promotable notify=true, or wrap it in a clone with promotable=true",
 	}
 	reasonCloneNodeMax = ocf.Reason{
 		Name: "clone-node-max", Code: ocf.ErrConfigured,
 		Text: "meta attribute clone-node-max of the clone: found %q, expected 1",
 		Help: "set clone-node-max to 1, or leave it out: one instance a node",
+	}
+	reasonUnique = ocf.Reason{
+		Name: "globally-unique", Code: ocf.ErrConfigured,
+		Text: "meta attribute globally-unique of the clone: found %q, expected false",
+		Help: "set globally-unique to false, or leave it out: the nodes tell the instances apart",
 	}
 	reasonFeatureSet = ocf.Reason{
 		Name: "feature-set", Code: ocf.ErrInstalled,
@@ -74,10 +79,20 @@ var (
 		Text: "the data directory cannot be used",
 		Help: "set pgdata (and datadir, when data_directory differs) to the directory that holds PG_VERSION",
 	}
+	reasonDataDirSetting = ocf.Reason{
+		Name: "data-directory-setting", Code: ocf.ErrArgs,
+		Text: "data_directory in PostgreSQL's configuration is %q, expected %q, as parameter datadir or pgdata says",
+		Help: "set datadir to that directory, and pgdata to the one of postgresql.conf, or mend data_directory",
+	}
 	reasonDataDirPerm = ocf.Reason{
 		Name: "data-directory-permissions", Code: ocf.ErrPerm,
 		Text: "the data directory has the wrong owner or mode",
 		Help: "chown it to system_user and chmod it to 0700 or 0750, as PostgreSQL itself demands",
+	}
+	reasonPidFile = ocf.Reason{
+		Name: "postmaster-pid", Code: ocf.ErrArgs,
+		Text: "%s is not a regular file, expected one or none",
+		Help: "remove it: PostgreSQL would not start, or wait for it for ever",
 	}
 	reasonControl = ocf.Reason{
 		Name: "pg-control", Code: ocf.ErrArgs,
@@ -118,6 +133,11 @@ var (
 		Name: "wal-level", Code: ocf.ErrArgs,
 		Text: "wal_level is %q, expected replica or logical",
 		Help: "set wal_level to replica: minimal cannot be streamed",
+	}
+	reasonLate = ocf.Reason{
+		Name: "late", Code: ocf.ErrGeneric,
+		Text: "the configuration could not be checked within %s",
+		Help: "look for a loaded machine or storage that hangs; raise the timeout of the operation where it is slow for good",
 	}
 	reasonStandbySignal = ocf.Reason{
 		Name: "standby-signal", Code: ocf.ErrPerm,
@@ -284,11 +304,14 @@ func Reasons() []ocf.Reason {
 		reasonPromotedMax,
 		reasonClone,
 		reasonCloneNodeMax,
+		reasonUnique,
 		reasonFeatureSet,
 		reasonBinaries,
 		reasonVersion,
 		reasonDataDir,
+		reasonDataDirSetting,
 		reasonDataDirPerm,
+		reasonPidFile,
 		reasonControl,
 		reasonTemplate,
 		reasonSettings,
@@ -297,6 +320,7 @@ func Reasons() []ocf.Reason {
 		reasonTarget,
 		reasonHotStandby,
 		reasonWALLevel,
+		reasonLate,
 		reasonStandbySignal,
 		reasonStart,
 		reasonStartPrimary,

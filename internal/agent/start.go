@@ -30,7 +30,7 @@ func (a *agent) start(ctx context.Context) (ocf.ExitCode, error) {
 	}
 	control, err := a.db.Control(ctx)
 	if err != nil {
-		return refuse(reasonControl.Because(err, a.conf.dataDir))
+		return refuse(a.orLate(reasonControl.Because(err, a.conf.dataDir)))
 	}
 	if err := a.startStandby(ctx); err != nil {
 		return refuse(err)

@@ -9,31 +9,64 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"pgsqlms/internal/command"
 	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
 )
 
-// validate checks the configuration, for validate-all and before every start. It runs
-// in the way of no other action.
+// validate checks the configuration, for validate-all. It runs in the way of no other
+// action but start.
 func (a *agent) validate(ctx context.Context) (ocf.ExitCode, error) {
-	if err := a.validateAll(ctx); err != nil {
+	err := a.validateAll(ctx)
+	if err == nil {
+		err = a.orLate(a.checkControl(ctx))
+	}
+	if err != nil {
 		return refuse(err)
 	}
 	return ocf.Success, nil
 }
 
+// validateAll is what start checks as well.
 func (a *agent) validateAll(ctx context.Context) error {
 	for _, problem := range a.conf.problems {
-		return problem
+		return a.orLate(problem)
 	}
 	for _, check := range []func(context.Context) error{
-		a.checkMeta, a.checkFeatureSet, a.checkTools, a.checkData, a.checkInstalled, a.checkTemplate, a.checkSettings,
+		a.checkMeta, a.checkFeatureSet, a.checkTools, a.checkData, a.checkInstalled, a.checkTemplate,
+		a.checkPidFile, a.checkStandby, a.checkSettings,
 	} {
 		if err := check(ctx); err != nil {
-			return err
+			return a.orLate(err)
 		}
+	}
+	return nil
+}
+
+// orLate takes a refusal back that comes from the end of the action's time: what could
+// not be found out is no reason to ban the node.
+func (a *agent) orLate(err error) error {
+	var refused *ocf.Error
+	if pg.IsTimeout(err) && errors.As(err, &refused) {
+		return reasonLate.Because(refused.Err, a.req.Timeout)
+	}
+	return err
+}
+
+// checkControl wants a pg_control that can be believed, of an instance that does not
+// run: one that does is judged by what it says. start looks at it by itself.
+func (a *agent) checkControl(ctx context.Context) error {
+	processes, err := a.db.Processes()
+	if err != nil {
+		return reasonAsk.Because(err, a.conf.dataDir)
+	}
+	if processes.Postmaster != 0 {
+		return nil
+	}
+	if _, err = a.db.Control(ctx); err != nil {
+		return reasonControl.Because(err, a.conf.dataDir)
 	}
 	return nil
 }
@@ -41,8 +74,7 @@ func (a *agent) validateAll(ctx context.Context) error {
 // checkMeta wants the clone's meta attributes that the agent cannot do without. Those
 // that are absent have the value wanted as their default, except notify.
 func (a *agent) checkMeta(context.Context) error {
-	// Run by hand, the action has no word of the node, nor reliably of the clone.
-	if _, clone := a.req.Meta("clone"); !clone && a.req.Node() != "" {
+	if !a.promotable() {
 		return reasonClone.With(a.req.Instance)
 	}
 	if v, _ := a.req.Meta("notify"); !ocf.IsTrue(v) {
@@ -56,7 +88,21 @@ func (a *agent) checkMeta(context.Context) error {
 	if v, ok := a.req.Meta("clone_node_max"); ok && v != "1" {
 		return reasonCloneNodeMax.With(v)
 	}
+	// The instances of a unique clone have names and scores of their own.
+	if v, _ := a.req.Meta("globally_unique"); ocf.IsTrue(v) {
+		return reasonUnique.With(v)
+	}
 	return nil
+}
+
+// promotable says whether the resource is a promotable clone: Pacemaker gives the
+// limits of the promoted role to the actions of no other. Run by hand, an action has
+// no word of the node, nor reliably of the clone.
+func (a *agent) promotable() bool {
+	_, clone := a.req.Meta("clone")
+	_, promoted := a.req.Meta("promoted_max")
+	_, master := a.req.Meta("master_max")
+	return a.req.Node() == "" || clone && (promoted || master)
 }
 
 // checkFeatureSet wants what notify variables can be trusted since: Pacemaker 1.1.13,
@@ -152,12 +198,53 @@ func (a *agent) checkTemplate(context.Context) error {
 	return nil
 }
 
-// exists looks as the system user: the file is below its directory.
-func (a *agent) exists(file string) bool {
+// checkPidFile refuses a postmaster.pid that is no file. The server would read it, of a
+// named pipe for ever.
+func (a *agent) checkPidFile(context.Context) error {
+	file := filepath.Join(a.conf.dataDir, "postmaster.pid")
+	return command.AsUser(a.conf.user, func() error {
+		info, err := os.Lstat(file)
+		if err == nil && !info.Mode().IsRegular() {
+			return reasonPidFile.With(file)
+		}
+		return nil
+	})
+}
+
+// checkStandby wants to be able to make the instance a standby.
+func (a *agent) checkStandby(context.Context) error {
+	if _, err := a.db.StandbySignal(); errors.Is(err, pg.ErrNotRegular) {
+		return reasonSignalFile.Because(err)
+	}
+	err := command.AsUser(a.conf.user, func() error { return mayWrite(a.conf.dataDir) })
+	if err != nil {
+		return reasonStandbySignal.Because(fmt.Errorf("%s may not write to %s: %w", a.conf.user.Name, a.conf.dataDir, err))
+	}
+	return nil
+}
+
+// Arguments of faccessat(2) that package syscall does not name: for the effective
+// user, and not for the real one, who is root.
+const (
+	accessWrite     = 0x2
+	accessSearch    = 0x1
+	accessEffective = 0x200
+	currentDir      = -0x64
+)
+
+func mayWrite(dir string) error {
+	return syscall.Faccessat(currentDir, dir, accessWrite|accessSearch, accessEffective)
+}
+
+// exists says whether there is a file of that name, or anything else.
+func (a *agent) exists(file string) bool { return a.lstat(file) == nil }
+
+// lstat looks as the system user: the file is below its directory.
+func (a *agent) lstat(file string) error {
 	return command.AsUser(a.conf.user, func() error {
 		_, err := os.Lstat(file)
 		return err
-	}) == nil
+	})
 }
 
 // checkSettings wants the settings with which a standby can follow any promotion. They
@@ -170,7 +257,9 @@ func (a *agent) checkSettings(ctx context.Context) error {
 	if major < 12 {
 		return nil
 	}
-	names := append([]string{"primary_conninfo", "recovery_target_timeline", "hot_standby", "wal_level"}, recoveryTargets...)
+	names := append([]string{
+		"data_directory", "primary_conninfo", "recovery_target_timeline", "hot_standby", "wal_level",
+	}, recoveryTargets...)
 	settings, err := a.db.Settings(ctx, names...)
 	if err != nil {
 		return reasonSettings.Because(err, a.conf.pgData)
@@ -183,6 +272,9 @@ var recoveryTargets = []string{
 }
 
 func (a *agent) checkSettingValues(ctx context.Context, settings map[string]string) error {
+	if err := a.checkDataDirectory(settings["data_directory"]); err != nil {
+		return err
+	}
 	if v := settings["recovery_target_timeline"]; v != "latest" {
 		return reasonTimeline.With(v)
 	}
@@ -198,6 +290,25 @@ func (a *agent) checkSettingValues(ctx context.Context, settings map[string]stri
 		return reasonWALLevel.With(v)
 	}
 	return a.checkApplicationName(ctx, settings["primary_conninfo"])
+}
+
+// checkDataDirectory wants PostgreSQL to run where the agent looks after it. The
+// setting is never empty: without one it is the directory that postgres was given.
+func (a *agent) checkDataDirectory(setting string) error {
+	same := false
+	err := command.AsUser(a.conf.user, func() error {
+		used, err := os.Stat(setting)
+		if err != nil {
+			return err
+		}
+		ours, err := os.Stat(a.conf.dataDir)
+		same = err == nil && os.SameFile(used, ours)
+		return err
+	})
+	if !same {
+		return reasonDataDirSetting.Because(err, setting, a.conf.dataDir)
+	}
+	return nil
 }
 
 // checkApplicationName wants the name under which the primary finds this node's

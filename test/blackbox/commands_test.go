@@ -35,7 +35,9 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"own":       command(cmdOwn),
 
 	// What is done.
-	"exits": command(cmdExits),
+	"exits":   command(cmdExits),
+	"refuses": command(cmdRefuses),
+	"others":  command(cmdOthers),
 
 	// What is seen.
 	"reason":  command(cmdReason),

@@ -24,6 +24,9 @@ func fakePostgres() {
 	}
 	if line.ask != "" {
 		p.behave("postgres")
+		if settings["data_directory"] == "" {
+			settings["data_directory"] = line.dir // as the real one says
+		}
 		printSetting(settings, line.ask)
 		os.Exit(0)
 	}
