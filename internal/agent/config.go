@@ -26,6 +26,7 @@ type config struct {
 	dataDir    string
 	host       string
 	port       int
+	portBroken bool // port is the default, in the place of one that cannot be read
 	template   string
 	startOpts  string
 	maxLag     uint64
@@ -89,7 +90,7 @@ func (c *config) readPort(value string) {
 	port, err := strconv.ParseUint(value, 10, 16)
 	if err != nil || port == 0 {
 		c.problem(reasonPort.With(value))
-		port = 5432
+		port, c.portBroken = 5432, true
 	}
 	c.port = int(port)
 }

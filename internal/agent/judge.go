@@ -12,13 +12,14 @@ import (
 // sight is what can be seen of an instance that did not answer by SQL.
 type sight struct {
 	asked       error // what became of the connection or the query
+	elsewhere   bool  // a broken pgport has left the default in its place
 	probe       bool  // the cluster asks whether anything runs here at all
 	processes   pg.Processes
 	control     pg.ControlData
 	controlErr  error
 	obstacle    error // a refusal: what is wrong with the data directory or the programs
 	backupLabel bool
-	standby     bool // standby.signal is there, as it is in a standby and in nothing else
+	standby     bool // standby.signal, or recovery.conf, is there, as in a standby and in nothing else
 	standbyErr  error
 	misses      int // monitors in a row without an answer, this one included
 
@@ -62,7 +63,7 @@ func judgeAlive(s sight) verdict {
 	switch {
 	case s.processes.Stopped:
 		return refusal(reasonHung.With(pid, "it is stopped by a signal"))
-	case pg.IsRefused(s.asked):
+	case pg.IsRefused(s.asked) && !s.elsewhere:
 		return refusal(reasonUnreachable.Because(s.asked, pid, s.where))
 	case pg.IsStartingUp(s.asked):
 		return refusal(reasonStarting.Because(s.asked, pid, s.waited))
@@ -77,28 +78,37 @@ func judgeAlive(s sight) verdict {
 // reasons not to answer the monitor: no free connection, a load it cannot cope with, a
 // pg_hba.conf that keeps the agent out. None of them is mended by a restart.
 func roleByControl(s sight) verdict {
-	warning := fmt.Sprintf("PostgreSQL (postmaster %d) runs but did not answer the monitor, its role is taken from pg_control: %v",
-		s.processes.Postmaster, s.asked)
 	switch {
-	case pg.IsTimeout(s.controlErr) && s.standbyErr == nil:
-		return roleBySignal(s.standby, warning)
-	case s.controlErr != nil:
-		return refusal(reasonState.Because(s.controlErr, s.processes.Postmaster, "nothing that can be read"))
+	case errors.Is(s.obstacle, pg.ErrDataDirMissing):
+		return refusal(reasonState.Because(s.asked, s.processes.Postmaster, "nothing that can be read"))
+	case s.controlErr != nil, nothingHere(s.obstacle):
+		return roleBySignal(s)
 	case s.control.State == pg.StateInProduction:
-		return verdict{code: ocf.RunningPromoted, warning: warning}
+		return verdict{code: ocf.RunningPromoted, warning: s.silence("pg_control")}
 	case s.control.State == pg.StateArchiveRecovery:
-		return verdict{code: ocf.Success, warning: warning}
+		return verdict{code: ocf.Success, warning: s.silence("pg_control")}
 	default:
 		return refusal(reasonState.Because(s.asked, s.processes.Postmaster, s.control.State))
 	}
 }
 
-// roleBySignal is for a machine on which even pg_controldata does not end in time.
-func roleBySignal(standby bool, warning string) verdict {
-	if standby {
-		return verdict{code: ocf.Success, warning: warning}
+// roleBySignal is for where pg_control cannot be read: pg_controldata is not there, or
+// does not end in time, or the file is damaged. What runs needs none of that, and would
+// not come back from a restart without.
+func roleBySignal(s sight) verdict {
+	switch {
+	case s.standbyErr != nil:
+		return refusal(reasonState.Because(s.standbyErr, s.processes.Postmaster, "nothing that can be read"))
+	case s.standby:
+		return verdict{code: ocf.Success, warning: s.silence("standby.signal")}
 	}
-	return verdict{code: ocf.RunningPromoted, warning: warning}
+	return verdict{code: ocf.RunningPromoted, warning: s.silence("standby.signal")}
+}
+
+// silence is the warning that goes with a role which PostgreSQL did not tell itself.
+func (s sight) silence(source string) string {
+	return fmt.Sprintf("PostgreSQL (postmaster %d) runs but did not answer the monitor, its role is taken from %s: %v",
+		s.processes.Postmaster, source, s.asked)
 }
 
 func judgeOrphans(s sight) verdict {

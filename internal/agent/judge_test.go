@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -41,15 +43,19 @@ func TestJudge(t *testing.T) {
 		"wrong owner":                             {sight{controlErr: unreadable, obstacle: reasonDataDirPerm.With()}, ocf.ErrPerm, false},
 		"data directory removed under the server": {sight{asked: slow, processes: alive, controlErr: unreadable, obstacle: pg.ErrDataDirMissing}, ocf.ErrGeneric, false},
 
-		"primary, no free connection":  {sight{asked: full, processes: alive, control: state(pg.StateInProduction)}, ocf.RunningPromoted, true},
-		"standby, no free connection":  {sight{asked: full, processes: alive, control: state(pg.StateArchiveRecovery)}, ocf.Success, true},
-		"pg_hba.conf keeps us out":     {sight{asked: serverError("28000", "no entry"), processes: alive, control: state(pg.StateInProduction)}, ocf.RunningPromoted, true},
-		"primary, slow":                {sight{asked: slow, misses: 1, processes: alive, control: state(pg.StateInProduction)}, ocf.RunningPromoted, true},
-		"primary, slow again":          {sight{asked: slow, misses: 2, processes: alive, control: state(pg.StateInProduction)}, ocf.RunningPromoted, true},
-		"primary, slow for too long":   {sight{asked: slow, misses: 3, processes: alive, control: state(pg.StateInProduction)}, ocf.ErrGeneric, false},
-		"postmaster stopped":           {sight{asked: slow, misses: 1, processes: pg.Processes{Postmaster: 42, Stopped: true}, control: state(pg.StateInProduction)}, ocf.ErrGeneric, false},
-		"still starting":               {sight{asked: starting, processes: alive, control: state(pg.StateArchiveRecovery)}, ocf.ErrGeneric, false},
-		"alive, pg_control unreadable": {sight{asked: full, processes: alive, controlErr: pg.ErrControlCRC}, ocf.ErrGeneric, false},
+		"primary, no free connection": {sight{asked: full, processes: alive, control: state(pg.StateInProduction)}, ocf.RunningPromoted, true},
+		"standby, no free connection": {sight{asked: full, processes: alive, control: state(pg.StateArchiveRecovery)}, ocf.Success, true},
+		"pg_hba.conf keeps us out":    {sight{asked: serverError("28000", "no entry"), processes: alive, control: state(pg.StateInProduction)}, ocf.RunningPromoted, true},
+		"primary, slow":               {sight{asked: slow, misses: 1, processes: alive, control: state(pg.StateInProduction)}, ocf.RunningPromoted, true},
+		"primary, slow again":         {sight{asked: slow, misses: 2, processes: alive, control: state(pg.StateInProduction)}, ocf.RunningPromoted, true},
+		"primary, slow for too long":  {sight{asked: slow, misses: 3, processes: alive, control: state(pg.StateInProduction)}, ocf.ErrGeneric, false},
+		"postmaster stopped":          {sight{asked: slow, misses: 1, processes: pg.Processes{Postmaster: 42, Stopped: true}, control: state(pg.StateInProduction)}, ocf.ErrGeneric, false},
+		"still starting":              {sight{asked: starting, processes: alive, control: state(pg.StateArchiveRecovery)}, ocf.ErrGeneric, false},
+		"alive, pg_control damaged":   {sight{asked: full, processes: alive, controlErr: pg.ErrControlCRC}, ocf.RunningPromoted, true},
+		"alive, no programs":          {sight{asked: full, processes: alive, obstacle: noPrograms, standby: true}, ocf.Success, true},
+		"alive, nothing can be read":  {sight{asked: full, processes: alive, controlErr: unreadable, standbyErr: fs.ErrPermission}, ocf.ErrGeneric, false},
+		"nobody listens":              {sight{asked: syscall.ECONNREFUSED, processes: alive, control: state(pg.StateInProduction)}, ocf.ErrGeneric, false},
+		"nobody listens, port broken": {sight{asked: syscall.ECONNREFUSED, elsewhere: true, processes: alive, control: state(pg.StateInProduction)}, ocf.RunningPromoted, true},
 
 		"orphans of a primary": {sight{processes: pg.Processes{Orphans: []int{7}}, control: state(pg.StateInProduction)}, ocf.FailedPromoted, false},
 		"orphans of a standby": {sight{processes: pg.Processes{Orphans: []int{7}}, control: state(pg.StateArchiveRecovery)}, ocf.ErrGeneric, false},

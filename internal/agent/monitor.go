@@ -86,7 +86,7 @@ func (a *agent) unanswered(asked error) (ocf.ExitCode, error) {
 // examine looks at everything that needs no answer from PostgreSQL.
 func (a *agent) examine(asked error) (sight, error) {
 	s := sight{
-		asked: asked, probe: a.req.Probe() && a.req.Node() != "",
+		asked: asked, elsewhere: a.conf.portBroken, probe: a.req.Probe() && a.req.Node() != "",
 		dataDir: a.conf.dataDir, where: a.conf.where(), waited: a.req.Timeout,
 	}
 	var err error
@@ -97,7 +97,7 @@ func (a *agent) examine(asked error) (sight, error) {
 	if !nothingHere(s.obstacle) {
 		s.control, s.controlErr = a.control(s.processes.Postmaster != 0)
 	}
-	s.standby, s.standbyErr = a.db.StandbySignal()
+	s.standby, s.standbyErr = a.standbySignal()
 	s.backupLabel, _ = a.db.BackupLabel() // without one, pg_control speaks
 	return s, nil
 }

@@ -247,6 +247,18 @@ func (a *agent) lstat(file string) error {
 	})
 }
 
+// standbySignal says whether what runs was started as a standby and has not been
+// promoted, whatever PG_VERSION says by now.
+func (a *agent) standbySignal() (bool, error) {
+	for _, name := range []string{"standby.signal", "recovery.conf"} {
+		err := a.lstat(filepath.Join(a.conf.dataDir, name))
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
 // checkSettings wants the settings with which a standby can follow any promotion. They
 // are read as the server will read them, with start_opts.
 func (a *agent) checkSettings(ctx context.Context) error {
