@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -123,32 +124,56 @@ var lookupUser = command.LookupUser
 func (c *config) readUser(ctx context.Context) {
 	ctx, cancel := part(ctx, userPart)
 	defer cancel()
-	user, err := lookupUser(ctx, c.systemUser)
-	if err != nil {
+	found, err := lookupUser(ctx, c.systemUser)
+	owner, owned := ownerOf(c.dataDir)
+	switch {
+	case err != nil:
 		c.problem(reasonUser.Because(err, c.systemUser))
-		c.user = ownerOf(c.dataDir, c.systemUser)
-		return
-	}
-	c.user = user
-	owner := ownerOf(c.dataDir, c.systemUser)
-	if owner.UID != 0 && owner.UID != user.UID && os.Geteuid() == 0 {
+		c.user = c.actAs(ctx, owner)
+	case owned && owner.UID != 0 && owner.UID != found.UID && os.Geteuid() == 0:
 		c.problem(reasonDataDirPerm.Because(fmt.Errorf("%s belongs to uid %d, expected %s (uid %d)",
-			c.dataDir, owner.UID, c.systemUser, user.UID)))
-		c.user = owner
+			c.dataDir, owner.UID, c.systemUser, found.UID)))
+		c.user = c.actAs(ctx, owner)
+	default:
+		c.user = found
 	}
 }
 
-// ownerOf stands in for a system user that does not exist, or is not the one who owns
-// the data: PostgreSQL runs as the owner of its data directory and as nobody else, and
-// what runs there must be found and stopped whatever the parameter says.
-func ownerOf(dir, name string) command.User {
-	user := command.User{Name: name, Home: "/"}
-	if info, err := os.Stat(dir); err == nil {
-		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-			user.UID, user.GID = stat.Uid, stat.Gid
+// actAs is the owner of the data in the place of a system user that does not exist, or
+// does not own them: PostgreSQL runs as the owner of its data directory and as nobody
+// else, and what runs there must be found, asked and stopped whatever the parameter
+// says. The role in the database has the owner's name then, if that has one here.
+//
+// Root never stands in, neither where it owns the directory nor where there is none
+// yet: what may appear there is not to be touched with root's rights.
+func (c *config) actAs(ctx context.Context, owner command.User) command.User {
+	if owner.UID == 0 && os.Geteuid() == 0 {
+		owner.UID, owner.GID = nobody, nobody
+	}
+	account, err := user.LookupId(strconv.FormatUint(uint64(owner.UID), 10))
+	if err == nil {
+		if known, err := command.LookupUser(ctx, account.Username); err == nil && known.UID == owner.UID {
+			return known
 		}
 	}
-	return user
+	owner.Name, owner.Home = c.systemUser, "/"
+	return owner
+}
+
+// nobody is the kernel's number for a user without any rights (overflowuid).
+const nobody = 65534
+
+// ownerOf is who the data directory belongs to, if it is there.
+func ownerOf(dir string) (owner command.User, there bool) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return owner, false
+	}
+	stat, there := info.Sys().(*syscall.Stat_t)
+	if there {
+		owner.UID, owner.GID = stat.Uid, stat.Gid
+	}
+	return owner, there
 }
 
 func (c *config) instance() pg.Config {

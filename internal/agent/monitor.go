@@ -107,8 +107,8 @@ func (a *agent) obstacle() error {
 	if err := a.checkDataDir(); err != nil {
 		return err
 	}
-	if err := a.db.CheckBinaries(); err != nil {
-		return reasonBinaries.Because(err, a.conf.binDir)
+	if err := a.checkBinaries(); err != nil {
+		return err
 	}
 	_, err := a.version()
 	return err

@@ -141,17 +141,34 @@ func (a *agent) checkTools(context.Context) error {
 }
 
 func (a *agent) checkInstalled(ctx context.Context) error {
-	if err := a.db.CheckBinaries(); err != nil {
-		return reasonBinaries.Because(err, a.conf.binDir)
+	if err := a.checkBinaries(); err != nil {
+		return err
 	}
 	if _, err := a.version(); err != nil {
 		return err
 	}
 	if err := a.db.CheckVersion(ctx); err != nil {
-		return reasonVersion.Because(err, a.conf.binDir, a.conf.dataDir)
+		return reasonVersion.Because(rest{err, pg.ErrVersionMismatch}, a.conf.binDir, a.conf.dataDir)
 	}
 	return nil
 }
+
+func (a *agent) checkBinaries() error {
+	if err := a.db.CheckBinaries(); err != nil {
+		return reasonBinaries.Because(rest{err, pg.ErrBinary}, a.conf.binDir)
+	}
+	return nil
+}
+
+// rest is a cause without the words that its reason has said already: crm_mon shows no
+// more than the beginning of an exit reason.
+type rest struct{ error, said error }
+
+func (r rest) Error() string {
+	return strings.TrimPrefix(r.error.Error(), r.said.Error()+": ")
+}
+
+func (r rest) Unwrap() error { return r.error }
 
 // version is the data's major version, or the refusal that fits why there is none.
 func (a *agent) version() (int, error) {
@@ -175,7 +192,7 @@ func (a *agent) checkDataDir() error {
 	case err == nil:
 		return nil
 	case errors.Is(err, pg.ErrDataDirAccess):
-		return reasonDataDirPerm.Because(err)
+		return reasonDataDirPerm.Because(rest{err, pg.ErrDataDirAccess})
 	}
 	return reasonDataDir.Because(err)
 }
