@@ -65,27 +65,41 @@ func parseNotification(get func(string) (string, bool)) Notification {
 		{&n.Available, []string{"available_uname"}},
 	}
 	for _, l := range lists {
-		value, ok := firstSet(get, l.name)
-		if !ok {
+		name, value := firstSet(get, l.name)
+		if name == "" {
 			continue
 		}
 		n.present = true
 		names, err := nodeNames(value)
+		if err == nil {
+			err = asManyInstances(get, name, len(names))
+		}
 		if err != nil && n.problem == nil {
-			n.problem = fmt.Errorf("OCF_RESKEY_%s%s %w", notifyPrefix, l.name[0], err)
+			n.problem = fmt.Errorf("OCF_RESKEY_%s%s %w", notifyPrefix, name, err)
 		}
 		*l.to = names
 	}
 	return n
 }
 
-func firstSet(get func(string) (string, bool), names []string) (string, bool) {
+func firstSet(get func(string) (string, bool), names []string) (name, value string) {
 	for _, name := range names {
 		if v, ok := get(notifyPrefix + name); ok {
-			return v, true
+			return name, v
 		}
 	}
-	return "", false
+	return "", ""
+}
+
+// asManyInstances holds a list of nodes against the list of the same instances that
+// comes with it: Pacemaker writes both from one table, a word in each for every row.
+func asManyInstances(get func(string) (string, bool), name string, nodes int) error {
+	kind, _ := strings.CutSuffix(name, "_uname")
+	value, ok := get(notifyPrefix + kind + "_resource")
+	if n := len(strings.Fields(value)); ok && n != nodes {
+		return fmt.Errorf("names %d nodes, expected %d as OCF_RESKEY_%s%s_resource has instances", nodes, n, notifyPrefix, kind)
+	}
+	return nil
 }
 
 // nodeNames splits a list. An empty list comes as a single space.
