@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -36,7 +37,12 @@ func (a *agent) canAppend(path string) error {
 		if err != nil {
 			return err
 		}
-		return f.Close()
+		defer f.Close()
+		info, err := f.Stat()
+		if err == nil && !info.Mode().IsRegular() {
+			err = fmt.Errorf("%s is not a regular file", path)
+		}
+		return err
 	})
 }
 

@@ -2,9 +2,14 @@ package agent
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"pgsqlms/internal/wal"
@@ -63,23 +68,64 @@ func newStore(dir, instance string) store {
 // fileName makes a resource's name one part of a path.
 func fileName(resource string) string { return strings.ReplaceAll(resource, "/", "_") }
 
+// maxMemory is more bytes than a memory of the largest cluster has.
+const maxMemory = 1 << 20
+
 // load returns an empty memory when there is none, or none that can be read.
 func (s store) load() memory {
+	f, err := s.open(os.O_RDONLY)
+	if err != nil {
+		return memory{}
+	}
+	defer f.Close()
 	var m memory
-	data, err := os.ReadFile(s.path)
+	data, err := io.ReadAll(io.LimitReader(f, maxMemory))
 	if err != nil || json.Unmarshal(data, &m) != nil {
 		return memory{}
 	}
 	return m
 }
 
-// save replaces the memory in one step. A failure, such as a full file system, costs
+// open opens a file of our own and nothing else. HA_RSCTMP may name a directory that
+// others can write to: what they plant there is neither followed, nor waited for, nor
+// believed.
+func (s store) open(flags int) (*os.File, error) {
+	f, err := os.OpenFile(s.path, flags|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !isOurs(info) {
+		err = fmt.Errorf("%s: not a file of this agent's", s.path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func isOurs(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && info.Mode().IsRegular() && int(stat.Uid) == os.Geteuid() && stat.Nlink == 1
+}
+
+// save replaces the memory in one step. Where there is no room for another file it
+// writes into the one that is there: otherwise the monitors that PostgreSQL does not
+// answer could not be counted while the file system is full. Any other failure costs
 // questions to the cluster at the next monitor and nothing else.
 func (s store) save(m memory) error {
 	data, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
+	if err := s.replace(data); err != nil && s.overwrite(data) != nil {
+		return err
+	}
+	return nil
+}
+
+func (s store) replace(data []byte) error {
 	dir := filepath.Dir(s.path)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -90,10 +136,7 @@ func (s store) save(m memory) error {
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(data)
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), s.path)
@@ -106,6 +149,15 @@ func (s store) forget() {
 	if shown != "" {
 		_ = s.save(memory{Trouble: shown})
 	}
+}
+
+func (s store) overwrite(data []byte) error {
+	f, err := s.open(os.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(data, 0)
+	return errors.Join(err, f.Truncate(int64(len(data))), f.Close())
 }
 
 // within says whether t lies in the last d. A time in the future, after the clock was
