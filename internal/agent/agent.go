@@ -97,11 +97,36 @@ func Run(ctx context.Context, p Process) ocf.ExitCode {
 	}
 	ctx, cancel := context.WithDeadline(ctx, req.Deadline)
 	defer cancel()
-	code, err := do(newAgent(ctx, p, req, log), ctx)
+	code, err := inTime(req, func() (ocf.ExitCode, error) { return do(newAgent(ctx, p, req, log), ctx) })
+	if err != nil && req.Action == metadata.Notify { // which always succeeds
+		log.Warnf("%v", err)
+		return ocf.Success
+	}
 	if err != nil {
 		log.ExitReason(ocf.Explain(err))
 	}
 	return code
+}
+
+// inTime gives an action up that does not come back although its deadline is over: it
+// waits where no deadline reaches, in a system call on storage that hangs. Pacemaker
+// would kill it a moment later, without a word, and fence the node after a stop.
+func inTime(req ocf.Request, do func() (ocf.ExitCode, error)) (ocf.ExitCode, error) {
+	type outcome struct {
+		code ocf.ExitCode
+		err  error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		code, err := do()
+		done <- outcome{code, err}
+	}()
+	select {
+	case o := <-done:
+		return o.code, o.err
+	case <-time.After(time.Until(req.Overdue())):
+		return refuse(reasonOverdue.With(req.Action, req.Timeout))
+	}
 }
 
 func newAgent(ctx context.Context, p Process, req ocf.Request, log *ocf.Logger) *agent {

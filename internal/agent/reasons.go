@@ -204,6 +204,11 @@ var (
 		Text: "PostgreSQL (postmaster %d) cannot be asked for its role, and pg_control says %q",
 		Help: "look at PostgreSQL's log",
 	}
+	reasonOverdue = ocf.Reason{
+		Name: "overdue", Code: ocf.ErrGeneric,
+		Text: "%s got no answer from the operating system and is given up, at the end of its %s",
+		Help: "look for storage that hangs, in the kernel's log and with ps for processes in state D",
+	}
 	reasonNotRunning = ocf.Reason{
 		Name: "not-running", Code: ocf.NotRunning,
 		Text: "the instance in %s does not run, expected a running standby to %s",
@@ -334,6 +339,7 @@ func Reasons() []ocf.Reason {
 		reasonHung,
 		reasonStarting,
 		reasonState,
+		reasonOverdue,
 		reasonNotRunning,
 		reasonAsk,
 		reasonNotifyLists,

@@ -56,6 +56,12 @@ func ParseRequest(args, environ []string, started time.Time) Request {
 	return r
 }
 
+// Overdue is half-way between the deadline and the timeout: what has not answered then
+// will not before Pacemaker kills the action.
+func (r Request) Overdue() time.Time {
+	return r.Deadline.Add(time.Duration(Margin / 2 * float64(r.Timeout)))
+}
+
 // Param is the value of an instance parameter. A parameter that is set to nothing
 // counts as not set, as it does in the shell agents.
 func (r Request) Param(name string) (string, bool) {
