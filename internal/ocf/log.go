@@ -6,9 +6,10 @@ import (
 	"net"
 	"os"
 	"strings"
-	"time"
-
 	"syscall"
+	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Logger writes what the agent has to say where resource-agents' ocf_log would:
@@ -132,6 +133,16 @@ func syslogFacility(name string) int {
 	return -1
 }
 
+// oneLine makes text from anywhere fit for a line of a log, for a terminal and for the
+// cluster's XML: a line end becomes a semicolon, and what cannot be printed, or is no
+// UTF-8, a question mark. PostgreSQL's messages are its owner's, who could otherwise
+// write to root's terminal.
 func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	lines := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, strings.Join(lines, "; "))
 }

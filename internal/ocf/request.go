@@ -56,10 +56,10 @@ func ParseRequest(args, environ []string, started time.Time) Request {
 	return r
 }
 
-// Overdue is half-way between the deadline and the timeout: what has not answered then
-// will not before Pacemaker kills the action.
+// Overdue is when three quarters of the time between deadline and timeout are over: what
+// has not come back then will not before Pacemaker kills the action.
 func (r Request) Overdue() time.Time {
-	return r.Deadline.Add(time.Duration(Margin / 2 * float64(r.Timeout)))
+	return r.Deadline.Add(time.Duration(Margin * 3 / 4 * float64(r.Timeout)))
 }
 
 // Param is the value of an instance parameter. A parameter that is set to nothing

@@ -109,6 +109,7 @@ func newestSegment(names []string, suffix string) (newest wal.Timeline) {
 	return newest
 }
 
+// listNames lists a directory, and does not wait for the writer of a pipe in its place.
 func listNames(path string) ([]string, error) {
 	d, err := openDirectory(path)
 	if err != nil {

@@ -38,6 +38,7 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"exits":   command(cmdExits),
 	"refuses": command(cmdRefuses),
 	"others":  command(cmdOthers),
+	"planted": command(cmdPlanted),
 
 	// What is seen.
 	"reason":  command(cmdReason),

@@ -18,7 +18,16 @@ const (
 	pidFileName   = "postmaster.pid"
 	promoteName   = "promote"
 	standbySignal = "standby.signal"
+	recoveryConf  = "recovery.conf" // in its place before PostgreSQL 12
 )
+
+// signalFile is the file that makes the next start one as a standby.
+func (p place) signalFile() string {
+	if number(p.read("version")) < 12 {
+		return recoveryConf
+	}
+	return standbySignal
+}
 
 // longestLife ends a fake that nobody has stopped.
 const longestLife = 3 * time.Minute
@@ -28,6 +37,8 @@ const longestLife = 3 * time.Minute
 //
 //	refuse SQLSTATE TEXT           every connection
 //	refuse-for DURATION SQLSTATE TEXT  in its first moments
+//	refuse-replication SQLSTATE TEXT  every connection that asks for replication
+//	fail-queries SQLSTATE TEXT     every query
 //	hang                           takes connections, and says nothing
 //	hang-queries                   answers no query
 //	garbage                        answers nonsense
@@ -108,7 +119,7 @@ func (s *server) otherRuns() bool {
 }
 
 func (s *server) takeRole() {
-	_, err := os.Stat(standbySignal)
+	_, err := os.Stat(s.signalFile())
 	_, primary := s.toldOf(serverName, "primary")
 	s.standby = !errors.Is(err, fs.ErrNotExist) && !primary
 	if s.standby {
@@ -208,7 +219,7 @@ func (s *server) promote() {
 	s.event("promoted")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_ = os.Remove(standbySignal)
+	_ = os.Remove(s.signalFile())
 	s.standby = false
 	s.control.Timeline++
 	s.writeHistory()
@@ -221,7 +232,7 @@ func (s *server) writeHistory() {
 	name := fmt.Sprintf("pg_wal/%08X.history", s.control.Timeline)
 	begin := s.read("lsn")
 	text := fmt.Sprintf("%d\t%s\tno recovery target specified\n", s.control.Timeline-1, begin)
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+	if err := errors.Join(os.WriteFile("pg_wal/xlogtemp", []byte(text), 0o600), os.Rename("pg_wal/xlogtemp", name)); err != nil {
 		die("%v", err)
 	}
 	s.remember("lsn", begin[:len(begin)-2]+"E0")

@@ -28,10 +28,13 @@ func (s *server) answer(backend *pgproto3.Backend, sql string, replication bool)
 	case sql == "CHECKPOINT":
 		s.send(backend)
 	default:
-		backend.Send(&pgproto3.ErrorResponse{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "42601",
-			Message: "the fake server does not know this query: " + sql})
-		backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+		sendError(backend, "42601", "the fake server does not know this query: "+sql)
 	}
+}
+
+func sendError(backend *pgproto3.Backend, code, text string) {
+	backend.Send(&pgproto3.ErrorResponse{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: code, Message: text})
+	backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
 }
 
 func boolean(b bool) string {

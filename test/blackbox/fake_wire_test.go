@@ -38,7 +38,7 @@ func (s *server) serve(conn *net.UnixConn) {
 	}
 	peer := peerOf(conn)
 	s.event(fmt.Sprintf("connection uid=%d %s", peer, strings.Join(parameters(startup), " ")))
-	if s.misbehave(conn, backend) || !s.authenticate(backend, startup, peer) {
+	if s.misbehave(conn, backend, startup) || !s.authenticate(backend, startup, peer) {
 		return
 	}
 	s.answerQueries(backend, startup.Parameters["replication"] != "")
@@ -68,7 +68,7 @@ func parameters(startup *pgproto3.StartupMessage) []string {
 }
 
 // misbehave does what the server was told to do instead of answering, and says whether that was all.
-func (s *server) misbehave(conn net.Conn, backend *pgproto3.Backend) bool {
+func (s *server) misbehave(conn net.Conn, backend *pgproto3.Backend, startup *pgproto3.StartupMessage) bool {
 	for _, words := range s.told(serverName) {
 		switch {
 		case words[0] == "hang":
@@ -77,6 +77,9 @@ func (s *server) misbehave(conn net.Conn, backend *pgproto3.Backend) bool {
 			_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\n\r\n")
 			return true
 		case words[0] == "refuse":
+			refuse(backend, words[1], strings.Join(words[2:], " "))
+			return true
+		case words[0] == "refuse-replication" && startup.Parameters["replication"] != "":
 			refuse(backend, words[1], strings.Join(words[2:], " "))
 			return true
 		case words[0] == "refuse-for" && time.Since(s.started) < duration(words[1]):
@@ -122,7 +125,12 @@ func (s *server) answerQueries(backend *pgproto3.Backend, replication bool) {
 		if _, hang := s.toldOf(serverName, "hang-queries"); hang {
 			time.Sleep(longestLife)
 		}
-		s.answer(backend, sql, replication)
+		if words, fails := s.toldOf(serverName, "fail-queries"); fails {
+			code, text, _ := strings.Cut(words, " ")
+			sendError(backend, code, text)
+		} else {
+			s.answer(backend, sql, replication)
+		}
 		if backend.Flush() != nil {
 			return
 		}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"pgsqlms/internal/ocf"
 )
@@ -22,7 +24,9 @@ func (w *world) checkRun(r *run, foreign map[string]bool) error {
 		checkDocumented(r),
 		w.checkSecret(r),
 		w.checkCanary(),
+		checkPrintable(r),
 		w.checkOwners(foreign),
+		w.checkGuarded(r),
 		w.checkNothingHangs(r),
 	)
 }
@@ -76,6 +80,19 @@ func (w *world) checkSecret(r *run) error {
 		}
 	}
 	return err
+}
+
+// checkPrintable: a line can be put into the cluster's XML, and shown on a terminal.
+func checkPrintable(r *run) error {
+	for where, text := range map[string]string{"standard error": r.stderr, "the log": r.log} {
+		n := strings.IndexFunc(text, func(c rune) bool {
+			return c == utf8.RuneError || !unicode.IsPrint(c) && c != '\n' && c != '\t'
+		})
+		if n >= 0 {
+			return fmt.Errorf("in %s is something that cannot be printed: %q", where, text[n:min(len(text), n+20)])
+		}
+	}
+	return nil
 }
 
 // checkCanary: nothing that came from outside was run.

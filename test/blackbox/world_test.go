@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -22,7 +23,8 @@ type world struct {
 	tty   bool              // the agent's standard error is a terminal
 	last  *run
 
-	bystander *os.Process // what the script started last
+	bystander *os.Process      // what the script started last
+	guarded   []syscall.Stat_t // what root's files that nobody may open are like, see guard
 }
 
 type worldKey struct{}
@@ -40,6 +42,8 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("USER", u.Username)
 	env.Setenv("UID", u.Uid)
 	env.Setenv("BELL", "\a")
+	env.Setenv("ESCAPE", "\x1b")
+	env.Setenv("BROKEN", "\xff")
 	env.Setenv("LONGNAME", strings.Repeat("n", 300))
 	env.Setenv("HUGE", strings.Repeat("n1 ", 30000))
 	w.env = pacemakerEnvironment(w)
@@ -129,6 +133,7 @@ func (w *world) makeFacts() error {
 		"lsn":     "0/5000060",
 
 		"receiver": "streaming", // a standby's
+		"timeline": "1",         // of an instance at its start
 	} {
 		if err := w.setFact(name, value); err != nil {
 			return err
@@ -170,7 +175,7 @@ func (w *world) setControl(state string) error {
 }
 
 func (w *world) writeControl(file, state string) error {
-	c := controlFile{State: state, Timeline: 1, LSN: "0/5000028"}
+	c := controlFile{State: state, Timeline: number(w.read("timeline")), LSN: "0/5000028"}
 	if state == "damaged" {
 		c.State, c.Damaged = "in production", true
 	}
