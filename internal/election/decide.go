@@ -34,12 +34,13 @@ type Outcome struct {
 	Leader   string
 	Position wal.Position // the leader's
 
-	Settled bool     // every acknowledged commit is on the winner: the guard's rules hold
-	Awaits  []Wait   // each has to be met before there is a winner
-	Forked  []Fork   // who left the lineage, and cannot win
-	Stale   []string // whose vote was left over from before the last promotion, and does not count
-	Doubted []string // whose vote does not count for the guard: see Decide
-	Ahead   []string // who holds more of the lineage than any that can be promoted
+	Settled  bool     // every acknowledged commit is on the winner: the guard's rules hold
+	Awaits   []Wait   // each has to be met before there is a winner
+	Forked   []Fork   // who left the lineage, and cannot win
+	Stale    []string // whose vote was left over from before the last promotion, and does not count
+	Doubted  []string // whose vote does not count for the guard: see Decide
+	Believed []string // whose vote names no history: it is held to be on the timeline it names
+	Ahead    []string // who holds more of the lineage than any that can be promoted
 
 	// MayBeLost is how many bytes of the leader's timeline are known to have been
 	// written beyond what the leader holds.
@@ -103,7 +104,7 @@ func Decide(q Question) Outcome {
 	}
 	o.Leader, o.Position, o.MayBeLost = leader.Node, leader.Position, c.lost(leader)
 	if len(o.Awaits) == 0 && (!c.guarded || len(o.Ahead) == 0) {
-		o.Winner, o.Settled = leader.Node, c.guarded && !c.line.byNumber
+		o.Winner, o.Settled = leader.Node, c.guarded && len(o.Believed) == 0
 	}
 	return o
 }
@@ -129,6 +130,9 @@ func (c *count) survey(o *Outcome, leader *voter) {
 		o.votes = append(o.votes, v.Node)
 		if v.forked {
 			o.Forked = append(o.Forked, Fork{Node: v.Node, Left: v.held, At: v.Position})
+		}
+		if v.History.Timeline == 0 {
+			o.Believed = append(o.Believed, v.Node)
 		}
 		if c.doubted(v) {
 			o.Doubted = append(o.Doubted, v.Node)

@@ -83,6 +83,9 @@ func (o Outcome) remarks() (said []string) {
 	if len(o.Doubted) > 0 {
 		said = append(said, fmt.Sprintf("the vote of %s says less than was there once and does not count for commits", list(o.Doubted)))
 	}
+	if o.guarded && len(o.Believed) > 0 {
+		said = append(said, fmt.Sprintf("the vote of %s names no history, and is believed", list(o.Believed)))
+	}
 	return append(said, o.Conflict)
 }
 

@@ -249,7 +249,8 @@ func (c *count) begunUnseen(n int) (wal.History, bool) {
 		return wal.History{}, false
 	}
 	single := len(branches) == 1 && !branches[0].guessed
-	if c.guarded && (!single || branches[0].from != c.reach(a.History)) {
+	whole := single && branches[0].from == c.reach(a.History)
+	if c.guarded && !whole {
 		c.awaited = append(c.awaited, a.Rule.Primary)
 		return wal.History{}, false
 	}
