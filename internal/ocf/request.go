@@ -56,10 +56,11 @@ func ParseRequest(args, environ []string, started time.Time) Request {
 	return r
 }
 
-// Overdue is when three quarters of the time between deadline and timeout are over: what
-// has not come back then will not before Pacemaker kills the action.
+// Overdue is when an action that has not come back is given up: when three quarters of
+// the time between deadline and timeout are over, or half a second, which a busy machine
+// may need for what comes after the deadline.
 func (r Request) Overdue() time.Time {
-	return r.Deadline.Add(time.Duration(Margin * 3 / 4 * float64(r.Timeout)))
+	return r.Deadline.Add(max(time.Duration(Margin*3/4*float64(r.Timeout)), time.Second/2))
 }
 
 // Param is the value of an instance parameter. A parameter that is set to nothing

@@ -48,14 +48,23 @@ var verb = regexp.MustCompile(`%[a-z]`)
 // isReason looks for the reason in the table. Behind the table's words may stand the cause.
 func isReason(text string, code ocf.ExitCode) bool {
 	for _, reason := range agent.Reasons() {
+		if reason.Code == code && isReasonOf(reason.Name, text) {
+			return true
+		}
+	}
+	return false
+}
+
+func isReasonOf(name, text string) bool {
+	for _, reason := range agent.Reasons() {
+		if reason.Name != name {
+			continue
+		}
 		words := verb.Split(reason.Text, -1)
 		for n := range words {
 			words[n] = regexp.QuoteMeta(words[n])
 		}
-		pattern := regexp.MustCompile(`\A` + strings.Join(words, ".*") + `(: .*)?\z`)
-		if reason.Code == code && pattern.MatchString(text) {
-			return true
-		}
+		return regexp.MustCompile(`\A` + strings.Join(words, ".*") + `(: .*)?\z`).MatchString(text)
 	}
 	return false
 }
