@@ -78,15 +78,30 @@ func (a *agent) beforePromote(ctx context.Context) error {
 		return nil
 	}
 	failpoint.Hit("notify-vote")
+	if t.Kind == election.Switchover {
+		return a.voteForPAF(ctx, self)
+	}
 	vote, _, err := a.ownVote(ctx, self)
 	if err != nil {
 		return fmt.Errorf("this node cannot vote: %w", err)
 	}
-	if err := a.publishVote(ctx, vote); err != nil || t.Kind == election.Switchover {
+	if err := a.publishVote(ctx, vote); err != nil {
 		return err
 	}
 	failpoint.Hit("notify-voted")
 	return a.awaitAttribute(ctx, self, a.attribute(attrVote), vote.Position.String())
+}
+
+// voteForPAF publishes as much as PAF reads, and nobody waits for it.
+func (a *agent) voteForPAF(ctx context.Context, self string) error {
+	p, err := a.db.Position(ctx)
+	if err != nil {
+		return fmt.Errorf("this node cannot vote: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, attributeWait)
+	defer cancel()
+	a.log.Infof("this node votes: WAL up to %s", shown(p))
+	return a.crm.SetPrivate(ctx, self, a.attribute(attrVote), p.String())
 }
 
 // awaitAttribute waits until a value can be read back: attrd answers an update before
