@@ -3,6 +3,7 @@ package election
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -12,9 +13,9 @@ func (o Outcome) String() string {
 	var said []string
 	switch {
 	case o.Winner != "":
-		said = append(said, fmt.Sprintf("%s holds the most WAL of %s: %s", o.Winner, list(o.votes), shown(o.Position)))
+		said = append(said, o.won())
 		if o.Settled {
-			said = append(said, "every acknowledged commit is on one of them")
+			said = append(said, "every acknowledged commit is there")
 		}
 		said = append(said, o.loss())
 	case len(o.Awaits) > 0:
@@ -24,6 +25,13 @@ func (o Outcome) String() string {
 	}
 	said = append(said, o.remarks()...)
 	return strings.Join(nonEmpty(said), "; ")
+}
+
+func (o Outcome) won() string {
+	if len(o.votes) == 1 {
+		return fmt.Sprintf("%s alone votes, with WAL up to %s", o.Winner, shown(o.Position))
+	}
+	return fmt.Sprintf("%s holds the most WAL of %s: %s", o.Winner, list(o.votes), shown(o.Position))
 }
 
 func (o Outcome) loss() string {
@@ -106,7 +114,7 @@ func (w Wait) String() string {
 	case w.Short > len(w.Of) || w.Short == 0:
 		alone = nil
 	case w.Short > 1 && w.Primary != "":
-		return fmt.Sprintf("%s, or %s", w.Primary, several(w))
+		return fmt.Sprintf("%s, or %s", nameText(w.Primary), several(w))
 	case w.Short > 1:
 		return several(w)
 	}
@@ -121,7 +129,7 @@ func several(w Wait) string {
 	if w.Short == len(w.Of) {
 		return list(w.Of)
 	}
-	return fmt.Sprintf("%d of %s", w.Short, strings.Join(w.Of, ", "))
+	return fmt.Sprintf("%d of %s", w.Short, join(w.Of, ", "))
 }
 
 func vote(nodes []string) string {
@@ -139,11 +147,23 @@ func list(names []string) string { return join(names, " and ") }
 
 // join makes "n1, n2 and n3".
 func join(names []string, last string) string {
-	n := len(names)
-	if n < 2 {
-		return strings.Join(names, "")
+	texts := make([]string, len(names))
+	for i, name := range names {
+		texts[i] = nameText(name)
 	}
-	return strings.Join(names[:n-1], ", ") + last + names[n-1]
+	n := len(texts)
+	if n < 2 {
+		return strings.Join(texts, "")
+	}
+	return strings.Join(texts[:n-1], ", ") + last + texts[n-1]
+}
+
+// nameText is a name as it is, or quoted: a standby may call itself anything.
+func nameText(name string) string {
+	if name != "" && all(name, isNameByte) {
+		return name
+	}
+	return strconv.QuoteToASCII(clip(name))
 }
 
 func nonEmpty(texts []string) (kept []string) {

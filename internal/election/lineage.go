@@ -155,7 +155,8 @@ func branchOf(line wal.History, v voter) (branch, bool) {
 // after is the timeline on which v is that can have begun with the nth attempt: one that
 // goes on from its place, or from a little before, as a promotion drops an incomplete
 // record at the end. Timelines of which the candidate had nothing are passed over. A way
-// that the record knew before is older than the attempt.
+// that the record knew before is older than the attempt. One that lacks the place of a
+// later attempt was given up when that one won its election.
 func (r *Record) after(n int, v voter) (branch, bool) {
 	a := r.Next[n]
 	b, found := branchOf(a.History, v)
@@ -170,7 +171,10 @@ func (r *Record) after(n int, v voter) (branch, bool) {
 		known, found := h.Until(b.way.Timeline)
 		return found && known.Same(b.way)
 	})
-	return b, !older
+	givenUp := slices.ContainsFunc(r.Next[n+1:], func(later Attempt) bool {
+		return b.way.Shared(later.History, later.At) != later.At
+	})
+	return b, !older && !givenUp
 }
 
 // collect gathers the branches that of finds for the voters, each once. A vote without a

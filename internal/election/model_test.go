@@ -501,7 +501,7 @@ func TestNoAcknowledgedCommitIsLost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var elections, promotions, refusals int
-			for range 15 { // each a hundred worlds, unless -rapid.checks says otherwise
+			for range 10 { // each a hundred worlds, unless -rapid.checks says otherwise
 				rapid.Check(t, func(t *rapid.T) {
 					w := newWorld(t, run.paf)
 					t.Repeat(w.actions(run.byHand))

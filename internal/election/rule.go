@@ -3,7 +3,6 @@ package election
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Rule says whose acknowledgement the commits of a primary wait for: any Need of Of.
@@ -80,9 +79,9 @@ func containsName(names []string, name string) bool {
 // String prints the rule for people, as in "n1 needs 1 of n2, n3".
 func (r Rule) String() string {
 	if r.Need == 0 {
-		return fmt.Sprintf("%s waits for nobody", r.Primary)
+		return fmt.Sprintf("%s waits for nobody", nameText(r.Primary))
 	}
-	return fmt.Sprintf("%s needs %d of %s", r.Primary, r.Need, strings.Join(r.Of, ", "))
+	return fmt.Sprintf("%s needs %d of %s", nameText(r.Primary), r.Need, join(r.Of, ", "))
 }
 
 // same compares two rules as sets.

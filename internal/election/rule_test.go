@@ -95,6 +95,13 @@ func TestNamesAreComparedAsPostgreSQLDoes(t *testing.T) {
 	assert.False(t, sameName("db1", "db10"))
 }
 
+func TestNamesAreShownOnOneLine(t *testing.T) {
+	r := Rule{"n1", 1, names("db-2.example.org", "a\nb", "", "\x1b[2J", "é")}
+	assert.Equal(t, `n1 needs 1 of db-2.example.org, "a\nb", "", "\x1b[2J", "\u00e9"`, r.String())
+	w := Wait{Primary: "n\n1", Of: names("a b"), Short: 1}
+	assert.Equal(t, `"a b" or "n\n1"`, w.String())
+}
+
 func TestRuleSettled(t *testing.T) {
 	cases := map[string]struct {
 		rule   Rule

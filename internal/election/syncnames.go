@@ -128,6 +128,8 @@ func isNameStart(c byte) bool {
 }
 func isNamePart(c byte) bool { return isNameStart(c) || isDigit(c) || c == '$' }
 
+func all(s string, is func(byte) bool) bool { return runLength(s, is) == len(s) }
+
 func runLength(s string, is func(byte) bool) int {
 	n := 0
 	for n < len(s) && is(s[n]) {
