@@ -57,10 +57,14 @@ func ParseRequest(args, environ []string, started time.Time) Request {
 }
 
 // Overdue is when an action that has not come back is given up: when three quarters of
-// the time between deadline and timeout are over, or half a second, which a busy machine
-// may need for what comes after the deadline.
+// the time between deadline and timeout are over. A timeout below the five seconds that
+// are suggested at least leaves too little for what comes after the deadline on a busy
+// machine, so that it gets a second there, although Pacemaker's kill may be sooner.
 func (r Request) Overdue() time.Time {
-	return r.Deadline.Add(max(time.Duration(Margin*3/4*float64(r.Timeout)), time.Second/2))
+	if r.Timeout < 5*time.Second {
+		return r.Deadline.Add(time.Second)
+	}
+	return r.Deadline.Add(time.Duration(Margin * 3 / 4 * float64(r.Timeout)))
 }
 
 // Param is the value of an instance parameter. A parameter that is set to nothing
