@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,32 +15,32 @@ import (
 )
 
 // localEndWait bounds the reading of what was not replayed. A vote waits for it,
-// and in that time some gigabytes are read.
+// and in that time some gigabytes are read where the disk is quick.
 const localEndWait = 5 * time.Second
 
 // localEnd is the end of the log that pg_wal holds beyond what is known so far,
 // read from there record by record, along the newest timeline that goes on from
-// what was replayed. Should the time not suffice it is how far that came; where
-// nothing can be read, it is what was known before.
-func (i *Instance) localEnd(ctx context.Context, known Standing, segmentBytes uint64) wal.Position {
+// what was replayed, and whether it came to that end. Should the time not suffice
+// it is how far that came; where nothing can be read, it is what was known before.
+func (i *Instance) localEnd(ctx context.Context, known Standing, segmentBytes uint64) (end wal.Position, read bool) {
 	ctx, cancel := context.WithTimeout(ctx, localEndWait)
 	defer cancel()
-	end := known.End
+	end = known.End
 	if wal.SegmentSuffix(0, segmentBytes) == "" {
-		return end
+		return end, false
 	}
-	_ = i.asUser(func() error { // a failure leaves the end as it is
+	err := i.asUser(func() error {
 		files := &logFiles{
 			ctx: ctx, dir: i.path("pg_wal"), segment: segmentBytes, history: i.newestFrom(known.Replayed),
 		}
 		defer files.close()
 		found, err := files.end(known.Replayed.LSN)
-		if err == nil && found.LSN > end.LSN {
+		if found.LSN > end.LSN {
 			end = found
 		}
-		return nil
+		return err
 	})
-	return end
+	return end, errors.Is(err, errEndOfLog)
 }
 
 // newestFrom is the history of the newest timeline in pg_wal that goes on from p.
@@ -70,17 +71,18 @@ type logFiles struct {
 	loaded wal.LSN // the page in the buffer; zero for none
 }
 
-// end is where the last whole record ends, and its timeline.
+// end is where the last whole record ends, and its timeline; and why no more
+// followed, which is errEndOfLog at the end. Before replayed it found nothing.
 func (f *logFiles) end(replayed wal.LSN) (wal.Position, error) {
 	r := &records{page: f.page, segment: f.segment}
 	err := r.seek(replayed)
+	if err != nil {
+		return wal.Position{}, fmt.Errorf("the log replayed is not there: %s", err) //nolint:errorlint // it is no end
+	}
 	for err == nil {
 		err = r.next()
 	}
-	if r.at < replayed {
-		return wal.Position{}, err
-	}
-	return wal.Position{Timeline: min(f.history.At(r.at), f.timeline), LSN: r.at}, nil
+	return wal.Position{Timeline: min(f.history.At(r.at), f.timeline), LSN: r.at}, err
 }
 
 func (f *logFiles) page(start wal.LSN) ([]byte, error) {
@@ -97,7 +99,11 @@ func (f *logFiles) page(start wal.LSN) ([]byte, error) {
 		}
 	}
 	f.loaded = 0
-	if _, err := f.file.ReadAt(f.buffer[:], int64(within)); err != nil {
+	_, err := f.file.ReadAt(f.buffer[:], int64(within))
+	if errors.Is(err, io.EOF) { // a file cut short
+		return nil, errEndOfLog
+	}
+	if err != nil {
 		return nil, err
 	}
 	f.loaded = start

@@ -130,18 +130,19 @@ func (r *records) read(begin wal.LSN) (record, error) {
 	if left < recordHeader {
 		return record{}, errEndOfLog
 	}
-	var head []byte
+	var head [recordHeader]byte
+	var got int
 	var crc uint32
 	end := begin
 	for {
 		take := min(uint64(left), uint64(len(part)))
-		toHead := min(recordHeader-len(head), int(take))
-		head = append(head, part[:toHead]...)
-		crc = crc32.Update(crc, castagnoli, part[toHead:take])
+		taken := copy(head[got:], part[:take])
+		got += taken
+		crc = crc32.Update(crc, castagnoli, part[taken:take])
 		left -= uint32(take)
 		end += wal.LSN(take)
 		if left == 0 {
-			return decode(head, crc, roundUp(end, recordAlign)), nil
+			return decode(head[:], crc, roundUp(end, recordAlign)), nil
 		}
 		var h pageHeader
 		if page, h, err = r.header(end); err != nil {

@@ -11,16 +11,20 @@ import (
 type Standing struct {
 	// End is the end of the log on disk, and its timeline: of a primary what it
 	// has flushed, of a standby the larger of what it has received and replayed.
-	// While Complete is false it may be less than what there is, never more.
+	// While neither Complete nor Read is true it may be less than what there is,
+	// never more.
 	End wal.Position
 
 	// Replayed is how much of it is in the data, and on which timeline.
 	Replayed wal.Position
 
-	// Complete says that End leaves nothing out. A standby that was started and
-	// has not yet replayed all it finds in pg_wal and in the archive does not know
-	// what it holds.
+	// Complete says that PostgreSQL knows what it holds. A standby that was started
+	// and has not yet replayed all it finds in pg_wal and in the archive does not.
 	Complete bool
+
+	// Read says that End was read from pg_wal instead, up to the end of what is
+	// there. Only an archive could hold more.
+	Read bool
 
 	// Known is how far the primary had written when it last spoke to the WAL
 	// receiver of this standby; zero on a primary and while none runs.
@@ -59,7 +63,7 @@ func (i *Instance) standing(ctx context.Context, w walEnds, replaying wal.Positi
 		return Standing{}, err
 	}
 	if !s.Complete {
-		s.End = i.localEnd(ctx, s, w.segmentBytes)
+		s.End, s.Read = i.localEnd(ctx, s, w.segmentBytes)
 	}
 	return s, nil
 }

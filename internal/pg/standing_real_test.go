@@ -3,6 +3,7 @@
 package pg
 
 import (
+	"context"
 	"os"
 	"strconv"
 	"strings"
@@ -243,6 +244,7 @@ func TestRealStandingOfAnUnfinishedStandby(t *testing.T) {
 	standby.again(anHourLate)
 	s := standby.standing()
 	require.False(t, s.Complete)
+	require.True(t, s.Read)
 	require.Nil(t, standby.status().Receive)
 	require.Less(t, s.Replayed.LSN, want.LSN, "it has replayed all, this test proves nothing")
 	require.Equal(t, want, s.End, "the rest is read from pg_wal")
@@ -258,6 +260,19 @@ func TestRealStandingOfAnUnfinishedStandby(t *testing.T) {
 	require.False(t, s.Complete)
 	require.Equal(t, want, s.End)
 
+	// Where the log cannot be read, that is said.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	end, read := standby.localEnd(ctx, Standing{End: s.Replayed, Replayed: s.Replayed}, 16<<20)
+	require.False(t, read)
+	require.Equal(t, s.Replayed, end)
+	suffix := wal.SegmentSuffix(s.Replayed.LSN-1, 16<<20)
+	require.NoError(t, os.Rename(standby.data("pg_wal/00000001"+suffix), standby.file("away")))
+	unread := standby.standing()
+	require.False(t, unread.Read || unread.Complete)
+	require.Equal(t, s.Replayed, unread.End)
+	require.NoError(t, os.Rename(standby.file("away"), standby.data("pg_wal/00000001"+suffix)))
+
 	standby.sql("SELECT pg_wal_replay_resume()")
 	standby.wait("it has replayed all", func() bool { return standby.standing().Complete })
 	require.Equal(t, Standing{End: want, Replayed: want, Complete: true}, standby.standing())
@@ -270,7 +285,7 @@ func TestRealStandingWhileReplaying(t *testing.T) {
 	standby := newStandby(t, primary, "b").start()
 	primary.waitStreaming("b")
 	standby.sql("SELECT pg_wal_replay_pause()")
-	primary.sql("CREATE TABLE public.t AS SELECT generate_series(1, 500000) AS n; UPDATE public.t SET n = n + 1")
+	primary.sql("CREATE TABLE public.t AS SELECT generate_series(1, 500000) AS n")
 	standby.wait("all has been received", func() bool { return standby.position() == primary.position() })
 	want := standby.position()
 	primary.stop(Immediate)
@@ -279,6 +294,7 @@ func TestRealStandingWhileReplaying(t *testing.T) {
 	standby.wait("it has replayed all", func() bool {
 		s := standby.standing()
 		require.Equal(t, want, s.End)
+		require.NotEqual(t, s.Complete, s.Read)
 		require.GreaterOrEqual(t, s.Replayed.LSN, last.Replayed.LSN)
 		require.True(t, s.Complete || !last.Complete)
 		if s.Complete {
