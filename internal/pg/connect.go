@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -134,23 +135,25 @@ func (i *Instance) runtimeParams() map[string]string {
 // overSocket says whether Host is the directory of a Unix socket.
 func (i *Instance) overSocket() bool { return filepath.IsAbs(i.cfg.Host) }
 
-// socketPath is where PostgreSQL puts its socket.
-func (i *Instance) socketPath() string {
-	return filepath.Join(i.cfg.Host, ".s.PGSQL."+strconv.Itoa(i.cfg.Port))
-}
+// address is the path of the socket, or host and port; for messages.
+func (i *Instance) address() string { return addressOf(i.cfg.Host, i.cfg.Port) }
 
-// address is for messages.
-func (i *Instance) address() string {
-	if i.overSocket() {
-		return i.socketPath()
+// addressOf is where PostgreSQL puts its socket, or host and port.
+func addressOf(host string, port int) string {
+	if filepath.IsAbs(host) {
+		return filepath.Join(host, ".s.PGSQL."+strconv.Itoa(port))
 	}
-	return net.JoinHostPort(i.cfg.Host, strconv.Itoa(i.cfg.Port))
+	return net.JoinHostPort(host, strconv.Itoa(port))
 }
 
-// dialSocket connects to the socket as the system user.
-func (i *Instance) dialSocket(ctx context.Context, _, _ string) (net.Conn, error) {
+func (i *Instance) dialSocket(ctx context.Context, _, path string) (net.Conn, error) {
+	return i.dialAsUser(ctx, path, i.checkPeer)
+}
+
+// dialAsUser connects to a socket as the system user. check judges who listens.
+func (i *Instance) dialAsUser(ctx context.Context, path string, check func(*syscall.Ucred) error) (net.Conn, error) {
 	for {
-		conn, err := i.dialOnce()
+		conn, err := i.dialOnce(path, check)
 		if !backlogFull(err) {
 			return conn, err
 		}
@@ -160,9 +163,9 @@ func (i *Instance) dialSocket(ctx context.Context, _, _ string) (net.Conn, error
 	}
 }
 
-func (i *Instance) dialOnce() (conn net.Conn, err error) {
+func (i *Instance) dialOnce(path string, check func(*syscall.Ucred) error) (conn net.Conn, err error) {
 	err = command.AsUser(i.cfg.User, func() error {
-		conn, err = connectSocket(i.socketPath(), i.checkPeer)
+		conn, err = connectSocket(path, check)
 		return err
 	})
 	return conn, err

@@ -114,7 +114,7 @@ func TestRealRefusedWhereNobodyListens(t *testing.T) {
 
 	s.start()
 	s.stop(Kill) // leaves the socket behind
-	require.FileExists(t, s.socketPath())
+	require.FileExists(t, s.address())
 	_, err = s.Connect(t.Context())
 	require.True(t, IsRefused(err), err)
 	t.Log(err)
@@ -228,7 +228,7 @@ func TestRealStoppedPostmasterTimesOut(t *testing.T) {
 			require.True(t, IsTimeout(err), err)
 			require.False(t, IsRefused(err), err)
 		}
-		full = syscall.Connect(fd, &syscall.SockaddrUnix{Name: s.socketPath()}) == syscall.EAGAIN
+		full = syscall.Connect(fd, &syscall.SockaddrUnix{Name: s.address()}) == syscall.EAGAIN
 	}
 	require.True(t, full, "the queue of the socket never filled up")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -262,10 +262,10 @@ func TestRealRefusesAnotherInstance(t *testing.T) {
 // Anybody can make a socket in /tmp and play the server.
 func TestRealRefusesAStrangersSocket(t *testing.T) {
 	s := newPrimary(t)
-	listener, err := net.Listen("unix", s.socketPath()) // by root, who is not the system user
+	listener, err := net.Listen("unix", s.address()) // by root, who is not the system user
 	require.NoError(t, err)
 	defer listener.Close()
-	require.NoError(t, os.Chmod(s.socketPath(), 0o777))
+	require.NoError(t, os.Chmod(s.address(), 0o777))
 	s.plant("postmaster.pid", strconv.Itoa(os.Getpid()))
 	_, err = s.Connect(t.Context())
 	require.True(t, IsOtherInstance(err), err)

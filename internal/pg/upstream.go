@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"path/filepath"
+	"io/fs"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -15,234 +13,199 @@ import (
 	"pgsqlms/internal/wal"
 )
 
-// Upstream is what a standby's primary says when it is asked for replication.
+// Upstream is what the server that primary_conninfo names says to this standby.
 type Upstream struct {
-	Address  string       // where it was reached
-	Timeline wal.Timeline // the primary's
-	End      wal.LSN      // how far it has written
+	Address string // where it was reached: host and port, or the path of a socket
 
-	// Refusal is why it would not let this standby stream, in PostgreSQL's own words;
-	// empty when it would.
+	// Its timeline, and how far it has written or, being a standby itself, received;
+	// zero where it did not come to that.
+	Timeline wal.Timeline
+	End      wal.LSN
+
+	// Refusal is why it does not send its write-ahead log to this standby, in
+	// PostgreSQL's own words where it has any; empty when it does. It never holds a
+	// password.
 	Refusal string
 
-	// Divergence is set when this standby has replayed what is not in the primary's
-	// history.
+	// Divergence is set when the log here has left the primary's history. It can be
+	// without a refusal: PostgreSQL compares less.
 	Divergence *Divergence
 }
 
-// Divergence says where a standby left its primary's history.
+// Divergence says where a standby's log left its primary's, and how far it has gone
+// on since.
 type Divergence struct {
-	Left  wal.Position // the last place both share
-	Bytes uint64       // of WAL that the standby has replayed beyond it, and the primary lacks
+	Left  wal.Position // the last place both have
+	Bytes uint64       // of log here that the primary does not have
+
+	// Pending says that these were received and not replayed yet, so that the data
+	// have not diverged. They will: PostgreSQL replays all it has received before it
+	// looks for another timeline (seen on 15).
+	Pending bool
 }
 
-// streamWait bounds the wait for the first message of a replication that was granted:
-// that a segment is gone is found out only by sending it.
-const streamWait = 500 * time.Millisecond
+// ErrConninfo says that primary_conninfo cannot be used from here, though
+// PostgreSQL itself may be able to.
+var ErrConninfo = errors.New("primary_conninfo cannot be used to ask the primary")
 
-// AskPrimary asks the server that the running standby's primary_conninfo names what its
-// WAL receiver asks, and so learns why it does not stream: how to connect, who the
-// server is, which history it has, whether it can send what comes next. The connection
-// is not made under the standby's name, so that nobody takes it for the standby. Files
-// that the connection string names are read as the system user.
+// AskPrimary asks the primary what this running standby's WAL receiver asks it:
+// it connects by primary_conninfo as the system user, has it identify itself, and
+// begins to stream from the place that was replayed, to leave again at once. An
+// error means that nobody answered, or could be asked; a server that answers and
+// refuses, be it the connection, is a Refusal. ctx bounds it all.
 //
-// Of libpq's parameters those that pgconn knows are used. An error says what failed, and
-// what the server said; it has no password in it.
+// To the primary it is a standby called pgsqlms that never says what it has
+// written, and so never counts as a synchronous one. A slot that primary_slot_name
+// names is taken for the moment, and given back as it was. A WAL receiver that
+// wants it in that moment is refused and comes back after
+// wal_retrieve_retry_interval; so ask only while none streams.
+//
+// See primaryConfigs for what of primary_conninfo is not understood.
 func (i *Instance) AskPrimary(ctx context.Context) (Upstream, error) {
-	own, err := i.standbySettings(ctx)
+	self, err := i.follower(ctx)
 	if err != nil {
 		return Upstream{}, err
 	}
-	standing, err := i.Standing(ctx)
-	if err != nil {
-		return Upstream{}, err
+	if strings.TrimSpace(self.conninfo) == "" {
+		return Upstream{}, fmt.Errorf("%w: it is empty", ErrConninfo)
 	}
-	if own.conninfo == "" {
-		return Upstream{}, errors.New("primary_conninfo is not set")
-	}
-	conn, err := i.dialPrimary(ctx, own.conninfo)
-	var refused *Refused
-	if errors.As(err, &refused) {
-		return Upstream{Address: refused.Address, Refusal: refused.Error()}, nil
-	}
-	if err != nil {
-		return Upstream{}, err
+	conn, u, err := i.connectPrimary(ctx, self.conninfo)
+	if err != nil || u.Refusal != "" {
+		return u, err
 	}
 	defer conn.Close()
-	return i.interview(ctx, conn, own, standing.Replayed)
-}
-
-// standbySettings is what the standby's WAL receiver goes by.
-type standbySettings struct{ conninfo, slot, system string }
-
-const standbySettingsSQL = `
-SELECT pg_catalog.current_setting('primary_conninfo'),
-       pg_catalog.current_setting('primary_slot_name'),
-       (pg_catalog.pg_control_system()).system_identifier`
-
-func (i *Instance) standbySettings(ctx context.Context) (standbySettings, error) {
-	c, err := i.Connect(ctx)
-	if err != nil {
-		return standbySettings{}, err
-	}
-	defer c.Close()
-	r, err := c.single(ctx, standbySettingsSQL, 3)
-	if err != nil {
-		return standbySettings{}, err
-	}
-	return standbySettings{conninfo: r.text(0), slot: r.text(1), system: r.text(2)}, nil
-}
-
-// passedOn are the parameters of libpq that mean the same to pgconn. Others are about
-// keeping the connection alive, or for mechanisms pgconn does not have.
-var passedOn = []string{
-	"host", "port", "user", "password", "passfile", "connect_timeout", "target_session_attrs",
-	"sslmode", "sslcert", "sslkey", "sslrootcert", "sslpassword", "sslsni",
-}
-
-func (i *Instance) dialPrimary(ctx context.Context, conninfo string) (*Conn, error) {
-	given, err := ParseConninfo(conninfo)
-	if err != nil {
-		return nil, fmt.Errorf("primary_conninfo: %w", err)
-	}
-	config, err := i.primaryConfig(given)
-	if err != nil {
-		return nil, fmt.Errorf("primary_conninfo: %s", hide(err.Error(), given))
-	}
-	address := net.JoinHostPort(config.Host, fmt.Sprint(config.Port))
-	conn, err := pgconn.ConnectConfig(ctx, config)
+	err = i.ask(ctx, conn, self, &u)
 	var said *pgconn.PgError
-	switch {
-	case errors.As(err, &said):
-		return nil, &Refused{Address: address, Reason: hide(sentence(said), given)}
-	case err != nil:
-		return nil, fmt.Errorf("no connection to %s: %s", address, hide(reasonOf(err), given))
+	if errors.As(err, &said) {
+		u.Refusal, err = inItsWords(said), nil
 	}
-	return &Conn{conn: conn}, nil
-}
-
-// primaryConfig is parsed with the credentials of the system user, whose files it reads.
-func (i *Instance) primaryConfig(given map[string]string) (config *pgconn.Config, err error) {
-	forgetEnvironment()
-	values := map[string]string{
-		"user": i.cfg.User.Name, "dbname": "replication",
-		"passfile": filepath.Join(i.cfg.User.Home, ".pgpass"),
-		"sslcert":  "", "sslkey": "", "sslrootcert": "",
-	}
-	for _, name := range passedOn {
-		if v, ok := given[name]; ok {
-			values[name] = v
-		}
-	}
-	if v := given["hostaddr"]; v != "" {
-		values["host"] = v
-	}
-	err = i.asUser(func() error {
-		config, err = pgconn.ParseConfig(joinConninfo(values))
-		return err
-	})
 	if err != nil {
-		return nil, err
+		return u, fmt.Errorf("%s: %s", u.Address, unanswered(err))
 	}
-	config.RuntimeParams = map[string]string{"replication": "true", "application_name": applicationName}
-	config.MaxProtocolMessageBodyLen = maxMessage
-	return config, nil
+	return u, nil
 }
 
-// joinConninfo writes the keyword form.
-func joinConninfo(values map[string]string) string {
-	var b strings.Builder
-	for name, value := range values {
-		value = strings.ReplaceAll(strings.ReplaceAll(value, `\`, `\\`), `'`, `\'`)
-		fmt.Fprintf(&b, "%s='%s' ", name, value)
-	}
-	return b.String()
-}
-
-// Refused is what a server says that takes no connection of this standby.
-type Refused struct{ Address, Reason string }
-
-func (e *Refused) Error() string { return e.Address + " refuses the connection: " + e.Reason }
-
-// hide takes passwords out of a text.
-func hide(text string, given map[string]string) string {
-	for _, name := range []string{"password", "sslpassword"} {
-		if secret := given[name]; secret != "" {
-			text = strings.ReplaceAll(text, secret, "********")
-		}
-	}
-	return text
-}
-
-// reasonOf is why nobody answered. pgconn's own text names every attempt, a line each.
-func reasonOf(err error) string {
-	var operation *net.OpError
-	switch {
-	case IsTimeout(err):
-		return "no answer in time"
-	case errors.As(err, &operation):
-		return operation.Err.Error()
-	}
-	return strings.Join(strings.Fields(err.Error()), " ")
-}
-
-func sentence(said *pgconn.PgError) string {
-	text := said.Severity + ": " + said.Message
+// inItsWords is what a server said, with the detail it gave.
+func inItsWords(said *pgconn.PgError) string {
+	text := said.Message
 	if said.Detail != "" {
 		text += " (" + said.Detail + ")"
 	}
-	return text
+	return oneLine(errors.New(text))
 }
 
-// interview asks one thing after the other.
-func (i *Instance) interview(ctx context.Context, c *Conn, own standbySettings, replayed wal.Position) (Upstream, error) {
+func unanswered(err error) string {
+	if IsTimeout(err) {
+		return "the server did not answer in time"
+	}
+	return oneLine(err)
+}
+
+// follower is what a standby has to tell its primary.
+type follower struct {
+	conninfo, slot   string
+	systemIdentifier string
+	replayed, end    wal.Position
+}
+
+const followerSQL = `
+SELECT pg_catalog.current_setting('primary_conninfo'), pg_catalog.current_setting('primary_slot_name'),
+       (pg_catalog.pg_control_system()).system_identifier`
+
+func (i *Instance) follower(ctx context.Context) (f follower, err error) {
+	w, replaying, err := i.walEnds(ctx)
+	if err != nil {
+		return follower{}, err
+	}
+	if !w.inRecovery {
+		return follower{}, errors.New("this instance is a primary and has nobody to ask")
+	}
+	if f.replayed, err = i.replayedPosition(w, replaying); err != nil {
+		return follower{}, err
+	}
+	if f.end, err = i.endPosition(w, replaying, f.replayed); err != nil {
+		return follower{}, err
+	}
+	c, err := i.Connect(ctx)
+	if err != nil {
+		return follower{}, err
+	}
+	defer c.Close()
+	r, err := c.single(ctx, followerSQL, 3)
+	if err != nil {
+		return follower{}, fmt.Errorf("cannot ask the instance for its primary: %w", err)
+	}
+	f.conninfo, f.slot, f.systemIdentifier = r.text(0), r.text(1), r.text(2)
+	return f, nil
+}
+
+// ask goes through the questions of a WAL receiver, until one has a bad answer.
+// What the server says to that is returned as an error.
+func (i *Instance) ask(ctx context.Context, c *Conn, f follower, u *Upstream) error {
 	r, err := c.single(ctx, "IDENTIFY_SYSTEM", 3)
 	if err != nil {
-		return Upstream{}, err
+		return err
 	}
-	u := Upstream{Address: c.conn.Conn().RemoteAddr().String()}
-	if u.Timeline, err = wal.ParseTimeline(r.text(1)); err != nil {
-		return u, fmt.Errorf("IDENTIFY_SYSTEM: %w", err)
+	if found := r.text(0); found != f.systemIdentifier {
+		u.Refusal = fmt.Sprintf("database system identifier differs between the primary and standby (the primary's is %s, the standby's %s)",
+			clip(found), f.systemIdentifier)
+		return nil
 	}
-	if u.End, err = wal.ParseLSN(r.text(2)); err != nil {
-		return u, fmt.Errorf("IDENTIFY_SYSTEM: %w", err)
+	end, err := positionOf(r)
+	if err != nil {
+		return err
 	}
-	if system := r.text(0); system != own.system {
-		u.Refusal = fmt.Sprintf("the server at %s is of another database system: its identifier is %s, this standby's %s",
-			u.Address, system, own.system)
-		return u, nil
+	u.Timeline, u.End = end.Timeline, end.LSN
+	theirs, err := c.history(ctx, end.Timeline)
+	if err != nil {
+		return err
 	}
-	if u.Timeline < replayed.Timeline {
-		u.Refusal = fmt.Sprintf("the server at %s is on timeline %d, before this standby's timeline %d",
-			u.Address, u.Timeline, replayed.Timeline)
-		return u, nil
+	if u.Divergence, err = i.divergence(ctx, c, f, theirs, end.LSN); err != nil {
+		return err
 	}
-	if u.Divergence, err = i.divergence(ctx, c, u.Timeline, replayed); err != nil {
-		return u, err
+	if end.Timeline < f.replayed.Timeline {
+		u.Refusal = fmt.Sprintf("highest timeline %d of the primary is behind recovery timeline %d", end.Timeline, f.replayed.Timeline)
+		return nil
 	}
-	u.Refusal, err = c.askForStream(ctx, own.slot, replayed)
-	return u, err
+	return c.startReplication(ctx, f.slot, f.replayed, end)
 }
 
-// divergence compares the primary's history with this standby's. What was received and
-// not replayed does not count: PostgreSQL follows the primary's timeline all the same.
-func (i *Instance) divergence(ctx context.Context, c *Conn, t wal.Timeline, replayed wal.Position) (*Divergence, error) {
-	theirs, err := c.history(ctx, t)
-	if err != nil {
-		return nil, err
+// divergence compares first what was replayed with the primary's history, then what
+// was received, and at last how much there is.
+func (i *Instance) divergence(ctx context.Context, c *Conn, f follower, theirs wal.History, end wal.LSN) (*Divergence, error) {
+	for _, held := range []wal.Position{f.replayed, f.end} {
+		ours, err := i.History(held.Timeline)
+		if errors.Is(err, fs.ErrNotExist) {
+			ours, err = wal.History{Timeline: held.Timeline}, nil // what is known of it
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch left := theirs.Shared(ours, held); left {
+		case held:
+		case wal.Position{}:
+			return nil, nil // it cannot be told
+		default:
+			return &Divergence{Left: left, Bytes: uint64(held.LSN - left.LSN), Pending: held != f.replayed}, nil
+		}
 	}
-	ours, err := i.History(replayed.Timeline)
-	if err != nil {
-		return nil, err
-	}
-	shared := theirs.Shared(ours, replayed)
-	if shared == replayed || shared.Timeline == 0 {
+	if f.replayed.LSN <= end {
 		return nil, nil
 	}
-	return &Divergence{Left: shared, Bytes: uint64(replayed.LSN - shared.LSN)}, nil
+	return c.setBack(ctx, f.replayed, end)
 }
 
-// history asks for the history file of the server's timeline.
+// setBack judges a server whose log ends before what was replayed here. A primary
+// had sent it and lost it since; a standby is only late.
+func (c *Conn) setBack(ctx context.Context, replayed wal.Position, end wal.LSN) (*Divergence, error) {
+	standby, err := c.isStandby(ctx)
+	if err != nil || standby {
+		return nil, err
+	}
+	return &Divergence{Left: wal.Position{Timeline: replayed.Timeline, LSN: end}, Bytes: uint64(replayed.LSN - end)}, nil
+}
+
+// history asks for a timeline's history file, which the first one has not.
 func (c *Conn) history(ctx context.Context, t wal.Timeline) (wal.History, error) {
 	if t == 1 {
 		return wal.History{Timeline: 1}, nil
@@ -254,55 +217,48 @@ func (c *Conn) history(ctx context.Context, t wal.Timeline) (wal.History, error)
 	return wal.ParseHistory(t, r.text(1))
 }
 
-// askForStream asks for what the standby needs next. After that the connection is good
-// for nothing else.
-func (c *Conn) askForStream(ctx context.Context, slot string, from wal.Position) (refusal string, err error) {
-	if slot != "" && !isSlotName(slot) {
-		return fmt.Sprintf("primary_slot_name %q is no name of a slot", slot), nil
+// isStandby asks the other side over a connection for physical replication. It
+// reports in_hot_standby by itself since 14; before, all a standby's transactions
+// are read-only, and few of a primary's.
+func (c *Conn) isStandby(ctx context.Context) (bool, error) {
+	if value := c.conn.ParameterStatus("in_hot_standby"); value != "" {
+		return value == "on", nil
 	}
-	if slot != "" {
-		slot = "SLOT " + slot + " "
-	}
-	c.conn.Frontend().Send(&pgproto3.Query{
-		String: fmt.Sprintf("START_REPLICATION %sPHYSICAL %s TIMELINE %d", slot, from.LSN, from.Timeline),
-	})
-	if err := c.conn.Frontend().Flush(); err != nil {
-		return "", err
-	}
-	return c.firstOfStream(ctx)
+	r, err := c.single(ctx, "SHOW transaction_read_only", 1)
+	return r.text(0) == "on", err
 }
 
-// firstOfStream reads up to the first message that says whether there will be a stream.
-func (c *Conn) firstOfStream(ctx context.Context) (refusal string, err error) {
-	granted := false
+// startReplication asks for the log from there on, and returns the server's
+// refusal. A segment that is no longer there is only noticed when it is to be
+// read, after the server has said that it begins; so the first piece of log is
+// waited for, where there is any.
+func (c *Conn) startReplication(ctx context.Context, slot string, from, end wal.Position) error {
+	c.conn.Frontend().SendQuery(&pgproto3.Query{String: startReplicationSQL(slot, from)})
+	if err := c.conn.Frontend().Flush(); err != nil {
+		return err
+	}
 	for {
 		message, err := c.conn.ReceiveMessage(ctx)
-		var said *pgconn.PgError
-		switch {
-		case errors.As(err, &said):
-			return sentence(said), nil
-		case granted && IsTimeout(err):
-			return "", nil
-		case err != nil:
-			return "", err
+		if err != nil {
+			return err
 		}
 		switch m := message.(type) {
 		case *pgproto3.ErrorResponse:
-			return sentence(pgconn.ErrorResponseToPgError(m)), nil
+			return pgconn.ErrorResponseToPgError(m)
 		case *pgproto3.CopyBothResponse:
-			var stop context.CancelFunc
-			granted = true
-			ctx, stop = context.WithTimeout(ctx, streamWait)
-			defer stop() //nolint:revive // comes once
-		case *pgproto3.CopyData, *pgproto3.CopyDone, *pgproto3.RowDescription, *pgproto3.ReadyForQuery:
-			// A row names the next timeline, when nothing is left to send of this one.
-			return "", nil
+			if from == end {
+				return nil
+			}
+		case *pgproto3.CopyData, *pgproto3.CopyDone, *pgproto3.CommandComplete, *pgproto3.RowDescription:
+			return nil
 		}
 	}
 }
 
-// isSlotName knows PostgreSQL's rule (ReplicationSlotValidateName): nothing else is put
-// into a command.
-func isSlotName(s string) bool {
-	return len(s) < 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+func startReplicationSQL(slot string, from wal.Position) string {
+	command := "START_REPLICATION "
+	if slot != "" {
+		command += `SLOT "` + strings.ReplaceAll(slot, `"`, `""`) + `" `
+	}
+	return command + fmt.Sprintf("PHYSICAL %s TIMELINE %d", from.LSN, from.Timeline)
 }

@@ -89,6 +89,11 @@ func (c *Conn) identify(ctx context.Context) (wal.Position, error) {
 	if err != nil {
 		return wal.Position{}, err
 	}
+	return positionOf(r)
+}
+
+// positionOf reads timeline and LSN of an answer to IDENTIFY_SYSTEM.
+func positionOf(r row) (wal.Position, error) {
 	timeline, err := wal.ParseTimeline(r.text(1))
 	if err != nil {
 		return wal.Position{}, fmt.Errorf("IDENTIFY_SYSTEM: %w", err)
