@@ -2,10 +2,13 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
+	"pgsqlms/internal/crm"
 	"pgsqlms/internal/election"
 	"pgsqlms/internal/failpoint"
 	"pgsqlms/internal/pg"
@@ -14,26 +17,30 @@ import (
 
 // The durable record says which timeline is the cluster's own, who began it, and which
 // standbys' acknowledgements count. It stands in the CIB, so that it outlives every
-// node; it is written by the monitor of a primary that Pacemaker has promoted, once per
-// promotion and when the rule of synchronous replication changes.
+// node. A promotion is noted in it before it begins, and the monitor of the primary that
+// Pacemaker has promoted keeps it up to date.
 
-// record reads it; nil when there is none, or none that can be read.
+// record reads it; nil when there is none. One that cannot be read is an error while the
+// guard is on, since it may be all that speaks against a promotion.
 func (a *agent) record(ctx context.Context) (*election.Record, error) {
 	text, ok, err := a.crm.Property(ctx, a.req.Instance)
 	if err != nil || !ok {
 		return nil, err
 	}
 	r, err := election.ParseRecord(text)
+	if err != nil && a.conf.guard {
+		return nil, fmt.Errorf("the cluster's record of its timelines is not to be understood (mend it, or delete it with crm_attribute -t crm_config -s pgsqlms-lineage -n %s -D): %w",
+			crm.PropertyName(a.req.Instance), err)
+	}
 	if err != nil {
-		a.log.Warnf("the cluster's record of its timelines is not to be understood, and counts for nothing: %v", err)
-		return nil, nil
+		return nil, nil //nolint:nilerr // without the guard it counts for nothing
 	}
 	return &r, nil
 }
 
 // keepRecord brings the durable record up to date, when it is this primary's to write.
 func (a *agent) keepRecord(ctx context.Context, m *memory, self string, status pg.Status, h wal.History) error {
-	if !a.req.Recurring() {
+	if !a.req.RolePromoted() {
 		return nil
 	}
 	rule, err := election.RuleFor(status.SynchronousStandbyNames, self, m.Nodes, synchronous(status.Standbys))
@@ -63,22 +70,21 @@ func (a *agent) keepRecord(ctx context.Context, m *memory, self string, status p
 	return nil
 }
 
-// recordNow is the record as it stands, or as it stood when it was last looked at.
+// recordNow is the record as it stands, or as it stood when it was last looked at. What
+// cannot be read is replaced: this primary is the one to say what is so.
 func (a *agent) recordNow(ctx context.Context, m *memory) (*election.Record, error) {
-	if within(m.Recorded, verifyEvery) {
-		if r, err := election.ParseRecord(m.Record); err == nil {
-			return &r, nil
+	if !within(m.Recorded, verifyEvery) {
+		text, _, err := a.crm.Property(ctx, a.req.Instance)
+		if err != nil {
+			return nil, err
 		}
+		m.Record, m.Recorded = text, time.Now()
 	}
-	r, err := a.record(ctx)
+	r, err := election.ParseRecord(m.Record)
 	if err != nil {
-		return nil, err
+		return nil, nil //nolint:nilerr // see above
 	}
-	m.Record, m.Recorded = "", time.Now()
-	if r != nil {
-		m.Record = r.String()
-	}
-	return r, nil
+	return &r, nil
 }
 
 // synchronous are the names of those that a commit may wait for.
@@ -105,24 +111,39 @@ func flushed(standbys []pg.Standby, begin wal.LSN) map[string]wal.LSN {
 }
 
 // rightful says whether a primary that a monitor has found may be taken for the
-// cluster's. A recurring monitor has Pacemaker's word. A probe finds a primary after
-// Pacemaker was restarted beside it, but also one that somebody started, with the node's
-// boot for instance: there the record tells.
-func (a *agent) rightful(ctx context.Context, h wal.History) bool {
-	if a.req.RoleUnpromoted() {
-		a.log.Warnf("the instance in %s is a primary and should be a standby: it gets no promotion score", a.conf.dataDir)
-		return false
-	}
-	if !a.req.Probe() {
+// cluster's. The recurring monitor of a promoted instance has Pacemaker's word. Others
+// find a primary after Pacemaker was restarted beside it, but also one that somebody
+// started or promoted: there the record tells, or that nobody else has a claim.
+func (a *agent) rightful(ctx context.Context, self string, h wal.History) bool {
+	if a.req.RolePromoted() {
 		return true
 	}
 	record, err := a.record(ctx)
-	if err != nil || record == nil || record.History.Timeline <= h.Timeline {
+	if err != nil || record == nil || record.Claims(self, h) {
 		return true
 	}
-	a.log.Warnf("the instance in %s is a primary on timeline %d, but the cluster's last promotion began timeline %d on %s: it gets no promotion score",
-		a.conf.dataDir, h.Timeline, record.History.Timeline, record.Node)
+	members, err := a.crm.Members(ctx)
+	if err != nil {
+		return true
+	}
+	others := slices.DeleteFunc(members, func(n string) bool { return n == self })
+	scores, err := a.readScores(ctx, others)
+	if err != nil || !anyPositive(scores) {
+		return true
+	}
+	a.log.Warnf("the instance in %s is a primary on timeline %d, which is not the cluster's promotion (%s was, to timeline %d): it gets no promotion score",
+		a.conf.dataDir, h.Timeline, record.Node, record.History.Timeline)
 	return false
+}
+
+// history is the descent of a timeline, or what is known of it without its file.
+func (a *agent) history(t wal.Timeline) (wal.History, error) {
+	h, err := a.db.History(t)
+	if errors.Is(err, fs.ErrNotExist) {
+		a.log.Warnf("timeline %d has no history file in pg_wal", t)
+		return wal.History{Timeline: t}, nil
+	}
+	return h, err
 }
 
 // begin makes known that this node is about to begin a timeline, and skips the numbers

@@ -28,6 +28,9 @@ func (a *agent) monitor(ctx context.Context) (ocf.ExitCode, error) {
 		return a.standbyResult(ctx, status)
 	}
 	a.refreshScores(ctx, status)
+	if a.req.RolePromoted() {
+		a.trouble(ctx, "")
+	}
 	return ocf.RunningPromoted, nil
 }
 

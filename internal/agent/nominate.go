@@ -18,9 +18,9 @@ import (
 // the election is between those that have voted.
 const patience = 3
 
-// nominate gives somebody a first score if nobody has any. waiting says what is awaited
-// when that is not possible yet, and is empty otherwise.
-func (a *agent) nominate(ctx context.Context, wasPrimary, patient bool) (waiting string, err error) {
+// nominate gives somebody a first score if nobody has any, or anyway. waiting says what
+// is awaited when that is not possible yet, and is empty otherwise.
+func (a *agent) nominate(ctx context.Context, wasPrimary, patient, anyway bool) (waiting string, err error) {
 	self, err := a.nodeName(ctx)
 	if err != nil {
 		return "", err
@@ -30,7 +30,7 @@ func (a *agent) nominate(ctx context.Context, wasPrimary, patient bool) (waiting
 		return "", err
 	}
 	scores, err := a.readScores(ctx, members)
-	if err != nil || anyPositive(scores) {
+	if err != nil || anyPositive(scores) && !anyway {
 		return "", err
 	}
 	me, record, err := a.ownVote(ctx, self)
@@ -40,7 +40,7 @@ func (a *agent) nominate(ctx context.Context, wasPrimary, patient bool) (waiting
 	if err := a.publishVote(ctx, me); err != nil {
 		return "", err
 	}
-	if err := a.awaitAttribute(ctx, self, a.attribute(attrVote), me.Position.String()); err != nil {
+	if err := a.awaitVoteShown(ctx, me); err != nil {
 		return "", err
 	}
 	return a.nominateAmong(ctx, me, record, members, wasPrimary, patient)
@@ -79,7 +79,9 @@ func (a *agent) nominateAmong(ctx context.Context, me election.Vote, record *ele
 // hold takes the scores away, so that Pacemaker does not ask for a promotion again that
 // can only be refused again, until a start or a monitor finds the votes that are awaited.
 // A node whose instance is stopped has a score too, and would pass for a candidate.
-func (a *agent) hold(ctx context.Context) error {
+// This node is banned until it streams or is nominated: a location rule for it would
+// make up for any other score.
+func (a *agent) hold(ctx context.Context, self string) error {
 	members, err := a.crm.Members(ctx)
 	if err != nil {
 		return err
@@ -91,6 +93,7 @@ func (a *agent) hold(ctx context.Context) error {
 			wanted[node] = election.ScoreHeld
 		}
 	}
+	wanted[self] = election.ScoreBanned
 	_, writeErr := a.writeScores(ctx, scores, wanted)
 	return errors.Join(err, writeErr)
 }

@@ -89,19 +89,28 @@ func (a *agent) beforePromote(ctx context.Context) error {
 		return err
 	}
 	failpoint.Hit("notify-voted")
-	return a.awaitAttribute(ctx, self, a.attribute(attrVote), vote.Position.String())
+	return a.awaitVoteShown(ctx, vote)
 }
 
-// voteForPAF publishes as much as PAF reads, and nobody waits for it.
+// awaitVoteShown waits until both parts of a vote can be read back.
+func (a *agent) awaitVoteShown(ctx context.Context, v election.Vote) error {
+	return errors.Join(
+		a.awaitAttribute(ctx, v.Node, a.attribute(attrBallot), v.Ballot()),
+		a.awaitAttribute(ctx, v.Node, a.attribute(attrVote), v.Position.String()))
+}
+
+// voteForPAF publishes what PAF reads, and nobody waits for it. The ballot, of no
+// record, keeps it from being counted in a later election.
 func (a *agent) voteForPAF(ctx context.Context, self string) error {
-	p, err := a.db.Position(ctx)
+	s, err := a.db.Standing(ctx)
 	if err != nil {
 		return fmt.Errorf("this node cannot vote: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, attributeWait)
-	defer cancel()
-	a.log.Infof("this node votes: WAL up to %s", shown(p))
-	return a.crm.SetPrivate(ctx, self, a.attribute(attrVote), p.String())
+	v, err := a.voteOf(self, s)
+	if err != nil {
+		return fmt.Errorf("this node cannot vote: %w", err)
+	}
+	return a.publishVote(ctx, v)
 }
 
 // awaitAttribute waits until a value can be read back: attrd answers an update before

@@ -38,7 +38,7 @@ func (a *agent) promote(ctx context.Context) (ocf.ExitCode, error) {
 		return refuse(reasonAsk.Because(err, a.conf.dataDir))
 	}
 	if !status.InRecovery {
-		return ocf.Success, nil
+		return a.promoteAgain(ctx, status)
 	}
 	if err := a.prepare(ctx, status); err != nil {
 		return refuse(err)
@@ -52,6 +52,31 @@ func (a *agent) promote(ctx context.Context) (ocf.ExitCode, error) {
 		return refuse(reasonPromote.Because(err, a.conf.dataDir))
 	}
 	failpoint.Hit("promote-writes")
+	a.rememberPromotion()
+	return ocf.Success, nil
+}
+
+// promoteAgain is for an instance that is a primary already: by a promotion that was cut
+// short and completed meanwhile, or by somebody's hand, beside the cluster.
+func (a *agent) promoteAgain(ctx context.Context, status pg.Status) (ocf.ExitCode, error) {
+	if !a.req.Notify.Present() {
+		return ocf.Success, nil
+	}
+	self, err := a.nodeName(ctx)
+	if err != nil {
+		return refuse(err)
+	}
+	h, err := a.history(status.Current.Timeline)
+	if err != nil {
+		return refuse(reasonAsk.Because(err, a.conf.dataDir))
+	}
+	record, err := a.record(ctx)
+	if err != nil {
+		return refuse(reasonOwnVote.Because(err))
+	}
+	if record != nil && !record.Claims(self, h) {
+		return refuse(reasonStranger.With(a.conf.dataDir, h.Timeline, record.Node, record.History.Timeline))
+	}
 	a.rememberPromotion()
 	return ocf.Success, nil
 }
@@ -90,9 +115,9 @@ func (a *agent) prepare(ctx context.Context, status pg.Status) error {
 	if err != nil {
 		return err
 	}
-	me, record, err := a.ownVote(ctx, self)
+	me, record, err := a.awaitOwnVote(ctx, self)
 	if err != nil {
-		return reasonOwnVote.Because(err)
+		return reasonOwnVote.Because(errors.Join(err, a.hold(ctx, self)))
 	}
 	votes, err := a.decide(ctx, me, record, a.transition())
 	if err != nil {
@@ -116,7 +141,13 @@ func (a *agent) mayPromoteByHand(status pg.Status) error {
 func (a *agent) decide(ctx context.Context, me election.Vote, record *election.Record, t election.Transition) ([]election.Vote, error) {
 	a.log.Infof("%s: this node is the candidate, with WAL up to %s", t.Kind, shown(me.Position))
 	if t.Kind == election.Switchover {
-		return nil, a.maySwitchOver(ctx, me, t.OldPrimary)
+		if !record.Follows(me) {
+			return nil, a.cancel(ctx, me, reasonNoLineage.With("this node has left the cluster's timelines, it is at "+shown(me.Position)))
+		}
+		if err := a.maySwitchOver(ctx, me, t.OldPrimary); err != nil {
+			return nil, err
+		}
+		return a.presentVotes(ctx, slices.DeleteFunc(slices.Clone(t.Voters), func(n string) bool { return n == me.Node }))
 	}
 	return a.elect(ctx, me, record, t)
 }
@@ -226,7 +257,7 @@ func (a *agent) endOf(ctx context.Context, old string) wal.Position {
 // await takes the promotion off Pacemaker's list until somebody comes back.
 func (a *agent) await(ctx context.Context, o election.Outcome) error {
 	a.trouble(ctx, o.String())
-	err := a.hold(ctx)
+	err := a.hold(ctx, a.node)
 	if len(o.Awaits) == 0 {
 		return reasonNoLineage.Because(err, o)
 	}
@@ -244,7 +275,8 @@ func (a *agent) writeBoth(ctx context.Context, winner, loser string) error {
 // rememberPromotion leaves the monitors a note: who voted has a claim to a score
 // before it is connected, and what was published is to be taken back.
 func (a *agent) rememberPromotion() {
-	a.remember(memory{Promoted: time.Now(), Voters: a.transition().Voters, Published: true})
+	shown := a.store.load().Trouble
+	a.remember(memory{Promoted: time.Now(), Voters: a.transition().Voters, Published: true, Trouble: shown})
 }
 
 // shown is a position as PostgreSQL's own messages have it.

@@ -249,6 +249,11 @@ var (
 		Text: "not promoted: %s",
 		Help: "start that node, the promotion then goes on by itself; if it is lost for good, set sync_guard=false",
 	}
+	reasonStranger = ocf.Reason{
+		Name: "not-the-clusters", Code: ocf.ErrGeneric,
+		Text: "the instance in %s is a primary on timeline %d that the cluster did not begin: its last promotion was of %s, to timeline %d",
+		Help: "nothing, if it was promoted by mistake: Pacemaker stops it and promotes another node",
+	}
 	reasonNoLineage = ocf.Reason{
 		Name: "no-lineage", Code: ocf.ErrGeneric,
 		Text: "not promoted: %s",
@@ -348,6 +353,7 @@ func Reasons() []ocf.Reason {
 		reasonVotes,
 		reasonBetter,
 		reasonAwaits,
+		reasonStranger,
 		reasonNoLineage,
 		reasonDiverged,
 		reasonSwitchover,

@@ -46,11 +46,11 @@ func (a *agent) updateScores(ctx context.Context, status pg.Status) error {
 	if err != nil {
 		return err
 	}
-	history, err := a.db.History(status.Current.Timeline)
+	history, err := a.history(status.Current.Timeline)
 	if err != nil {
 		return fmt.Errorf("the history of timeline %d: %w", status.Current.Timeline, err)
 	}
-	if !a.rightful(ctx, history) {
+	if !a.rightful(ctx, self, history) {
 		return nil
 	}
 	m := a.store.load()
@@ -95,24 +95,24 @@ func (a *agent) takeBack(ctx context.Context, m *memory) {
 	m.Published = false
 }
 
-// strangers says whether somebody replicates who was not known as a node when the
-// scores were verified, and enough time has gone by to look again.
-func strangers(m memory, status pg.Status) bool {
-	if within(m.Verified, connectGrace) {
-		return false
-	}
+// readyNames are those that stream, or are about to.
+func readyNames(status pg.Status) []string {
+	var names []string
 	for _, s := range status.Standbys {
-		if !slices.Contains(m.Nodes, s.ApplicationName) {
-			return true
+		if (s.State == "streaming" || s.State == "catchup") && !slices.Contains(names, s.ApplicationName) {
+			names = append(names, s.ApplicationName)
 		}
 	}
-	return false
+	return names
 }
 
 // learn reads the cluster's nodes and their scores, when what is remembered of them
 // may no longer be so.
 func (a *agent) learn(ctx context.Context, m *memory, status pg.Status) (err error) {
-	if !a.req.Probe() && within(m.Verified, verifyEvery) && !strangers(*m, status) {
+	ready := readyNames(status)
+	same := slices.Equal(ready, m.Ready)
+	m.Ready = ready
+	if !a.req.Probe() && within(m.Verified, verifyEvery) && same {
 		return nil
 	}
 	if m.Nodes, err = a.crm.Members(ctx); err != nil {

@@ -34,11 +34,12 @@ func (a *agent) watch(ctx context.Context, status pg.Status) error {
 	if !a.req.Recurring() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, watchWait)
+	wait, cancel := context.WithTimeout(ctx, watchWait)
 	defer cancel()
-	waiting, err := a.nominate(ctx, false, m.Alone+1 < patience)
+	waiting, err := a.nominate(wait, m.WasPrimary, m.Alone+1 < patience, m.Silent >= unreachable)
 	if err != nil {
 		a.log.Warnf("cannot tell whether anybody is to be promoted: %v", err)
+		return nil
 	}
 	if waiting == "" {
 		m.Alone, m.Mute = 0, m.Mute+1
@@ -59,14 +60,14 @@ func streams(status pg.Status) bool {
 
 // well forgets what was the matter with a standby.
 func (a *agent) well(ctx context.Context, m memory) {
-	if m.Alone == 0 && m.Mute == 0 && m.Trouble == "" {
+	if m.Alone == 0 && m.Mute == 0 && m.Silent == 0 && !m.WasPrimary && m.Trouble == "" {
 		return
 	}
 	if m.Trouble != "" {
 		a.trouble(ctx, "")
 	}
 	m = a.store.load()
-	m.Alone, m.Mute = 0, 0
+	m.Alone, m.Mute, m.Silent, m.WasPrimary = 0, 0, 0, false
 	a.remember(m)
 }
 
@@ -77,6 +78,8 @@ func (a *agent) trouble(ctx context.Context, text string) {
 	if m.Trouble == text {
 		return
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), scoreWait)
+	defer cancel()
 	self, err := a.nodeName(ctx)
 	if err == nil {
 		err = a.crm.SetStatus(ctx, self, a.req.Instance, text)
@@ -94,11 +97,14 @@ func (a *agent) trouble(ctx context.Context, text string) {
 
 // followsNot asks the primary what PostgreSQL's WAL receiver asks it.
 func (a *agent) followsNot(ctx context.Context, times int) error {
-	up, err := a.db.AskPrimary(ctx)
-	if d := up.Divergence; d != nil {
-		return a.diverged(ctx, *d)
+	wait, cancel := context.WithTimeout(ctx, watchWait)
+	defer cancel()
+	up, err := a.db.AskPrimary(wait)
+	a.heard(err == nil)
+	if a.hasDiverged(ctx, up) {
+		return a.diverged(ctx, *up.Divergence)
 	}
-	if err == nil && up.Refusal == "" {
+	if err == nil && up.Refusal == "" && up.Divergence == nil {
 		a.reconnect(ctx, up.Address)
 	}
 	switch {
@@ -111,6 +117,35 @@ func (a *agent) followsNot(ctx context.Context, times int) error {
 		a.trouble(ctx, "does not stream, though the primary would let it")
 	}
 	return nil
+}
+
+// heard counts the monitors in a row in which nobody answered where the primary should
+// be. After some, a promotion score that somebody still has proves no primary.
+func (a *agent) heard(answered bool) {
+	m := a.store.load()
+	m.Silent++
+	if answered {
+		m.Silent = 0
+	}
+	a.remember(m)
+}
+
+// hasDiverged believes the server that is on the record's own timeline, or without a
+// record one that is not behind: an old primary that nobody has stopped yet, and one
+// that somebody promoted by hand, would take every other node for diverged.
+func (a *agent) hasDiverged(ctx context.Context, up pg.Upstream) bool {
+	if up.Divergence == nil || up.Divergence.Pending {
+		return false
+	}
+	record, err := a.record(ctx)
+	if err != nil {
+		a.log.Warnf("this standby seems to have diverged, which cannot be held against the cluster's record: %v", err)
+		return false
+	}
+	if record == nil {
+		return !up.Behind
+	}
+	return record.IsOf(up.History)
 }
 
 // reconnect helps a WAL receiver on that waits for a primary which is no longer there,
@@ -144,13 +179,13 @@ func (a *agent) refuseDiverged(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, watchWait)
 	defer cancel()
 	up, err := a.db.AskPrimary(ctx)
-	if up.Divergence == nil {
-		if err != nil {
-			a.log.Infof("the primary cannot be asked whether this standby may follow: %v", err)
-		}
-		return nil
+	if err != nil {
+		a.log.Infof("the primary cannot be asked whether this standby may follow: %v", err)
 	}
-	return a.diverged(ctx, *up.Divergence)
+	if a.hasDiverged(ctx, up) {
+		return a.diverged(ctx, *up.Divergence)
+	}
+	return nil
 }
 
 // standbyResult is a monitor's result for an instance in recovery.

@@ -136,7 +136,12 @@ func (a *agent) firstScore(ctx context.Context, before pg.State) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*attributeWait)
 	defer cancel()
-	waiting, err := a.nominate(ctx, wasPrimary, true)
+	if wasPrimary { // the monitors ask again, should this fail
+		m := a.store.load()
+		m.WasPrimary = true
+		a.remember(m)
+	}
+	waiting, err := a.nominate(ctx, wasPrimary, true, false)
 	if err != nil {
 		a.log.Warnf("cannot tell whether this node should be promoted first: %v", err)
 	}

@@ -30,6 +30,10 @@ type memory struct {
 	Promoted time.Time `json:"promoted,omitzero"`
 	Voters   []string  `json:"voters,omitempty"`
 
+	// Who could be promoted at the last monitor: when that changes, a node may have been
+	// lost and come back without its score.
+	Ready []string `json:"ready,omitempty"`
+
 	// The votes of the last promotion are still to be taken back.
 	Published bool `json:"published,omitempty"`
 
@@ -46,9 +50,11 @@ type memory struct {
 
 	// Monitors in a row in which this standby did not stream, without a primary and
 	// beside one, and what its node's status says of it.
-	Alone   int    `json:"alone,omitempty"`
-	Mute    int    `json:"mute,omitempty"`
-	Trouble string `json:"trouble,omitempty"`
+	Alone      int    `json:"alone,omitempty"`
+	WasPrimary bool   `json:"wasPrimary,omitempty"` // before it was started
+	Mute       int    `json:"mute,omitempty"`
+	Silent     int    `json:"silent,omitempty"` // of them, those in which the primary's address was dead
+	Trouble    string `json:"trouble,omitempty"`
 }
 
 // store keeps the memory in resource-agents' run-time directory, which only root can

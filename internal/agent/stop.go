@@ -20,8 +20,29 @@ func (a *agent) stop(ctx context.Context) (ocf.ExitCode, error) {
 		return refuse(err)
 	}
 	failpoint.Hit("stop-down")
+	a.withdraw(ctx)
 	return ocf.Success, nil
 }
+
+// withdraw takes this node's vote back: an instance that is down cannot be promoted, and
+// must not be nominated. A failure is no reason to fail a stop.
+func (a *agent) withdraw(ctx context.Context) {
+	self := a.req.Node()
+	if self == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, withdrawWait)
+	defer cancel()
+	err := forEach([]string{attrVote, attrBallot}, func(name string) error {
+		return a.crm.DeletePrivate(ctx, self, a.attribute(name))
+	})
+	if err != nil {
+		a.log.Infof("the vote of this node could not be taken back: %v", err)
+	}
+}
+
+// withdrawWait is for two processes that take milliseconds.
+const withdrawWait = time.Second
 
 // step is one way to end PostgreSQL, and the part of the remaining time it is given.
 type step struct {

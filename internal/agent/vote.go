@@ -30,7 +30,7 @@ func (a *agent) ownVote(ctx context.Context, self string) (election.Vote, *elect
 		return election.Vote{}, nil, fmt.Errorf("the instance in %s: %w", a.conf.dataDir, err)
 	case recordErr != nil:
 		return election.Vote{}, nil, recordErr
-	case !s.Complete:
+	case !s.Complete && !s.Read:
 		return election.Vote{}, nil, fmt.Errorf("%w: it has replayed it up to %s", errReplaying, shown(s.Replayed))
 	}
 	v, err := a.voteOf(self, s)
@@ -40,12 +40,34 @@ func (a *agent) ownVote(ctx context.Context, self string) (election.Vote, *elect
 	return v, record, err
 }
 
+// ownVotePart is the part of a promotion's time in which the instance may still find out
+// what it holds; what is left is for the promotion.
+const ownVotePart = 0.5
+
+// awaitOwnVote waits for an instance that still replays what it found at its start.
+func (a *agent) awaitOwnVote(ctx context.Context, self string) (v election.Vote, r *election.Record, err error) {
+	wait, cancel := part(ctx, ownVotePart)
+	defer cancel()
+	var asked error
+	err = poll(wait, attributeEvery, func() (bool, error) {
+		v, r, asked = a.ownVote(ctx, self)
+		if errors.Is(asked, errReplaying) {
+			return false, nil
+		}
+		return true, asked
+	})
+	if errors.Is(err, context.DeadlineExceeded) && asked != nil {
+		err = asked
+	}
+	return v, r, err
+}
+
 // errReplaying: the instance has not yet come to the end of the WAL it had when it was
 // started, so it cannot tell how much it holds.
 var errReplaying = errors.New("PostgreSQL still replays the WAL it found at its start")
 
 func (a *agent) voteOf(self string, s pg.Standing) (election.Vote, error) {
-	history, err := a.db.History(s.End.Timeline)
+	history, err := a.history(s.End.Timeline)
 	if err != nil {
 		return election.Vote{}, err
 	}
@@ -65,7 +87,8 @@ func (a *agent) publishVote(ctx context.Context, v election.Vote) error {
 	return a.crm.SetPrivate(ctx, v.Node, a.attribute(attrVote), v.Position.String())
 }
 
-// vote is what a node has published. Without a ballot that fits it is a vote of PAF.
+// vote is what a node has published. Without a ballot it is a vote of PAF's agent; with
+// one that belongs to another vote, it is on its way.
 func (a *agent) vote(ctx context.Context, node string) (election.Vote, bool, error) {
 	p, ok, err := a.position(ctx, node, attrVote)
 	if err != nil || !ok {
@@ -77,14 +100,10 @@ func (a *agent) vote(ctx context.Context, node string) (election.Vote, bool, err
 		return ofPAF, err == nil, err
 	}
 	v, err := election.ParseBallot(node, text)
-	if err == nil && v.Position != p {
-		err = fmt.Errorf("it belongs to another vote, of %s", shown(v.Position))
-	}
 	if err != nil {
-		a.log.Warnf("of the vote of %s only the position counts: %v", node, err)
-		return ofPAF, true, nil
+		return election.Vote{}, false, fmt.Errorf("%w: %w", errNoVote, err)
 	}
-	return v, true, nil
+	return v, v.Position == p, nil
 }
 
 // votes waits for the votes of others, side by side. A node that has given none counts

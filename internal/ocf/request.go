@@ -93,10 +93,11 @@ func (r Request) Probe() bool { return r.Action == "monitor" && r.Interval == 0 
 // Recurring says whether this is one of Pacemaker's recurring monitors.
 func (r Request) Recurring() bool { return r.Action == "monitor" && r.Interval > 0 && r.node != "" }
 
-// RoleUnpromoted says that this recurring monitor is that of a standby. The role is
-// spelled as the administrator did, Slave being the word until Pacemaker 2.1.
-func (r Request) RoleUnpromoted() bool {
-	return strings.EqualFold(r.Role, "Unpromoted") || strings.EqualFold(r.Role, "Slave")
+// RolePromoted says that this is Pacemaker's recurring monitor of an instance that it
+// has promoted. The role is spelled as the administrator did, Master being the word
+// until Pacemaker 2.1.
+func (r Request) RolePromoted() bool {
+	return r.Recurring() && (strings.EqualFold(r.Role, "Promoted") || strings.EqualFold(r.Role, "Master"))
 }
 
 // milliseconds is 0 for what is absent or no such number.

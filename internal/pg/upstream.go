@@ -22,6 +22,12 @@ type Upstream struct {
 	Timeline wal.Timeline
 	End      wal.LSN
 
+	History wal.History // of that timeline
+
+	// Behind says that its timeline is lower than that of the log here: it is an old
+	// primary, or the log here was never the cluster's.
+	Behind bool
+
 	// Refusal is why it does not send its write-ahead log to this standby, in
 	// PostgreSQL's own words where it has any; empty when it does. It never holds a
 	// password.
@@ -156,15 +162,15 @@ func (i *Instance) ask(ctx context.Context, c *Conn, f follower, u *Upstream) er
 		return err
 	}
 	u.Timeline, u.End = end.Timeline, end.LSN
-	theirs, err := c.history(ctx, end.Timeline)
-	if err != nil {
+	if u.History, err = c.history(ctx, end.Timeline); err != nil {
 		return err
 	}
-	if u.Divergence, err = i.divergence(ctx, c, f, theirs, end.LSN); err != nil {
+	if u.Divergence, err = i.divergence(ctx, c, f, u.History, end.LSN); err != nil {
 		return err
 	}
 	if end.Timeline < f.replayed.Timeline {
 		u.Refusal = fmt.Sprintf("highest timeline %d of the primary is behind recovery timeline %d", end.Timeline, f.replayed.Timeline)
+		u.Behind = true
 		return nil
 	}
 	return c.startReplication(ctx, f.slot, f.replayed, end)

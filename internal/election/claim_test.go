@@ -1,0 +1,55 @@
+package election
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"pgsqlms/internal/wal"
+)
+
+// n2 was the last one promoted, on timeline 5; then n3 was told to promote.
+func claimed() *Record {
+	return &Record{
+		Node:    "n2",
+		History: wal.History{Timeline: 5, Ancestors: []wal.Ancestor{{Timeline: 4, End: 400}}},
+		Next: []Attempt{{
+			Rule: Rule{Primary: "n3"}, At: wal.Position{Timeline: 5, LSN: 500},
+			History: wal.History{Timeline: 5, Ancestors: []wal.Ancestor{{Timeline: 4, End: 400}}},
+		}},
+	}
+}
+
+func from(timeline, parent wal.Timeline, end wal.LSN) wal.History {
+	return wal.History{Timeline: timeline, Ancestors: []wal.Ancestor{{Timeline: 4, End: 400}, {Timeline: parent, End: end}}}
+}
+
+func TestThePrimaryThatTheRecordKnows(t *testing.T) {
+	r := claimed()
+	assert.True(t, r.Claims("n2", r.History))
+	assert.False(t, r.Claims("n1", r.History), "somebody else on its timeline")
+	assert.True(t, r.Claims("n3", from(6, 5, 500)), "its promotion was begun")
+	assert.False(t, r.Claims("n3", r.History), "and has not come so far")
+	assert.False(t, r.Claims("n1", from(6, 5, 500)), "promoted by hand")
+	assert.False(t, r.Claims("n3", from(6, 5, 450)), "left before it was told to promote")
+	assert.False(t, (*Record)(nil).Claims("n2", r.History))
+}
+
+func TestACandidateFollowsTheRecordOrNot(t *testing.T) {
+	r := claimed()
+	r.Next = nil
+	on := func(h wal.History, lsn wal.LSN) Vote {
+		return Vote{Node: "n1", Position: wal.Position{Timeline: h.Timeline, LSN: lsn}, History: h}
+	}
+	assert.True(t, r.Follows(on(r.History, 900)))
+	assert.False(t, r.Follows(on(wal.History{Timeline: 4}, 401)), "past the place where the timeline was left")
+	assert.False(t, r.Follows(on(wal.History{Timeline: 6, Ancestors: []wal.Ancestor{{Timeline: 4, End: 390}}}, 900)), "a higher number, begun elsewhere")
+	assert.True(t, (*Record)(nil).Follows(on(wal.History{Timeline: 4}, 401)))
+}
+
+func TestTheHistoryOfTheRecordsTimeline(t *testing.T) {
+	r := claimed()
+	assert.True(t, r.IsOf(r.History))
+	assert.False(t, r.IsOf(wal.History{Timeline: 5, Ancestors: []wal.Ancestor{{Timeline: 4, End: 401}}}), "the same number, begun elsewhere")
+	assert.False(t, r.IsOf(from(6, 5, 500)))
+}
