@@ -28,11 +28,16 @@ func TestMonitorOfAHealthyClusterTellsTheRoles(t *testing.T) {
 	c.end(outcome{})
 }
 
-// monitorsRun waits until Pacemaker has monitored a node's instance n times more, which is seen in the database's count of
-// sessions. The asking does not count: it is one session all the time.
+// monitorsRun waits until Pacemaker has monitored a node's instance n times more.
 func (c *cluster) monitorsRun(node string, n int) {
 	c.t.Helper()
-	ask := c.session(node)
+	c.monitorsSeen(c.session(node), n)
+}
+
+// monitorsSeen is monitorsRun over a session that is there: monitors are seen in the database's count of sessions, and the
+// asking does not count, for it is one session all the time.
+func (c *cluster) monitorsSeen(ask *pgconn.PgConn, n int) {
+	c.t.Helper()
 	sessions := func() int {
 		result := ask.ExecParams(c.ctx, "select sessions from pg_stat_database where datname = current_database()", nil, nil, nil, nil).Read()
 		require.NoError(c.t, result.Err)
