@@ -26,6 +26,9 @@ type Config struct {
 	// VIP is the VIP. Where a setting tells the node's name, use that.
 	NodeSQL string
 
+	// Payload is how many bytes the text of a row has at least: the writer's name, filled up. For load.
+	Payload int
+
 	Every            time.Duration // between two attempts: 5 ms
 	Retry            time.Duration // between two attempts when the first failed: 10 ms
 	ConnectTimeout   time.Duration // for connection and login together: 300 ms

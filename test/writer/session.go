@@ -50,12 +50,16 @@ func briefly(config Config) pgconn.DialFunc {
 }
 
 // insert writes one row in one round trip and tells who answered.
-func (s *session) insert(config Config, id int64) answer {
-	ctx, cancel := context.WithTimeout(context.Background(), config.StatementTimeout)
+func (s *session) insert(ctx context.Context, config Config, id int64) answer {
+	ctx, cancel := context.WithTimeout(ctx, config.StatementTimeout)
 	defer cancel()
 	s.warnings = nil
-	sql := fmt.Sprintf("insert into %s (id, writer) values ($1::bigint, $2::text) returning (%s)::text",
-		config.Table, config.NodeSQL)
+	text := "$2::text"
+	if config.Payload > len(config.Name) {
+		text = fmt.Sprintf("rpad($2::text, %d, '.')", config.Payload)
+	}
+	sql := fmt.Sprintf("insert into %s (id, writer) values ($1::bigint, %s) returning (%s)::text",
+		config.Table, text, config.NodeSQL)
 	parameters := [][]byte{[]byte(fmt.Sprint(id)), []byte(config.Name)}
 	result := s.conn.ExecParams(ctx, sql, parameters, nil, nil, nil).Read()
 	return judge(result, s.warnings)

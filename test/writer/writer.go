@@ -11,7 +11,8 @@ import (
 // Writer writes until it is stopped. It never has more than one row under way.
 type Writer struct {
 	config Config
-	cancel context.CancelFunc
+	cancel context.CancelFunc // no further attempt
+	abort  context.CancelFunc // not even an answer to the one under way
 	done   chan struct{}
 
 	mutex    sync.Mutex
@@ -29,8 +30,9 @@ func Start(config Config) (*Writer, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	config.Dial = until(ctx, config.Dial)
-	w := &Writer{config: config, cancel: cancel, done: make(chan struct{})}
-	go w.run(ctx)
+	patience, abort := context.WithCancel(context.Background())
+	w := &Writer{config: config, cancel: cancel, abort: abort, done: make(chan struct{})}
+	go w.run(ctx, patience)
 	return w, nil
 }
 
@@ -44,10 +46,16 @@ func until(ctx context.Context, dial Dial) Dial {
 	}
 }
 
-// Stop lets the row under way end, within the two time-outs, and gives the whole history.
+// stopGrace is how long Stop lets the row under way wait for its answer. A writer with longer time-outs than this gives
+// it up then, and the row is in doubt.
+const stopGrace = time.Second
+
+// Stop lets the row under way end, within its time-outs and a second at most, and gives the whole history.
 func (w *Writer) Stop() History {
 	w.cancel()
+	defer time.AfterFunc(stopGrace, w.abort).Stop()
 	<-w.done
+	w.abort()
 	return w.History()
 }
 
@@ -92,7 +100,8 @@ func (w *Writer) lastReason() string {
 	return fmt.Sprintf("%s %s", last.Kind, last.Reason)
 }
 
-func (w *Writer) run(ctx context.Context) {
+// run writes until ctx is done. The row that is under way then may go on as long as patience lasts.
+func (w *Writer) run(ctx, patience context.Context) {
 	defer close(w.done)
 	defer w.drop()
 	timer := time.NewTimer(0)
@@ -103,8 +112,11 @@ func (w *Writer) run(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
+		if ctx.Err() != nil { // both were ready
+			return
+		}
 		began := time.Now()
-		a := w.attempt()
+		a := w.attempt(patience)
 		w.record(a)
 		timer.Reset(time.Until(began.Add(w.pause(a.Kind))))
 	}
@@ -118,17 +130,17 @@ func (w *Writer) pause(kind Kind) time.Duration {
 	return w.config.Retry
 }
 
-func (w *Writer) attempt() Attempt {
+func (w *Writer) attempt(ctx context.Context) Attempt {
 	a := Attempt{ID: w.config.IDs.Next(), Writer: w.config.Name, Sent: w.now()}
 	if w.session == nil {
-		s, err := open(context.Background(), w.config)
+		s, err := open(ctx, w.config)
 		if err != nil {
 			a.Answered, a.Kind, a.Reason = w.now(), Refused, err.Error()
 			return a
 		}
 		w.session, a.Sent = s, w.now()
 	}
-	got := w.session.insert(w.config, a.ID)
+	got := w.session.insert(ctx, w.config, a.ID)
 	a.Answered, a.Kind, a.Node, a.Reason = w.now(), got.kind, got.node, got.reason
 	w.afterwards(got)
 	return a

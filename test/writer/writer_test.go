@@ -101,6 +101,22 @@ func TestAServerThatDoesNotAnswer(t *testing.T) {
 	assert.Less(t, a.Answered-a.Sent, 2*time.Second)
 }
 
+func TestAPatientWriterIsStopped(t *testing.T) {
+	f := startFake(t)
+	asked, release := make(chan struct{}), make(chan struct{})
+	defer close(release)
+	f.answer(func(int64) []pgproto3.BackendMessage { close(asked); <-release; return nil })
+	config := f.config()
+	config.StatementTimeout = time.Hour
+	w := begin(t, config)
+	<-asked
+	began := time.Now()
+	h := w.Stop()
+	assert.Less(t, time.Since(began), 5*time.Second)
+	require.Len(t, h.Attempts, 1)
+	assert.Equal(t, InDoubt, h.Attempts[0].Kind)
+}
+
 func TestAnAddressThatDoesNotAnswer(t *testing.T) {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
 	w := begin(t, Config{Address: "192.0.2.1:5432", Dial: dial, ConnectTimeout: 20 * time.Millisecond})
