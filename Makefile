@@ -63,6 +63,12 @@ bench: root host-tools build ## measure the agent against PAF, on this machine (
 	$(BUILD) -o bin/bench ./test/cmd/bench
 	bin/bench $(BENCHFLAGS)
 
+# SCENARIOS names some (F1 F5), N is how often each is played. SEED, RUNS or FOR make it the random mode.
+.PHONY: faults
+faults: root host-tools build ## inject faults and check that nothing is lost, on this machine (root); FAULTSFLAGS are given to bin/faults
+	$(BUILD) -o bin/faults ./test/cmd/faults
+	bin/faults $(if $(N),-n $(N)) $(if $(SEED),-seed $(SEED)) $(if $(RUNS),-runs $(RUNS)) $(if $(FOR),-for $(FOR)) $(FAULTSFLAGS) $(SCENARIOS)
+
 .PHONY: fmt
 fmt: ## format the Go files
 	gofmt -w $(GO_DIRS)

@@ -46,6 +46,9 @@ func (l *Lab) PGData() string { return l.plan.Facts.pgdata() }
 // PGBin is the directory of PostgreSQL's programs, in every node.
 func (l *Lab) PGBin() string { return l.plan.Facts.bindir() }
 
+// PGConf is the directory of PostgreSQL's configuration files, in every node.
+func (l *Lab) PGConf() string { return l.plan.Facts.pgconf() }
+
 // PGVersion is PostgreSQL's major version.
 func (l *Lab) PGVersion() int { return l.plan.Facts.PostgreSQL }
 

@@ -40,14 +40,14 @@ func TestParseCrmMon(t *testing.T) {
 	require.ErrorContains(t, err, "crm_mon")
 }
 
-func TestParseScores(t *testing.T) {
-	got, err := parseScores(`<cib><configuration><nodes>
+func TestParseAttributes(t *testing.T) {
+	got, err := parseAttributes(`<cib><configuration><nodes>
 <node id="1" uname="n1"><instance_attributes id="a"><nvpair name="master-pgsqld" value="1001"/></instance_attributes></node>
 <node id="2" uname="n2"><instance_attributes id="b"><nvpair name="master-pgsqld" value="990"/><nvpair name="other" value="7"/></instance_attributes></node>
 <node id="3" uname="n3"/></nodes></configuration>
-<status><node_state uname="n2"><transient_attributes id="2"><instance_attributes id="s"><nvpair name="master-pgsqld" value="-1"/></instance_attributes></transient_attributes></node_state></status></cib>`, "pgsqld")
+<status><node_state uname="n2"><transient_attributes id="2"><instance_attributes id="s"><nvpair name="master-pgsqld" value="-1"/></instance_attributes></transient_attributes></node_state></status></cib>`)
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{"n1": "1001", "n2": "-1"}, got)
+	require.Equal(t, map[string]map[string]string{"n1": {"master-pgsqld": "1001"}, "n2": {"master-pgsqld": "-1", "other": "7"}}, got)
 }
 
 func TestDCState(t *testing.T) {

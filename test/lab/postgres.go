@@ -58,19 +58,43 @@ func (l *Lab) makeStandby(ctx context.Context, primary, node string) error {
 		return err
 	}
 	for _, action := range []string{"start", "stop"} {
-		if err := l.pgCtl(ctx, node, action); err != nil {
+		if err := l.PgCtl(ctx, node, action); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l *Lab) pgCtl(ctx context.Context, node, action string) error {
+// PgCtl runs pg_ctl start, stop (fast), restart (fast) or promote on a node, as an
+// administrator does by hand, and waits until it is done.
+func (l *Lab) PgCtl(ctx context.Context, node, action string) error {
 	f := l.plan.Facts
 	_, err := l.runAs(ctx, node, "postgres", f.bindir()+"/pg_ctl", action, "--wait", "--silent",
 		"--pgdata", f.pgdata(), "--log", "/var/log/postgresql/start.log", "--mode", "fast",
 		"--options", "-c config_file="+f.pgconf()+"/postgresql.conf")
 	return err
+}
+
+// ConfigurePostgres writes every powered node's postgresql.conf anew, with these settings added to
+// or replacing the lab's, and has it read. Settings of an earlier call do not stay.
+func (l *Lab) ConfigurePostgres(ctx context.Context, settings map[string]string) error {
+	c := l.plan.Config
+	c.PGConf = merged(merged(map[string]string{}, c.PGConf), settings)
+	power, err := l.Power(ctx)
+	if err != nil {
+		return err
+	}
+	return l.eachNode(func(n Node) error {
+		if !power[n.Name].Powered {
+			return nil
+		}
+		text := pgConf(c, l.plan.Facts, l.Nodes(), n)
+		if err := l.WriteFile(n.Name, l.PGConf()+"/postgresql.conf", []byte(text), 0o644, "postgres"); err != nil {
+			return err
+		}
+		_, err := l.SQL(ctx, n.Name, "select pg_reload_conf()")
+		return err
+	})
 }
 
 // DataDir is where the host has a node's data directory; it is there without power, too.

@@ -36,6 +36,8 @@ type NodeStatus struct {
 	SyncState string // the primary's pg_stat_replication.sync_state
 	Score     string // promotion score; "" when unset
 	HasVIP    bool   // the VIP is on its interface
+	// Attributes are those that crm_mon -A shows, the promotion score among them.
+	Attributes map[string]string
 }
 
 // Status looks at everything at once. What cannot be asked is left empty.
@@ -47,7 +49,8 @@ func (l *Lab) Status(ctx context.Context) (*Status, error) {
 	if c, err := l.askCluster(ctx, s.Nodes); err == nil {
 		s.DC, s.DCState, s.Online, s.VIPNode, s.Failures = c.DC, c.DCState, c.Online, c.VIPNode, c.Failures
 		for name, ns := range s.Nodes {
-			ns.Role, ns.Failed, ns.Score = c.roles[name], c.failed[name], c.scores[name]
+			ns.Role, ns.Failed, ns.Attributes = c.roles[name], c.failed[name], c.attributes[name]
+			ns.Score = ns.Attributes[scoreAttribute]
 			s.Nodes[name] = ns
 		}
 	}
@@ -150,8 +153,11 @@ type clusterState struct {
 	Failures    []string
 	roles       map[string]string
 	failed      map[string]bool
-	scores      map[string]string
+	attributes  map[string]map[string]string // by node, then by name
 }
+
+// scoreAttribute is the promotion score's, as every release of Pacemaker reads it.
+const scoreAttribute = "master-" + Resource
 
 // askCluster asks the first node that has power and answers.
 func (l *Lab) askCluster(ctx context.Context, nodes map[string]NodeStatus) (*clusterState, error) {
@@ -183,7 +189,7 @@ func (l *Lab) clusterStatus(ctx context.Context, node string) (*clusterState, er
 	if err != nil {
 		return nil, err
 	}
-	if c.scores, err = parseScores(dump, Resource); err != nil {
+	if c.attributes, err = parseAttributes(dump); err != nil {
 		return nil, err
 	}
 	if c.DC != "" {
@@ -274,9 +280,9 @@ func newRole(r string) string {
 	return r
 }
 
-// parseScores finds every node's promotion score in the CIB. A score that lasts
-// until the node's reboot counts before one that lasts for ever.
-func parseScores(cib, rsc string) (map[string]string, error) {
+// parseAttributes finds every node's attributes in the CIB. One that lasts until
+// the node's reboot counts before one that lasts for ever.
+func parseAttributes(cib string) (map[string]map[string]string, error) {
 	type attrs struct {
 		Pairs []struct {
 			Name  string `xml:"name,attr"`
@@ -296,12 +302,13 @@ func parseScores(cib, rsc string) (map[string]string, error) {
 	if err := xml.Unmarshal([]byte(cib), &c); err != nil {
 		return nil, fmt.Errorf("reading the CIB: %w", err)
 	}
-	scores := map[string]string{}
+	found := map[string]map[string]string{}
 	take := func(node string, a attrs) {
 		for _, p := range a.Pairs {
-			if p.Name == "master-"+rsc {
-				scores[node] = p.Value
+			if found[node] == nil {
+				found[node] = map[string]string{}
 			}
+			found[node][p.Name] = p.Value
 		}
 	}
 	for _, n := range c.Nodes {
@@ -310,7 +317,7 @@ func parseScores(cib, rsc string) (map[string]string, error) {
 	for _, s := range c.States {
 		take(s.Uname, s.Attrs)
 	}
-	return scores, nil
+	return found, nil
 }
 
 // Fencings lists what the nodes' fence agents have asked the power switch for,

@@ -60,7 +60,7 @@ func (p *Phases) read(log, victim string, since time.Time) {
 		line := regexp.MustCompile(strings.ReplaceAll(rule.pattern, "NODE", regexp.QuoteMeta(victim)))
 		known := rule.field(p)
 		for text := range strings.Lines(log) {
-			at, ok := logTime(text, since)
+			at, ok := LogTime(text, since)
 			if !ok || at.Before(since) || !line.MatchString(text) {
 				continue
 			}
@@ -72,8 +72,8 @@ func (p *Phases) read(log, victim string, since time.Time) {
 	}
 }
 
-// logTime reads the time that a line of Pacemaker's log begins with. It has no year and no zone: the nodes' clock is UTC.
-func logTime(line string, near time.Time) (time.Time, bool) {
+// LogTime reads the time that a line of Pacemaker's log begins with. It has no year and no zone: the nodes' clock is UTC.
+func LogTime(line string, near time.Time) (time.Time, bool) {
 	const layout = "Jan _2 15:04:05.000"
 	if len(line) < len(layout) {
 		return time.Time{}, false
@@ -107,7 +107,7 @@ func lastHealthy(log string, near time.Time) (last time.Time, found bool) {
 		if !healthyPrimary.MatchString(line) {
 			continue
 		}
-		if at, ok := logTime(line, near); ok {
+		if at, ok := LogTime(line, near); ok {
 			last, found = at, true
 		}
 	}

@@ -47,11 +47,11 @@ func TestPhasesThatWereNot(t *testing.T) {
 }
 
 func TestLogTime(t *testing.T) {
-	at, ok := logTime("Jan  1 00:00:01.500 n1", time.Date(2026, 12, 31, 23, 59, 59, 0, time.UTC))
+	at, ok := LogTime("Jan  1 00:00:01.500 n1", time.Date(2026, 12, 31, 23, 59, 59, 0, time.UTC))
 	assert.True(t, ok)
 	assert.Equal(t, time.Date(2027, 1, 1, 0, 0, 1, 500e6, time.UTC), at)
 	for _, line := range []string{"", "short", "pgsqlms(pgsqld)[777]:	Nov 21 08:35:39 INFO"} {
-		_, ok := logTime(line, atSecond(0))
+		_, ok := LogTime(line, atSecond(0))
 		assert.False(t, ok, line)
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"pgsqlms/test/writer"
 )
 
-// nodeSQL names the node that answers an insert. Through the VIP its address does not tell, but every node has its name
+// NodeSQL names the node that answers an insert. Through the VIP its address does not tell, but every node has its name
 // in the connection string of its replication, as the agents ask for.
-const nodeSQL = `substring(current_setting('primary_conninfo') from 'application_name=''?([^'' ]+)')`
+const NodeSQL = `substring(current_setting('primary_conninfo') from 'application_name=''?([^'' ]+)')`
 
 const port = "5432"
 
@@ -215,7 +215,7 @@ func startClients(dial writer.Dial, pinned []lab.Node) (*clients, error) {
 	epoch := time.Now()
 	c := &clients{firstID: epoch.UnixMicro()}
 	c.config = writer.Config{
-		Name: "vip", Address: net.JoinHostPort("vip", port), Dial: dial, NodeSQL: nodeSQL,
+		Name: "vip", Address: net.JoinHostPort("vip", port), Dial: dial, NodeSQL: NodeSQL,
 		IDs: writer.IDsAfter(c.firstID), Epoch: epoch,
 	}
 	var err error

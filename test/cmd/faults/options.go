@@ -1,0 +1,108 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"pgsqlms/test/faults"
+	"pgsqlms/test/lab"
+)
+
+type options struct {
+	faults   []faults.Fault
+	agents   []string
+	modes    []faults.Mode
+	rounds   int
+	seed     uint64
+	monitor  time.Duration
+	size     faults.Size
+	json     string
+	evidence string
+	suite    string
+	name     string
+	list     bool
+}
+
+// comparing says that PAF takes part: what it does wrong is a result, and no failure of the run.
+func (o options) comparing() bool {
+	for _, a := range o.agents {
+		if a == lab.AgentPAF {
+			return true
+		}
+	}
+	return false
+}
+
+func parse(args []string, stderr io.Writer) (options, error) {
+	var o options
+	var agents, mode string
+	flags := flag.NewFlagSet("faults", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "usage: faults [flags] [F1 F2 ...]     scenarios with these names, or all of them")
+		flags.PrintDefaults()
+	}
+	flags.IntVar(&o.rounds, "n", 1, "how often each scenario is played in each mode")
+	flags.StringVar(&mode, "mode", "both", "sync (ANY 1), async or both")
+	flags.Uint64Var(&o.seed, "seed", 0, "what chance begins with; 0: the clock's")
+	flags.StringVar(&agents, "agents", "bin/pgsqlms", "comma-separated: files, or "+lab.AgentPAF+" for PAF's from the Debian package")
+	flags.DurationVar(&o.monitor, "monitor", 5*time.Second, "interval of the promoted role's monitor")
+	flags.IntVar(&o.size.Switchovers, "switchovers", 20, "how many F18 makes")
+	flags.IntVar(&o.size.ReplayMB, "replay", 300, "MB of WAL that F14 leaves to be replayed")
+	flags.StringVar(&o.json, "json", "", "write the result to this file")
+	flags.StringVar(&o.evidence, "evidence", "", "keep what failed below this directory (default: a new one in the temporary directory)")
+	flags.StringVar(&o.suite, "suite", lab.DefaultSuite, "the Debian release that the nodes run")
+	flags.StringVar(&o.name, "name", "faults", "the lab's name")
+	flags.BoolVar(&o.list, "list", false, "tell what scenarios there are")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if o.seed == 0 {
+		o.seed = uint64(time.Now().UnixNano()) % 1_000_000
+	}
+	if o.rounds < 1 || o.monitor < time.Second || o.size.Switchovers < 1 || o.size.ReplayMB < 1 {
+		return o, fmt.Errorf("-n, -switchovers and -replay have to be 1 at least, -monitor 1s")
+	}
+	var err error
+	if o.faults, err = faults.Choose(flags.Args()); err != nil {
+		return o, err
+	}
+	if o.modes, err = modesOf(mode); err != nil {
+		return o, err
+	}
+	o.agents, err = agentsOf(agents)
+	return o, err
+}
+
+func modesOf(mode string) ([]faults.Mode, error) {
+	switch mode {
+	case "both":
+		return []faults.Mode{faults.Sync, faults.Async}, nil
+	case string(faults.Sync), string(faults.Async):
+		return []faults.Mode{faults.Mode(mode)}, nil
+	}
+	return nil, fmt.Errorf("-mode %q: want sync, async or both", mode)
+}
+
+func agentsOf(list string) ([]string, error) {
+	var agents []string
+	for path := range strings.SplitSeq(list, ",") {
+		if path != lab.AgentPAF {
+			absolute, err := filepath.Abs(path)
+			if err != nil {
+				return nil, err
+			}
+			if _, err := os.Stat(absolute); err != nil {
+				return nil, fmt.Errorf("agent: %w; build it with \"make build\"", err)
+			}
+			path = absolute
+		}
+		agents = append(agents, path)
+	}
+	return agents, nil
+}

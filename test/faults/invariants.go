@@ -1,0 +1,335 @@
+package faults
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"pgsqlms/test/writer"
+)
+
+// checks are the invariants, each a function of the evidence and of what the scenario allows.
+var checks = map[Invariant]func(Evidence, Allowance, *Finding){
+	I1: nothingLost, I2: onePrimary, I3: bestPromoted, I4: divergedSeen,
+	I5: wholeAgain, I6: inTime, I7: nothingNeedless, I8: reasonsGiven,
+}
+
+// Check holds the evidence against all invariants.
+func Check(e Evidence, a Allowance) []Finding {
+	var findings []Finding
+	for _, i := range Invariants {
+		f := Finding{Invariant: i}
+		checks[i](e, a, &f)
+		for _, b := range e.Found {
+			if b.Invariant == i {
+				f.Breaches = append(f.Breaches, b)
+			}
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}
+
+// nothingLost is I1. A row whose answer never came, or came with a warning, is in doubt: neither way is a fault.
+func nothingLost(e Evidence, a Allowance, f *Finding) {
+	if e.Stored == nil {
+		f.Figure = "not known"
+		f.breach("what the table holds afterwards could not be read")
+		return
+	}
+	v := writer.Judge(e.All, e.Stored)
+	f.Figure = fmt.Sprintf("%d lost of %d, %d in doubt", len(v.Lost), v.Acknowledged, v.InDoubt)
+	if len(v.Lost) > 0 && (e.Mode == Sync || !a.AsyncLoss) {
+		f.breach("%d of %d acknowledged rows are lost: %s", len(v.Lost), v.Acknowledged, some(v.Lost))
+	}
+	if len(v.Phantom) > 0 {
+		f.breach("%d refused rows are in the table: %s", len(v.Phantom), some(v.Phantom))
+	}
+}
+
+// some names the first few ids.
+func some(ids []int64) string {
+	const few = 5
+	text := strings.Trim(fmt.Sprint(ids[:min(few, len(ids))]), "[]")
+	if len(ids) > few {
+		text += " ..."
+	}
+	return text
+}
+
+// onePrimary is I2. Acknowledgements that overlap show two primaries at once; those that take turns more often than there
+// were promotions show an old primary that went on.
+func onePrimary(e Evidence, a Allowance, f *Finding) {
+	overlaps := writer.Overlaps(e.All)
+	turns := max(0, len(writer.Reigns(e.All))-1)
+	promotions := len(allPromotions(e.Logs))
+	f.Figure = fmt.Sprintf("%d overlapping", len(overlaps))
+	if len(overlaps) > 0 {
+		o := overlaps[0]
+		f.breach("%d pairs of acknowledgements from two nodes overlap; first: %s", len(overlaps), pair(o))
+	}
+	if turns > promotions {
+		f.breach("the acknowledging node changed %d times, with %d promotions: %v", turns, promotions, writer.Reigns(e.All))
+	}
+	if a.FencedFirst != "" {
+		fencedFirst(e, a.FencedFirst, f)
+	}
+}
+
+func pair(o writer.Overlap) string {
+	one := func(a writer.Attempt) string {
+		return fmt.Sprintf("id %d on %s from %.3f to %.3f s (writer %s)", a.ID, a.Node, a.Sent.Seconds(), a.Answered.Seconds(), a.Writer)
+	}
+	return one(o.A) + ", " + one(o.B)
+}
+
+// fencedFirst wants the fence device's word that a node is dead before any other is promoted.
+func fencedFirst(e Evidence, victim string, f *Finding) {
+	var dead time.Time
+	for _, fencing := range e.Fencings {
+		if fencing.Victim == victim && fencing.Error == "" {
+			dead = fencing.Answered
+			break
+		}
+	}
+	for _, p := range allPromotions(e.Logs) {
+		if p.node != victim && p.At.After(e.Fault) && (dead.IsZero() || p.At.Before(dead)) {
+			f.breach("%s was promoted at %s, before %s was fenced (%s)", p.node, clock(p.At), victim, clock(dead))
+		}
+	}
+}
+
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.UTC().Format("15:04:05.000")
+}
+
+// promotion is one with its node.
+type promotion struct {
+	Promotion
+	node string
+}
+
+// allPromotions are those of all nodes, in the order of time.
+func allPromotions(logs map[string]NodeLog) []promotion {
+	var all []promotion
+	for _, node := range slices.Sorted(maps.Keys(logs)) {
+		for _, p := range logs[node].Promotions {
+			all = append(all, promotion{p, node})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b promotion) int { return a.At.Compare(b.At) })
+	return all
+}
+
+// bestPromoted is I3: before each promotion, no other node has voted with more WAL than the one that was promoted.
+func bestPromoted(e Evidence, a Allowance, f *Finding) {
+	elections := 0
+	var before time.Time
+	for _, p := range allPromotions(e.Logs) {
+		if slices.Contains(a.Forked, p.node) {
+			f.breach("%s was promoted, which is on a timeline that is not the cluster's", p.node)
+		}
+		if mine, ok := candidacy(e.Logs[p.node], before, p.At); ok {
+			if others := votesAgainst(e.Logs, a.Forked, p, before); len(others) > 0 {
+				elections++
+				compare(p, mine, others, f)
+			}
+		}
+		before = p.At
+	}
+	f.Figure = fmt.Sprintf("%d elections", elections)
+	if len(f.Breaches) > 0 {
+		f.Figure += fmt.Sprintf(", %d wrong", len(f.Breaches))
+	}
+}
+
+func compare(p promotion, mine Vote, others map[string]Vote, f *Finding) {
+	for _, node := range slices.Sorted(maps.Keys(others)) {
+		if v := others[node]; v.Position.Compare(mine.Position) > 0 {
+			f.breach("%s was promoted at %s with WAL up to %s on timeline %d, and %s had voted with %s on timeline %d", p.node,
+				clock(p.At), mine.Position.LSN, mine.Position.Timeline, node, v.Position.LSN, v.Position.Timeline)
+		}
+	}
+}
+
+// candidacy is the last word of a node about itself before it was promoted.
+func candidacy(n NodeLog, after, until time.Time) (found Vote, ok bool) {
+	for _, v := range n.Votes {
+		if v.Candidate && v.At.After(after) && !v.At.After(until) {
+			found, ok = v, true
+		}
+	}
+	return found, ok
+}
+
+// votesAgainst are the last votes of the other nodes between the promotion before and this one.
+func votesAgainst(logs map[string]NodeLog, forked []string, p promotion, before time.Time) map[string]Vote {
+	votes := map[string]Vote{}
+	for node, log := range logs {
+		if node == p.node || slices.Contains(forked, node) {
+			continue
+		}
+		for _, v := range log.Votes {
+			if !v.Candidate && v.At.After(before) && !v.At.After(p.At) {
+				votes[node] = v
+			}
+		}
+	}
+	return votes
+}
+
+// divergedSeen is I4: who streams holds what the primary holds, and who cannot is seen and never electable.
+func divergedSeen(e Evidence, _ Allowance, f *Finding) {
+	f.Figure = fmt.Sprintf("%d alike, %d diverged", len(e.Copies), len(e.Diverged))
+	for i, c := range e.Copies {
+		if i > 0 && !sameAs(e.Copies[0], c) {
+			f.breach("%s streams from %s and holds something else: %d rows (%s), the primary %d (%s); the histories of the timeline are %q and %q",
+				c.Node, e.Copies[0].Node, c.Rows, c.Sum, e.Copies[0].Rows, e.Copies[0].Sum, c.History, e.Copies[0].History)
+		}
+	}
+	for _, d := range e.Diverged {
+		if score, err := strconv.Atoi(d.Score); d.Score != "" && (err != nil || score >= 0) {
+			f.breach("%s has diverged (%s), and its promotion score is %s", d.Node, d.Said, d.Score)
+		}
+		if d.Shown == "" {
+			f.breach("%s has diverged (%s), and no node attribute of it says so", d.Node, d.Said)
+		}
+	}
+}
+
+func sameAs(a, b Copy) bool { return a.Rows == b.Rows && a.Sum == b.Sum && a.History == b.History }
+
+// wholeAgain is I5. A node whose data do not allow it is no breach, where the scenario says that it may come to that.
+func wholeAgain(e Evidence, a Allowance, f *Finding) {
+	f.Figure = "all streamed"
+	if len(e.Diverged) > 0 {
+		f.Figure = fmt.Sprintf("%d rebuilt", len(e.Diverged))
+	}
+	switch {
+	case e.WholeErr != "":
+		f.Figure = "not whole"
+		f.breach("%s", e.WholeErr)
+	case e.Ended:
+		f.Figure = "not waited for"
+	}
+	for _, d := range e.Diverged {
+		if !slices.Contains(a.Diverging, d.Node) {
+			f.breach("%s cannot follow any more (%s), which nothing in this scenario explains", d.Node, d.Said)
+		}
+	}
+}
+
+// inTime is I6.
+func inTime(e Evidence, a Allowance, f *Finding) {
+	gap := writer.WriteGap(e.VIP, e.VIP.At(e.Fault))
+	f.Figure = fmt.Sprintf("gap %.1f of %.0f s, whole %.1f of %.0f s", gap.Length().Seconds(), a.Serve.Seconds(), e.Whole.Seconds(), a.Whole.Seconds())
+	switch {
+	case gap.Open && !e.Ended:
+		f.breach("no write was acknowledged any more, for %.1f s until the end", gap.Length().Seconds())
+	case gap.Length() > a.Serve:
+		f.breach("nobody could write for %.1f s, more than %.0f s", gap.Length().Seconds(), a.Serve.Seconds())
+	}
+	if e.WholeErr == "" && e.Whole > a.Whole {
+		f.breach("all nodes streamed after %.1f s, more than %.0f s", e.Whole.Seconds(), a.Whole.Seconds())
+	}
+}
+
+// nothingNeedless is I7.
+func nothingNeedless(e Evidence, a Allowance, f *Finding) {
+	promotions := allPromotions(e.Logs)
+	starts, fencings := map[string]int{}, map[string]int{}
+	for node, log := range e.Logs {
+		starts[node] = len(log.Starts)
+		if most := a.recoveries()[node]; len(log.Crashed) > most {
+			f.breach("PostgreSQL of %s went through crash recovery %d times, not %s", node, len(log.Crashed), atMost(most))
+		}
+	}
+	for _, fencing := range e.Fencings {
+		if fencing.Error == "" {
+			fencings[fencing.Victim]++
+		}
+	}
+	f.Figure = fmt.Sprintf("%d timelines, starts%s, fencings%s", len(promotions), counts(starts), counts(fencings))
+	if n := len(promotions); n < a.Promotions.Min || n > a.Promotions.Max {
+		f.breach("%d promotions, expected %s", n, a.Promotions)
+	}
+	for _, node := range slices.Sorted(maps.Keys(starts)) {
+		if starts[node] > a.Starts[node] {
+			f.breach("PostgreSQL of %s was started %d times, not %s", node, starts[node], atMost(a.Starts[node]))
+		}
+	}
+	for _, node := range slices.Sorted(maps.Keys(fencings)) {
+		if fencings[node] > a.Fencings[node] {
+			f.breach("%s was fenced %d times, not %s", node, fencings[node], atMost(a.Fencings[node]))
+		}
+	}
+}
+
+func (a Allowance) recoveries() map[string]int {
+	if a.Recoveries != nil {
+		return a.Recoveries
+	}
+	return a.Starts
+}
+
+func atMost(n int) string {
+	if n == 0 {
+		return "at all"
+	}
+	return fmt.Sprintf("at most %d", n)
+}
+
+func (r Range) String() string {
+	if r.Min == r.Max {
+		return fmt.Sprint(r.Min)
+	}
+	return fmt.Sprintf("%d to %d", r.Min, r.Max)
+}
+
+// counts prints those that are not zero.
+func counts(m map[string]int) string {
+	text := ""
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if m[name] > 0 {
+			text += fmt.Sprintf(" %s:%d", name, m[name])
+		}
+	}
+	if text == "" {
+		return " 0"
+	}
+	return text
+}
+
+// reasonsGiven is I8: whatever action failed said why, and what was to be refused was.
+func reasonsGiven(e Evidence, a Allowance, f *Finding) {
+	var all []Failure
+	for _, node := range slices.Sorted(maps.Keys(e.Logs)) {
+		all = append(all, e.Logs[node].Failures...)
+	}
+	f.Figure = fmt.Sprintf("%d failed actions", len(all))
+	for _, failure := range all {
+		switch {
+		case strings.HasPrefix(failure.Status, "Timed Out"):
+			if !a.TimedOut {
+				f.breach("an action was ended by Pacemaker: %s", failure)
+			}
+		case failure.Reason == "":
+			f.breach("a failed action gave no reason: %s", failure)
+		}
+	}
+	for _, want := range a.Reasons {
+		pattern := regexp.MustCompile(want)
+		if !slices.ContainsFunc(all, func(one Failure) bool {
+			return pattern.MatchString(fmt.Sprintf("%s on %s: %s", one.Operation, one.Node, one.Reason))
+		}) {
+			f.breach("no failed action has a reason like %q; there are: %v", want, all)
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package faults
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"pgsqlms/test/lab"
+	"pgsqlms/test/writer"
+)
+
+// good is the evidence of a failover from n1 to n2 that went as it should: n1 fenced, n2 promoted after n3 had voted, all
+// rows there.
+func good() (Evidence, Allowance) {
+	epoch := noon("12:00:00.000")
+	h := writer.History{Epoch: epoch}
+	add := func(id int64, from, to int, node string) {
+		h.Attempts = append(h.Attempts, writer.Attempt{ID: id, Writer: "vip", Sent: ms(from), Answered: ms(to), Kind: writer.Acknowledged, Node: node})
+	}
+	add(1, 0, 10, "n1")
+	add(2, 1000, 1010, "n1")
+	h.Attempts = append(h.Attempts, writer.Attempt{ID: 3, Writer: "vip", Sent: ms(2000), Answered: ms(2300), Kind: writer.InDoubt})
+	h.Attempts = append(h.Attempts, writer.Attempt{ID: 4, Writer: "vip", Sent: ms(3000), Answered: ms(3300), Kind: writer.Refused})
+	add(5, 6000, 6010, "n2")
+	add(6, 7000, 7010, "n2")
+	e := Evidence{
+		Mode: Sync, Fault: noon("12:00:01.500"), Before: "n1", After: "n2", VIP: h, All: h,
+		Stored: map[int64]struct{}{1: {}, 2: {}, 3: {}, 5: {}, 6: {}},
+		Logs: map[string]NodeLog{
+			"n1": {Starts: []time.Time{noon("12:00:10.000")}, Crashed: []time.Time{noon("12:00:10.000")}},
+			"n2": {Promotions: []Promotion{{At: noon("12:00:05.000"), Timeline: 2}},
+				Votes: []Vote{{At: noon("12:00:04.900"), Candidate: true, Position: position(1, "0/5000")}}},
+			"n3": {Votes: []Vote{{At: noon("12:00:04.800"), Position: position(1, "0/5000")}}},
+		},
+		Fencings: []lab.Fencing{{Asked: noon("12:00:03.000"), Answered: noon("12:00:04.000"), Victim: "n1", By: "n3"}},
+		Copies:   []Copy{{Node: "n2", Rows: 5, Sum: "x", History: "h"}, {Node: "n3", Rows: 5, Sum: "x", History: "h"}},
+		Whole:    10 * time.Second,
+	}
+	a := Allowance{
+		AsyncLoss: true, Promotions: Exactly(1), Starts: each(1, "n1"), Fencings: each(1, "n1"), FencedFirst: "n1",
+		Serve: 10 * time.Second, Whole: 20 * time.Second,
+	}
+	return e, a
+}
+
+func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
+
+func breachesOf(e Evidence, a Allowance) []Breach {
+	var all []Breach
+	for _, f := range Check(e, a) {
+		all = append(all, f.Breaches...)
+	}
+	return all
+}
+
+func TestAGoodFailover(t *testing.T) {
+	e, a := good()
+	findings := Check(e, a)
+	require.Len(t, findings, len(Invariants))
+	figures := map[Invariant]string{}
+	for _, f := range findings {
+		assert.Empty(t, f.Breaches)
+		figures[f.Invariant] = f.Figure
+	}
+	assert.Equal(t, map[Invariant]string{
+		I1: "0 lost of 4, 1 in doubt", I2: "0 overlapping", I3: "1 elections", I4: "2 alike, 0 diverged", I5: "all streamed",
+		I6: "gap 5.0 of 10 s, whole 10.0 of 20 s", I7: "1 timelines, starts n1:1, fencings n1:1", I8: "0 failed actions",
+	}, figures)
+}
+
+// Each case changes one thing of a good failover, and one breach must come of it.
+func TestBreaches(t *testing.T) {
+	log := func(e *Evidence, node string, change func(*NodeLog)) {
+		n := e.Logs[node]
+		change(&n)
+		e.Logs[node] = n
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*Evidence, *Allowance)
+		breach Invariant
+		says   string
+	}{
+		{"an acknowledged row is gone", func(e *Evidence, _ *Allowance) { delete(e.Stored, 2) }, I1, "1 of 4 acknowledged rows are lost: 2"},
+		{"and with asynchronous replication, where nothing explains it", func(e *Evidence, a *Allowance) {
+			delete(e.Stored, 2)
+			e.Mode, a.AsyncLoss = Async, false
+		}, I1, "are lost"},
+		{"a refused row is there", func(e *Evidence, _ *Allowance) { e.Stored[4] = struct{}{} }, I1, "1 refused rows are in the table: 4"},
+		{"nobody knows what is there", func(e *Evidence, _ *Allowance) { e.Stored = nil }, I1, "could not be read"},
+		{"the old primary acknowledges late", func(e *Evidence, _ *Allowance) {
+			e.All.Attempts = append(e.All.Attempts, writer.Attempt{ID: 5, Sent: ms(2000), Answered: ms(6005), Kind: writer.Acknowledged, Node: "n1"})
+		}, I2, "overlap"},
+		{"the old primary takes turns with the new one", func(e *Evidence, _ *Allowance) {
+			e.All.Attempts = append(e.All.Attempts, writer.Attempt{ID: 5, Sent: ms(6500), Answered: ms(6501), Kind: writer.Acknowledged, Node: "n1"})
+		}, I2, "changed 3 times, with 1 promotions"},
+		{"promoted before the fencing", func(e *Evidence, _ *Allowance) { e.Fencings[0].Answered = noon("12:00:05.001") }, I2, "before n1 was fenced (12:00:05.001)"},
+		{"promoted without fencing", func(e *Evidence, _ *Allowance) { e.Fencings = nil }, I2, "before n1 was fenced (never)"},
+		{"a voter held more", func(e *Evidence, _ *Allowance) {
+			log(e, "n3", func(n *NodeLog) { n.Votes[0].Position = position(1, "0/5001") })
+		}, I3, "n3 had voted with 0/5001"},
+		{"a voter was on a later timeline", func(e *Evidence, _ *Allowance) {
+			log(e, "n3", func(n *NodeLog) { n.Votes[0].Position = position(2, "0/1") })
+		}, I3, "on timeline 2"},
+		{"a forked node is promoted", func(_ *Evidence, a *Allowance) { a.Forked = []string{"n2"} }, I3, "not the cluster's"},
+		{"a standby holds something else", func(e *Evidence, _ *Allowance) { e.Copies[1].Sum = "y" }, I4, "n3 streams from n2 and holds something else"},
+		{"a standby has another history", func(e *Evidence, _ *Allowance) { e.Copies[1].History = "g" }, I4, "histories"},
+		{"a diverged node may win", func(e *Evidence, a *Allowance) {
+			e.Diverged, a.Diverging = []Divergence{{Node: "n1", Said: "forked", Score: "990", Shown: "x"}}, []string{"n1"}
+		}, I4, "score is 990"},
+		{"a diverged node is not shown", func(e *Evidence, a *Allowance) {
+			e.Diverged, a.Diverging = []Divergence{{Node: "n1", Said: "forked", Score: "-1000"}}, []string{"n1"}
+		}, I4, "no node attribute"},
+		{"a node diverged for no reason", func(e *Evidence, _ *Allowance) {
+			e.Diverged = []Divergence{{Node: "n3", Said: "forked", Score: "-1000", Shown: "x"}}
+		}, I5, "n3 cannot follow"},
+		{"a node does not come back", func(e *Evidence, _ *Allowance) { e.WholeErr = "n1: power" }, I5, "n1: power"},
+		{"nobody can write for too long", func(_ *Evidence, a *Allowance) { a.Serve = 4 * time.Second }, I6, "for 5.0 s, more than 4 s"},
+		{"nobody writes any more", func(e *Evidence, _ *Allowance) { e.VIP.Attempts = e.VIP.Attempts[:4] }, I6, "any more"},
+		{"all stream, but late", func(e *Evidence, _ *Allowance) { e.Whole = 21 * time.Second }, I6, "after 21.0 s"},
+		{"two promotions", func(e *Evidence, _ *Allowance) {
+			log(e, "n2", func(n *NodeLog) {
+				n.Promotions = append(n.Promotions, Promotion{At: noon("12:00:08.000"), Timeline: 3})
+			})
+		}, I7, "2 promotions, expected 1"},
+		{"no promotion", func(e *Evidence, a *Allowance) { a.Promotions = Exactly(2) }, I7, "1 promotions, expected 2"},
+		{"a start too many", func(e *Evidence, _ *Allowance) {
+			log(e, "n3", func(n *NodeLog) { n.Starts = []time.Time{noon("12:00:07.000")} })
+		}, I7, "n3 was started 1 times, not at all"},
+		{"two crash recoveries", func(e *Evidence, a *Allowance) {
+			a.Recoveries = each(1, "n1")
+			log(e, "n1", func(n *NodeLog) { n.Crashed = append(n.Crashed, noon("12:00:12.000")) })
+		}, I7, "crash recovery 2 times"},
+		{"a fencing too many", func(e *Evidence, _ *Allowance) {
+			e.Fencings = append(e.Fencings, lab.Fencing{Victim: "n3", Answered: noon("12:00:09.000")})
+		}, I7, "n3 was fenced 1 times, not at all"},
+		{"an action without a reason", func(e *Evidence, _ *Allowance) {
+			log(e, "n3", func(n *NodeLog) { n.Failures = []Failure{{Node: "n3", Operation: "stop", Status: "error"}} })
+		}, I8, "stop on n3: error ()"},
+		{"an action that Pacemaker ended", func(e *Evidence, _ *Allowance) {
+			log(e, "n3", func(n *NodeLog) {
+				n.Failures = []Failure{{Node: "n3", Operation: "monitor", Status: "Timed Out after 10s", Reason: "Resource agent did not complete"}}
+			})
+		}, I8, "ended by Pacemaker"},
+		{"a refusal that did not come", func(_ *Evidence, a *Allowance) { a.Reasons = []string{"promote on n3: .*more WAL"} }, I8, "no failed action"},
+		{"what the scenario found", func(e *Evidence, _ *Allowance) { e.Found = []Breach{breach(I3, "seen")} }, I3, "seen"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e, a := good()
+			c.change(&e, &a)
+			found := breachesOf(e, a)
+			require.Len(t, found, 1, fmt.Sprint(found))
+			assert.Equal(t, c.breach, found[0].Invariant)
+			assert.Contains(t, found[0].Text, c.says)
+		})
+	}
+}
+
+// What is allowed is no breach.
+func TestAllowed(t *testing.T) {
+	for name, change := range map[string]func(*Evidence, *Allowance){
+		"rows lost with asynchronous replication": func(e *Evidence, _ *Allowance) { delete(e.Stored, 2); e.Mode = Async },
+		"a node that diverged, and is seen": func(e *Evidence, a *Allowance) {
+			e.Diverged = []Divergence{{Node: "n1", Said: "forked", Score: "-1000", Shown: "x"}}
+			a.Diverging = []string{"n1"}
+		},
+		"a fencing that was refused": func(e *Evidence, _ *Allowance) {
+			e.Fencings = append(e.Fencings, lab.Fencing{Victim: "n1", Error: "refused", Answered: noon("12:00:02.000")})
+		},
+		"a vote of the election before": func(e *Evidence, _ *Allowance) {
+			n := e.Logs["n3"]
+			n.Votes = append(n.Votes, Vote{At: noon("12:00:05.001"), Position: position(1, "0/9000")})
+			e.Logs["n3"] = n
+		},
+		"the vote of a forked node": func(e *Evidence, a *Allowance) {
+			n := e.Logs["n3"]
+			n.Votes[0].Position = position(7, "0/9000")
+			a.Forked = []string{"n3"}
+		},
+		"the refusal that was wanted": func(e *Evidence, a *Allowance) {
+			n := e.Logs["n3"]
+			n.Failures = []Failure{{Node: "n3", Operation: "promote", Status: "error", Reason: "n2 holds more WAL"}}
+			e.Logs["n3"] = n
+			a.Reasons = []string{"promote on n3: .*more WAL"}
+		},
+		"a scenario that ended by a breach says nothing about what it did not wait for": func(e *Evidence, _ *Allowance) {
+			e.Ended = true
+			e.VIP.Attempts = e.VIP.Attempts[:4]
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, a := good()
+			change(&e, &a)
+			assert.Empty(t, breachesOf(e, a))
+		})
+	}
+}

@@ -1,0 +1,170 @@
+package faults
+
+import (
+	"bufio"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"pgsqlms/internal/wal"
+	"pgsqlms/test/scenario"
+)
+
+// The logs that are read, by their paths in a node.
+const (
+	logPostgres  = "/var/log/postgresql/postgresql.log"
+	logPacemaker = "/var/log/pacemaker/pacemaker.log"
+)
+
+// NodeLog is what a node's logs tell.
+type NodeLog struct {
+	Starts     []time.Time // postmasters
+	Crashed    []time.Time // starts on data that were not shut down
+	Restarts   []time.Time // of all processes by the postmaster itself, after one of them had crashed
+	Promotions []Promotion
+	Diverged   []string // PostgreSQL's lines that say that it cannot follow
+	Votes      []Vote
+	Failures   []Failure
+}
+
+// Promotion is the begin of a timeline.
+type Promotion struct {
+	At       time.Time
+	Timeline wal.Timeline
+}
+
+// Vote is what a node said before a promotion about the WAL that it holds.
+type Vote struct {
+	At        time.Time
+	Candidate bool // it was the one to be promoted
+	Position  wal.Position
+}
+
+// Failure is an action of the agent that Pacemaker has as failed.
+type Failure struct {
+	At        time.Time
+	Node      string
+	Operation string
+	Status    string // Pacemaker's word for the exit code
+	Reason    string
+}
+
+func (f Failure) String() string {
+	return fmt.Sprintf("%s on %s: %s (%s)", f.Operation, f.Node, f.Status, f.Reason)
+}
+
+// postgresRules say by which text of PostgreSQL's log a thing is known, and where it goes.
+var postgresRules = []struct {
+	pattern *regexp.Regexp
+	take    func(n *NodeLog, at time.Time, match []string)
+}{
+	{regexp.MustCompile(`LOG:  starting PostgreSQL `),
+		func(n *NodeLog, at time.Time, _ []string) { n.Starts = append(n.Starts, at) }},
+	{regexp.MustCompile(`LOG:  database system was interrupted`),
+		func(n *NodeLog, at time.Time, _ []string) { n.Crashed = append(n.Crashed, at) }},
+	{regexp.MustCompile(`LOG:  all server processes terminated; reinitializing`),
+		func(n *NodeLog, at time.Time, _ []string) { n.Restarts = append(n.Restarts, at) }},
+	{regexp.MustCompile(`LOG:  selected new timeline ID: (\d+)`),
+		func(n *NodeLog, at time.Time, m []string) {
+			if t, err := wal.ParseTimeline(m[1]); err == nil {
+				n.Promotions = append(n.Promotions, Promotion{At: at, Timeline: t})
+			}
+		}},
+	{divergence,
+		func(n *NodeLog, _ time.Time, m []string) { n.Diverged = append(n.Diverged, m[0]) }},
+}
+
+// divergence is what PostgreSQL of a standby says when it has WAL that is not the primary's.
+var divergence = regexp.MustCompile(`new timeline \d+ forked off current database system timeline.*` +
+	`|requested timeline \d+ is not a child of this server's history.*` +
+	`|highest timeline \d+ of the primary is behind recovery timeline \d+.*` +
+	`|requested starting point \S+ on timeline \d+ is not in this server's history.*` +
+	`|requested starting point \S+ is ahead of the WAL flush position of this server.*`)
+
+// parsePostgres adds what PostgreSQL's log tells.
+func (n *NodeLog) parsePostgres(text string) {
+	for line := range strings.Lines(text) {
+		at, ok := postgresTime(line)
+		if !ok {
+			continue
+		}
+		for _, rule := range postgresRules {
+			if m := rule.pattern.FindStringSubmatch(line); m != nil {
+				rule.take(n, at, m)
+			}
+		}
+	}
+}
+
+// postgresTime reads the time at the begin of a line, as the lab's log_line_prefix writes it.
+func postgresTime(line string) (time.Time, bool) {
+	const layout = "2006-01-02 15:04:05.000 MST"
+	if len(line) < len(layout) {
+		return time.Time{}, false
+	}
+	at, err := time.Parse(layout, line[:len(layout)])
+	return at, err == nil
+}
+
+var (
+	voteLine = regexp.MustCompile(`pgsqlms\(\S+\)\[\d+\]:.*: (this node votes|.*this node is the candidate).*WAL up to ([0-9A-F]+/[0-9A-F]+) on timeline (\d+)`)
+	// resultLine has the status up to the reason or the parts that the executor adds behind a bar.
+	resultLine = regexp.MustCompile(`Result of (\S+) operation for pgsqld on (\S+): ([^(|]*(?:\(failed\))?)(.*)$`)
+)
+
+// harmless are the results that are no failures. That nothing runs is no news to a probe, and for a recurring monitor it
+// is a plain fact.
+var harmless = regexp.MustCompile(`^(ok|promoted|not running|Cancelled|master|0|7|8)$`)
+
+// parsePacemaker adds what Pacemaker's log tells, to which the agent writes as well. Its lines have no year: near is
+// an instant less than half a year away.
+func (n *NodeLog) parsePacemaker(text string, near time.Time) {
+	var at time.Time // of the last line with milliseconds; the agent's own have whole seconds only
+	lines := bufio.NewScanner(strings.NewReader(text))
+	lines.Buffer(nil, 4<<20) // Pacemaker logs whole XML documents
+	for lines.Scan() {
+		line := lines.Text()
+		if t, ok := scenario.LogTime(line, near); ok {
+			at = t
+		}
+		if m := voteLine.FindStringSubmatch(line); m != nil {
+			n.addVote(at, m)
+		}
+		if m := resultLine.FindStringSubmatch(line); m != nil {
+			n.addResult(at, m)
+		}
+	}
+}
+
+func (n *NodeLog) addVote(at time.Time, m []string) {
+	lsn, err := wal.ParseLSN(m[2])
+	if err != nil {
+		return
+	}
+	t, err := strconv.ParseUint(m[3], 10, 32)
+	if err != nil {
+		return
+	}
+	n.Votes = append(n.Votes, Vote{At: at, Candidate: strings.Contains(m[1], "candidate"),
+		Position: wal.Position{Timeline: wal.Timeline(t), LSN: lsn}})
+}
+
+func (n *NodeLog) addResult(at time.Time, m []string) {
+	status := strings.TrimSpace(m[3])
+	if harmless.MatchString(status) {
+		return
+	}
+	n.Failures = append(n.Failures, Failure{At: at, Operation: m[1], Node: m[2], Status: status, Reason: reasonIn(m[4])})
+}
+
+// reasonIn takes the reason out of what follows the status: "(reason) | CIB update 5, ...". A reason may have brackets.
+func reasonIn(rest string) string {
+	if i := strings.LastIndex(rest, "| "); i >= 0 {
+		rest = rest[:i]
+	}
+	rest = strings.TrimSpace(rest)
+	rest = strings.TrimPrefix(rest, "(")
+	return strings.TrimSuffix(rest, ")")
+}

@@ -1,0 +1,152 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// cutReplication leaves corosync alone: to Pacemaker all nodes are fine.
+func cutReplication() Fault {
+	return Fault{
+		ID: "F7", Title: "only the replication between the primary and its synchronous standby cut", Must: "no failover",
+		Variants: []string{"one standby", "every standby"},
+		Play: func(ctx context.Context, p *Play) error {
+			length := 3*p.monitor() + 5*time.Second
+			p.Allow = Allowance{Serve: promoteTime, Whole: streamTime}
+			standbys := p.Standbys[:1]
+			if p.Variant == "every standby" {
+				standbys = p.Standbys
+				if p.Mode == Sync {
+					p.Allow.Serve += length
+				}
+			}
+			for _, standby := range standbys {
+				err := p.inject("replication from "+p.Primary+" to "+standby+" cut", func() error {
+					return p.Lab.BlockPort(ctx, p.Primary, standby, pgPort)
+				})
+				if err != nil {
+					return err
+				}
+			}
+			if err := p.hold(ctx, length); err != nil {
+				return err
+			}
+			return p.inject("replication mended", func() error { return p.Lab.Unblock(ctx, p.Primary) })
+		},
+	}
+}
+
+// restartedStandbys have received nothing since their start, or say that they have received up to the begin of a segment.
+func restartedStandbys() Fault {
+	return Fault{
+		ID: "F12", Title: "the standbys restarted, then the primary's node destroyed", Must: "no deadlock, the right winner",
+		Variants: []string{"they stream again", "they do not stream yet", "they do not stream yet, and one lags"},
+		Play: func(ctx context.Context, p *Play) error {
+			p.Allow = losing(p)
+			p.Allow.Starts = each(1, p.nodes()...)
+			p.Allow.Serve += 10 * time.Second // with synchronous replication, for the restarts
+			if p.Variant == "they do not stream yet, and one lags" {
+				if err := p.starve(ctx, p.Standbys[0]); err != nil {
+					return err
+				}
+			}
+			if p.Variant != "they stream again" {
+				for _, standby := range p.Standbys {
+					if err := p.Lab.BlockPort(ctx, p.Primary, standby, pgPort); err != nil {
+						return err
+					}
+				}
+			}
+			err := p.inject("restart of the standbys", func() error {
+				return p.eachOf(p.Standbys, func(node string) error { return p.Lab.PgCtl(ctx, node, "restart") })
+			})
+			if err != nil {
+				return err
+			}
+			if p.Variant == "they stream again" {
+				if err := p.awaitStreaming(ctx, p.Standbys...); err != nil {
+					return err
+				}
+			}
+			began := time.Now()
+			if err := p.inject("power loss of "+p.Primary, func() error { return p.Lab.KillNode(ctx, p.Primary) }); err != nil {
+				return err
+			}
+			_, err = p.awaitPromotion(ctx, began, p.Allow.Serve+30*time.Second)
+			return err
+		},
+	}
+}
+
+// pausedReplay leaves the candidates with WAL that they have received and not replayed.
+func pausedReplay() Fault {
+	return Fault{
+		ID: "F14", Title: "replay paused, or much WAL to replay, on the candidates", Must: "goes on; a reason while it takes time",
+		Variants: []string{"paused", "much to replay"},
+		Play: func(ctx context.Context, p *Play) error {
+			p.Allow = losing(p)
+			for _, standby := range p.Standbys {
+				err := p.inject("replay paused on "+standby, func() error {
+					_, err := p.Lab.SQL(ctx, standby, "select pg_wal_replay_pause()")
+					return err
+				})
+				if err != nil {
+					return err
+				}
+			}
+			if p.Variant == "much to replay" {
+				p.Allow.Serve += 60*time.Second + time.Duration(p.Size.ReplayMB)*100*time.Millisecond
+				if err := p.inject(fmt.Sprintf("%d MB of WAL", p.Size.ReplayMB), func() error { return p.writeWAL(ctx, p.Size.ReplayMB) }); err != nil {
+					return err
+				}
+			} else if err := pause(ctx, 2*time.Second); err != nil {
+				return err
+			}
+			began := time.Now()
+			if err := p.inject("power loss of "+p.Primary, func() error { return p.Lab.KillNode(ctx, p.Primary) }); err != nil {
+				return err
+			}
+			_, err := p.awaitPromotion(ctx, began, p.Allow.Serve+30*time.Second)
+			return err
+		},
+	}
+}
+
+// dirtyMemory makes a checkpoint impossible: whoever waits for one waits for ever.
+func dirtyMemory() Fault {
+	return Fault{
+		ID: "F15", Title: "much dirty memory, a disk that never ends a checkpoint", Must: "no wait for a checkpoint on a failover",
+		Play: func(ctx context.Context, p *Play) error {
+			p.Allow = losing(p)
+			p.Allow.Serve += 5 * time.Second // while the WAL is written, acknowledgements are slow
+			if err := p.inject("48 MB of dirty memory", func() error { return p.writeWAL(ctx, 48) }); err != nil {
+				return err
+			}
+			for _, standby := range p.Standbys {
+				err := p.inject("the checkpointer of "+standby+" stands still", func() error {
+					return p.Lab.SignalPostgres(ctx, standby, "checkpointer", unix.SIGSTOP)
+				})
+				if err != nil {
+					return err
+				}
+			}
+			began := time.Now()
+			if err := p.inject("power loss of "+p.Primary, func() error { return p.Lab.KillNode(ctx, p.Primary) }); err != nil {
+				return err
+			}
+			_, err := p.awaitPromotion(ctx, began, p.Allow.Serve+30*time.Second)
+			if err == nil {
+				err = p.awaitWrites(ctx, time.Now(), p.Allow.Serve)
+			}
+			for _, standby := range p.Standbys {
+				if cont := p.Lab.SignalPostgres(ctx, standby, "checkpointer", unix.SIGCONT); err == nil {
+					err = cont
+				}
+			}
+			return err
+		},
+	}
+}

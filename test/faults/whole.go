@@ -1,0 +1,148 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"pgsqlms/test/lab"
+)
+
+// whole waits until every node has power and streams. On the way it does what no agent may do: it rebuilds a node that
+// has left the primary's history, once it has seen whether the cluster shows that.
+func (p *Play) whole(ctx context.Context) (time.Duration, error) {
+	const look = 3 * time.Second
+	began := time.Now()
+	slack := 30 * time.Second // beyond the budget, to tell "late" from "never"
+	suspects := map[string]bool{}
+	for {
+		short, cancel := context.WithTimeout(ctx, look)
+		err := p.Lab.WaitWhole(short)
+		cancel()
+		took := time.Since(began) - p.rebuilt
+		if err == nil {
+			return took, nil
+		}
+		if ctx.Err() != nil {
+			return took, ctx.Err()
+		}
+		if took > p.Allow.Whole+slack {
+			return took, fmt.Errorf("not whole after %.0f s: %s", took.Seconds(), missingIn(err))
+		}
+		seen := map[string]bool{}
+		for node, said := range p.divergedNow(ctx) {
+			seen[node] = true
+			if !suspects[node] { // it may be about to follow: look twice
+				continue
+			}
+			if err := p.settleDiverged(ctx, node, said); err != nil {
+				return took, err
+			}
+		}
+		suspects = seen
+	}
+}
+
+// missingIn leaves of WaitWhole's error what was missing.
+func missingIn(err error) string {
+	text := err.Error()
+	if _, after, ok := strings.Cut(text, "missing:\n"); ok {
+		text, _, _ = strings.Cut(after, "\nlook at it")
+	}
+	return strings.Join(strings.Fields(text), " ")
+}
+
+var divergesWord = regexp.MustCompile(`(?i)diverg`)
+
+// divergedNow gives the nodes that neither stream nor are the primary, and of which PostgreSQL or the agent has said since
+// the beginning that they cannot follow.
+func (p *Play) divergedNow(ctx context.Context) map[string]string {
+	found := map[string]string{}
+	status, err := p.Lab.Status(ctx)
+	if err != nil {
+		return found
+	}
+	for _, node := range p.nodes() {
+		n := status.Nodes[node]
+		if !n.Powered || n.Frozen || n.Cut != "" || n.SQL == "primary" || n.Streaming || p.wasDiverged(node) {
+			continue
+		}
+		if said := p.saidDiverged(node, status); said != "" {
+			found[node] = said
+		}
+	}
+	return found
+}
+
+func (p *Play) saidDiverged(node string, status *lab.Status) string {
+	if lines := p.logOf(node).Diverged; len(lines) > 0 {
+		return lines[len(lines)-1]
+	}
+	for _, failure := range status.Failures {
+		if strings.Contains(failure, " on "+node+":") && divergesWord.MatchString(failure) {
+			return failure
+		}
+	}
+	if name := shownAttribute(status.Nodes[node].Attributes); name != "" {
+		return name + "=" + status.Nodes[node].Attributes[name]
+	}
+	return ""
+}
+
+// shownAttribute is the node attribute that says that the node has diverged.
+func shownAttribute(attributes map[string]string) string {
+	for name, value := range attributes {
+		if divergesWord.MatchString(value) || divergesWord.MatchString(name) && value != "" && value != "0" {
+			return name
+		}
+	}
+	return ""
+}
+
+func (p *Play) wasDiverged(node string) bool {
+	return slices.ContainsFunc(p.diverged, func(d Divergence) bool { return d.Node == node })
+}
+
+// settleDiverged gives the cluster the time of two monitors to show the divergence, writes down what it shows, and
+// rebuilds the node, as an administrator would.
+func (p *Play) settleDiverged(ctx context.Context, node, said string) error {
+	began := time.Now()
+	d := Divergence{Node: node, Said: said}
+	err := await(ctx, 2*p.monitor()+5*time.Second, 500*time.Millisecond, func(ctx context.Context) string {
+		status, err := p.Lab.Status(ctx)
+		if err != nil {
+			return err.Error()
+		}
+		attributes := status.Nodes[node].Attributes
+		d.Score, d.Shown = status.Nodes[node].Score, shownAttribute(attributes)
+		if d.Shown == "" {
+			return "no attribute shows it"
+		}
+		return ""
+	})
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	p.diverged = append(p.diverged, d)
+	p.note("%s has diverged (%s), score %q, shown by %q: rebuilding it", node, said, d.Score, d.Shown)
+	err = p.rebuild(ctx, node)
+	p.rebuilt += time.Since(began)
+	return err
+}
+
+// rebuild counts as a start that the scenario allows.
+func (p *Play) rebuild(ctx context.Context, node string) error {
+	if p.Allow.Starts == nil {
+		p.Allow.Starts = map[string]int{}
+	}
+	p.Allow.Starts[node]++
+	err := p.Lab.Rebuild(ctx, node)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return breach(I5, "%v", err)
+	}
+	return err
+}
