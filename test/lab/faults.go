@@ -236,6 +236,50 @@ func (l *Lab) SignalPostgres(ctx context.Context, node, match string, sig unix.S
 	return fmt.Errorf("no PostgreSQL process on %s has %q in its title; there are: %s", node, match, strings.Join(titles, "; "))
 }
 
+// SkewClock sets the clock that everything on a node sees that is started from
+// now on, so far ahead of the machine's, or behind it; 0 is the machine's own. It
+// is a preloaded library that does it: static programs, and so an agent written
+// in Go, keep the machine's clock. It lasts over a power cycle.
+func (l *Lab) SkewClock(ctx context.Context, node string, by time.Duration) error {
+	const preload, setting = "/etc/ld.so.preload", "/etc/faketimerc"
+	if by == 0 {
+		_, err := l.Run(ctx, node, "rm", "-f", preload, setting)
+		return err
+	}
+	library, err := l.Run(ctx, node, "sh", "-c", "ls /usr/lib/*/faketime/libfaketimeMT.so.1")
+	if err != nil {
+		return err
+	}
+	if err := l.WriteFile(node, setting, []byte(fmt.Sprintf("%+d\n", int(by.Seconds()))), 0o644, ""); err != nil {
+		return err
+	}
+	return l.WriteFile(node, preload, []byte(library), 0o644, "")
+}
+
+// KillAgent kills -9 every action of the agent under test that is under way on
+// a node, with its process group, as Pacemaker does at a timeout. It tells how
+// many there were.
+func (l *Lab) KillAgent(ctx context.Context, node string) (int, error) {
+	all, err := l.processes(node)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, p := range all {
+		if !strings.Contains(p.title, agentPath) {
+			continue
+		}
+		n++
+		if err := unix.Kill(-p.pid, unix.SIGKILL); err == nil {
+			continue // it led a group of its own
+		}
+		if err := kill(unix.SIGKILL, p); err != nil {
+			return n, err
+		}
+	}
+	return n, ctx.Err()
+}
+
 func kill(sig unix.Signal, ps ...process) error {
 	for _, p := range ps {
 		if err := unix.Kill(p.pid, sig); err != nil && err != unix.ESRCH {

@@ -27,7 +27,7 @@ const treeRecipe = "1"
 var treePackages = []string{
 	"pacemaker", "corosync", "pacemaker-cli-utils", "resource-agents",
 	"resource-agents-paf", "pcs", "crmsh", "postgresql",
-	"iproute2", "nftables", "procps", "iputils-arping", "libxml2-utils",
+	"iproute2", "nftables", "procps", "iputils-arping", "libxml2-utils", "libfaketime",
 }
 
 func treeDir(suite string) string {
