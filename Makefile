@@ -67,6 +67,7 @@ bench: root host-tools build ## measure the agent against PAF, on this machine (
 .PHONY: faults
 faults: root host-tools build ## inject faults and check that nothing is lost, on this machine (root); FAULTSFLAGS are given to bin/faults
 	$(BUILD) -o bin/faults ./test/cmd/faults
+	$(BUILD) -tags failpoint -o bin/pgsqlms-failpoint ./cmd/pgsqlms
 	bin/faults $(if $(N),-n $(N)) $(if $(SEED),-seed $(SEED)) $(if $(RUNS),-runs $(RUNS)) $(if $(FOR),-for $(FOR)) $(FAULTSFLAGS) $(SCENARIOS)
 
 .PHONY: fmt

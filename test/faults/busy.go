@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -41,27 +42,34 @@ func busyPrimary() Fault {
 
 // useUpSlots takes every slot, those reserved for superusers too.
 func (p *Play) useUpSlots(ctx context.Context, length time.Duration) error {
-	var conns []*pgconn.PgConn
-	defer func() {
-		for _, conn := range conns {
-			_ = conn.Close(context.WithoutCancel(ctx)) // the server may have gone
-		}
-	}()
-	err := p.inject("all connection slots of "+p.Primary+" used", func() error {
-		for range 200 {
-			conn, err := p.connect(ctx, lab.Client, p.Primary)
-			if err != nil {
-				p.note("%d sessions, then: %v", len(conns), err)
-				return nil
-			}
-			conns = append(conns, conn)
-		}
-		return fmt.Errorf("%d sessions, and still there are slots", len(conns))
-	})
-	if err != nil {
+	release := func() error { return nil }
+	err := p.inject("all connection slots of "+p.Primary+" used", func() (err error) {
+		release, err = p.takeSlots(ctx, ctx, p.Primary)
 		return err
+	})
+	return errors.Join(err, p.hold(ctx, length), release())
+}
+
+// takeSlots opens sessions until there are no more.
+func (p *Play) takeSlots(ctx, whole context.Context, node string) (release func() error, err error) {
+	var conns []*pgconn.PgConn
+	release = func() error {
+		for _, conn := range conns {
+			bounded, cancel := context.WithTimeout(context.WithoutCancel(whole), time.Second)
+			_ = conn.Close(bounded) // the server may have gone
+			cancel()
+		}
+		return nil
 	}
-	return p.hold(ctx, length)
+	for range 200 {
+		conn, err := p.connect(ctx, lab.Client, node)
+		if err != nil {
+			p.note("%d sessions, then: %v", len(conns), err)
+			return release, nil
+		}
+		conns = append(conns, conn)
+	}
+	return release, fmt.Errorf("%d sessions, and still there are slots", len(conns))
 }
 
 func (p *Play) shortTimeout(ctx context.Context, length time.Duration) error {

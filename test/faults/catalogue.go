@@ -10,7 +10,8 @@ import (
 func Catalogue() []Fault {
 	return []Fault{
 		crashOfPostmaster(), crashOfBackend(), hangOfPostmaster(), freezeOfNode(), lossOfNode(), cutOfNode(), cutReplication(),
-		failingFencing(), slowFencing(), restartedStandbys(), pausedReplay(), dirtyMemory(), manySwitchovers(), busyPrimary(),
+		failingFencing(), slowFencing(), lossOfMajority(), staleStandby(), restartedStandbys(), forkedStandby(), pausedReplay(), dirtyMemory(),
+		fullDisk(), lossOfAll(), manySwitchovers(), everyStep("", nil), busyPrimary(), skewedClocks(),
 	}
 }
 

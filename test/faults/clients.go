@@ -51,7 +51,8 @@ func startClients(l *lab.Lab, load Load) (*clients, error) {
 	for _, n := range l.Nodes() {
 		pinned := c.config
 		pinned.Name, pinned.Address = n.Name, net.JoinHostPort(n.Addr, fmt.Sprint(pgPort))
-		pinned.Pinned, pinned.Every, pinned.Retry = true, 20*time.Millisecond, 50*time.Millisecond
+		pinned.Pinned, pinned.Quiet = true, true
+		pinned.Every, pinned.Retry = 20*time.Millisecond, 50*time.Millisecond
 		inside := pinned
 		inside.Name, inside.Dial, inside.StatementTimeout = n.Name+"-inside", l.Dialer(n.Name), time.Minute
 		configs = append(configs, pinned, inside)

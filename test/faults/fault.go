@@ -23,6 +23,7 @@ type Fault struct {
 	Modes []Mode
 	// Variants are played in turn, one each round. They need no names if there is only one.
 	Variants []string
+	Every    bool // one round plays all of them
 	// Prepare, if set, is done before the clients write and before anything counts.
 	Prepare func(ctx context.Context, p *Play) error
 	// Play injects and waits until the cluster has dealt with it. It returns a Breach for what the cluster did wrong, and
@@ -30,6 +31,8 @@ type Fault struct {
 	Play func(ctx context.Context, p *Play) error
 	// Restore, if set, undoes what Prepare did to the cluster.
 	Restore func(ctx context.Context, p *Play) error
+	// Spoils says that the cluster is of no use afterwards.
+	Spoils bool
 	// Bound is how long it may take in all, everything included; 6 min if zero.
 	Bound time.Duration
 }
@@ -41,11 +44,19 @@ func (f Fault) modes() []Mode {
 	return []Mode{Sync, Async}
 }
 
-func (f Fault) variant(round int) string {
+// plays is how often it is played in so many rounds.
+func (f Fault) plays(rounds int) int {
+	if f.Every {
+		return rounds * len(f.Variants)
+	}
+	return rounds
+}
+
+func (f Fault) variant(play int) string {
 	if len(f.Variants) == 0 {
 		return ""
 	}
-	return f.Variants[round%len(f.Variants)]
+	return f.Variants[play%len(f.Variants)]
 }
 
 func (f Fault) bound() time.Duration {
@@ -78,6 +89,8 @@ type Allowance struct {
 	// Reasons are regular expressions. Each must be found in the reason of a failed action, written "operation on node:
 	// reason".
 	Reasons []string
+	// Silent allows actions to fail without a reason, because the scenario kills them.
+	Silent bool
 	// TimedOut allows actions to be ended by Pacemaker, because what the scenario does to the node keeps every process
 	// of it from going on.
 	TimedOut bool

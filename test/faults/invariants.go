@@ -38,7 +38,9 @@ func Check(e Evidence, a Allowance) []Finding {
 func nothingLost(e Evidence, a Allowance, f *Finding) {
 	if e.Stored == nil {
 		f.Figure = "not known"
-		f.breach("what the table holds afterwards could not be read")
+		if e.After != "" { // without a primary there is nothing to read, and other breaches say so
+			f.breach("what the table holds afterwards could not be read")
+		}
 		return
 	}
 	v := writer.Judge(e.All, e.Stored)
@@ -320,7 +322,7 @@ func reasonsGiven(e Evidence, a Allowance, f *Finding) {
 			if !a.TimedOut {
 				f.breach("an action was ended by Pacemaker: %s", failure)
 			}
-		case failure.Reason == "":
+		case failure.Reason == "" && !a.Silent:
 			f.breach("a failed action gave no reason: %s", failure)
 		}
 	}

@@ -168,3 +168,21 @@ func reasonIn(rest string) string {
 	rest = strings.TrimPrefix(rest, "(")
 	return strings.TrimSuffix(rest, ")")
 }
+
+// shift puts the times of a node whose clock is wrong right.
+func (n *NodeLog) shift(by time.Duration) {
+	for _, times := range [][]time.Time{n.Starts, n.Crashed, n.Restarts} {
+		for i := range times {
+			times[i] = times[i].Add(by)
+		}
+	}
+	for i := range n.Promotions {
+		n.Promotions[i].At = n.Promotions[i].At.Add(by)
+	}
+	for i := range n.Votes {
+		n.Votes[i].At = n.Votes[i].At.Add(by)
+	}
+	for i := range n.Failures {
+		n.Failures[i].At = n.Failures[i].At.Add(by)
+	}
+}

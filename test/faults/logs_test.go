@@ -76,6 +76,19 @@ func TestPacemakerLog(t *testing.T) {
 	}, n.Failures)
 }
 
+func TestShift(t *testing.T) {
+	var n NodeLog
+	n.parsePostgres(postgresSample)
+	n.parsePacemaker(pacemakerSample, noon("12:00:00.000"))
+	n.shift(-time.Hour)
+	assert.Equal(t, noon("09:54:17.239"), n.Starts[0])
+	assert.Equal(t, noon("09:55:00.100"), n.Crashed[0])
+	assert.Equal(t, noon("09:55:01.000"), n.Restarts[0])
+	assert.Equal(t, noon("09:54:23.360"), n.Promotions[0].At)
+	assert.Equal(t, noon("09:54:17.530"), n.Votes[0].At)
+	assert.Equal(t, noon("10:14:03.146"), n.Failures[0].At)
+}
+
 // noon is a time of the day on which all the samples were taken.
 func noon(clock string) time.Time {
 	t, err := time.Parse("2006-01-02 15:04:05.000", "2026-11-21 "+clock)

@@ -179,7 +179,8 @@ func slowFencing() Fault {
 		ID: "F9", Title: "fencing takes 60 s", Must: "waits, then goes on at once",
 		Play: func(ctx context.Context, p *Play) error {
 			p.Allow = losing(p)
-			p.Allow.Serve += length
+			// A standby that tried to connect all the time waits for the kernel's next try, after up to 8 s.
+			p.Allow.Serve += length + 10*time.Second
 			if err := p.Lab.SetFencing(ctx, lab.FencingMode{Delay: length}); err != nil {
 				return err
 			}

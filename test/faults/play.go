@@ -34,6 +34,7 @@ type Play struct {
 	fault    time.Time // when the first injection began
 	injected time.Time // when Play was done
 	marks    map[string]int64
+	skew     map[string]time.Duration // how far a node's clock is ahead
 	events   []Event
 	found    []Breach
 	diverged []Divergence
@@ -114,10 +115,12 @@ func (p *Play) look(ctx context.Context) error {
 	return nil
 }
 
-// markLogs remembers how long the logs are, so that logsOf gives what was written since.
-func (p *Play) markLogs() {
-	p.marks = map[string]int64{}
-	for _, node := range p.nodes() {
+// markLogs remembers how long the logs of nodes are, so that logged gives what was written since.
+func (p *Play) markLogs(nodes ...string) {
+	if p.marks == nil {
+		p.marks = map[string]int64{}
+	}
+	for _, node := range nodes {
 		for _, path := range []string{logPostgres, logPacemaker} {
 			file := p.Lab.LogFile(node, path)
 			if info, err := os.Stat(file); err == nil {
@@ -141,6 +144,7 @@ func (p *Play) logOf(node string) NodeLog {
 	var n NodeLog
 	n.parsePostgres(p.logged(node, logPostgres))
 	n.parsePacemaker(p.logged(node, logPacemaker), p.began)
+	n.shift(-p.skew[node])
 	return n
 }
 
@@ -158,6 +162,7 @@ func (p *Play) promotions() []promotion {
 	for _, node := range p.nodes() {
 		var n NodeLog
 		n.parsePostgres(p.logged(node, logPostgres))
+		n.shift(-p.skew[node])
 		logs[node] = n
 	}
 	return allPromotions(logs)

@@ -109,10 +109,30 @@ func pausedReplay() Fault {
 			if err := p.inject("power loss of "+p.Primary, func() error { return p.Lab.KillNode(ctx, p.Primary) }); err != nil {
 				return err
 			}
-			_, err := p.awaitPromotion(ctx, began, p.Allow.Serve+30*time.Second)
-			return err
+			to, err := p.awaitPromotion(ctx, began, p.Allow.Serve+30*time.Second)
+			if err != nil {
+				return err
+			}
+			return p.resume(ctx, to)
 		},
 	}
+}
+
+// resume lets the standbys replay again that were not promoted: a paused one does not follow the new primary.
+func (p *Play) resume(ctx context.Context, promoted string) error {
+	for _, standby := range p.Standbys {
+		if standby == promoted {
+			continue
+		}
+		err := p.inject("replay resumed on "+standby, func() error {
+			_, err := p.Lab.SQL(ctx, standby, "select pg_wal_replay_resume()")
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // dirtyMemory makes a checkpoint impossible: whoever waits for one waits for ever.

@@ -26,9 +26,9 @@ const (
 	OutcomeLost     = "lost"     // acknowledged rows are gone
 	OutcomeSplit    = "split"    // two nodes acknowledged
 	OutcomeWrong    = "wrong"    // the promoted node did not hold the most
-	OutcomeDiverged = "diverged" // an instance that has left the primary's history is not seen
 	OutcomeStuck    = "stuck"    // it does not go on without a person
 	OutcomeFenced   = "fenced"   // a node was fenced that need not have been
+	OutcomeDiverged = "diverged" // an instance that has left the primary's history is not seen
 	OutcomeNeedless = "needless" // a restart or failover that was not needed
 	OutcomeLate     = "late"     // beyond the budget
 	OutcomeSilent   = "silent"   // an action failed without a reason, or was not refused
@@ -49,7 +49,7 @@ func (r Run) Outcome() string {
 		name string
 	}{
 		{breached[I1], OutcomeLost}, {breached[I2], OutcomeSplit}, {breached[I3], OutcomeWrong},
-		{breached[I5] || breached[I6] && r.GapOpen, OutcomeStuck}, {breached[I4], OutcomeDiverged}, {fenced, OutcomeFenced},
+		{breached[I5] || breached[I6] && r.GapOpen, OutcomeStuck}, {fenced, OutcomeFenced}, {breached[I4], OutcomeDiverged},
 		{breached[I7], OutcomeNeedless}, {breached[I6], OutcomeLate}, {breached[I8], OutcomeSilent}, {r.Error != "", OutcomeError},
 	} {
 		if step.is {

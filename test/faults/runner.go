@@ -181,6 +181,9 @@ func (r *Runner) begin(ctx context.Context, f Fault, p *Play) error {
 		if err := f.Prepare(ctx, p); err != nil {
 			return fmt.Errorf("prepare: %w", err)
 		}
+		if err := r.stand.whole(ctx); err != nil {
+			return fmt.Errorf("after preparing: %w", err)
+		}
 		if err := p.look(ctx); err != nil {
 			return fmt.Errorf("after preparing: %w", err)
 		}
@@ -190,7 +193,7 @@ func (r *Runner) begin(ctx context.Context, f Fault, p *Play) error {
 		return err
 	}
 	p.began = time.Now()
-	p.markLogs()
+	p.markLogs(p.nodes()...)
 	return nil
 }
 
@@ -245,6 +248,9 @@ func (r *Runner) afterwards(ctx context.Context, f Fault, p *Play, run *Run) err
 		r.keep(ctx, p, run)
 		return r.stand.discard(ctx)
 	}
+	if f.Spoils {
+		return r.stand.discard(ctx)
+	}
 	err := error(nil)
 	if f.Restore != nil {
 		bounded, cancel := context.WithTimeout(ctx, 3*time.Minute)
@@ -271,7 +277,7 @@ func (r *Runner) All(ctx context.Context, faults []Fault, done func(Run)) error 
 			if !slices.Contains(f.modes(), mode) {
 				continue
 			}
-			for round := range r.options.Rounds {
+			for round := range f.plays(r.options.Rounds) {
 				run, err := r.Play(ctx, f, mode, round, r.options.Seed)
 				if err != nil {
 					return err
@@ -279,6 +285,25 @@ func (r *Runner) All(ctx context.Context, faults []Fault, done func(Run)) error 
 				done(run)
 			}
 		}
+	}
+	return nil
+}
+
+// Randomly plays what chance draws, one seed after the other, so that any run can be played again alone: so many runs, or
+// until an instant, whatever comes first; 0 and the zero time set no bound.
+func (r *Runner) Randomly(ctx context.Context, runs int, until time.Time, done func(Run)) error {
+	for i := 0; runs == 0 || i < runs; i++ {
+		if !until.IsZero() && time.Now().After(until) {
+			return nil
+		}
+		plan := Draw(r.options.Seed + uint64(i))
+		r.options.Say(fmt.Sprintf("run %d, seed %d: %s", i+1, plan.Seed, plan))
+		run, err := r.Play(ctx, Random(plan), plan.Mode, 0, plan.Seed)
+		if err != nil {
+			return err
+		}
+		run.Round = i + 1
+		done(run)
 	}
 	return nil
 }

@@ -38,6 +38,9 @@ type Config struct {
 	// know of the cluster. Without it a refused writer connects again, because its address may lead elsewhere by now.
 	Pinned bool
 
+	// Quiet keeps what the server refuses out of its log, where it would be all there is. The user must be a superuser.
+	Quiet bool
+
 	IDs   *IDs      // shared by all writers to a table; one of its own if nil
 	Epoch time.Time // shared by all writers whose histories are compared; now if zero
 }
@@ -97,6 +100,9 @@ func (c Config) connConfig() (*pgconn.Config, error) {
 	config.RuntimeParams = map[string]string{
 		"application_name":  c.Name,
 		"statement_timeout": fmt.Sprint(c.StatementTimeout.Milliseconds()),
+	}
+	if c.Quiet {
+		config.RuntimeParams["log_min_messages"] = "log" // which is above errors
 	}
 	return config, nil
 }

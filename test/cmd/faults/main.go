@@ -52,6 +52,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "faults:", err)
 		return exitCannot
 	}
+	o.withFailpoints(ctx, stdout)
 	report := &faults.Report{Command: strings.Join(args, " "), Begun: time.Now().UTC().Truncate(time.Second), Seed: o.seed,
 		Suite: o.suite, Monitor: o.monitor.Seconds()}
 	err = play(ctx, o, report, stdout)
@@ -91,7 +92,13 @@ func play(ctx context.Context, o options, report *faults.Report, stdout io.Write
 				say(err.Error())
 			}
 		}
-		errs = append(errs, r.All(ctx, o.faults, done), r.Close(ctx))
+		var err error
+		if o.random() {
+			err = r.Randomly(ctx, o.runs, o.until(time.Now()), done)
+		} else {
+			err = r.All(ctx, o.faults, done)
+		}
+		errs = append(errs, err, r.Close(ctx))
 	}
 	return errors.Join(errs...)
 }

@@ -1,0 +1,103 @@
+package faults
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestOutcomeIsTheWorst(t *testing.T) {
+	run := func(open bool, breaches ...Breach) Run {
+		r := Run{GapOpen: open}
+		for _, b := range breaches {
+			r.Findings = append(r.Findings, Finding{Invariant: b.Invariant, Breaches: []Breach{b}})
+		}
+		return r
+	}
+	for want, r := range map[string]Run{
+		OutcomeGood:     run(false),
+		OutcomeLost:     run(true, breach(I1, "x"), breach(I2, "x"), breach(I7, "n1 was fenced")),
+		OutcomeSplit:    run(false, breach(I2, "x"), breach(I5, "x")),
+		OutcomeWrong:    run(false, breach(I3, "x"), breach(I4, "x")),
+		OutcomeStuck:    run(false, breach(I4, "x"), breach(I5, "x")),
+		OutcomeFenced:   run(false, breach(I4, "x"), breach(I7, "n1 was fenced 1 times, not at all")),
+		OutcomeDiverged: run(false, breach(I7, "2 promotions"), breach(I4, "x"), breach(I6, "x")),
+		OutcomeNeedless: run(false, breach(I7, "2 promotions"), breach(I6, "x")),
+		OutcomeLate:     run(false, breach(I6, "x"), breach(I8, "x")),
+		OutcomeSilent:   run(false, breach(I8, "x")),
+		OutcomeError:    {Error: "x"},
+	} {
+		assert.Equal(t, want, r.Outcome())
+	}
+	assert.Equal(t, OutcomeStuck, run(true, breach(I6, "nobody can write any more")).Outcome())
+}
+
+func TestReport(t *testing.T) {
+	r := Report{Runs: []Run{
+		{Fault: "F1", Title: "a crash", Mode: Sync, Agent: "pgsqlms", Gap: 3, Counts: Counts{Acknowledged: 10, InDoubt: 1}},
+		{Fault: "F1", Title: "a crash", Mode: Sync, Agent: "pgsqlms", Gap: 5, Counts: Counts{InDoubt: 2}},
+		{Fault: "F1", Title: "a crash", Mode: Sync, Agent: "paf", Gap: 60, GapOpen: true, Counts: Counts{Lost: 7},
+			Findings: []Finding{{Invariant: I1, Breaches: []Breach{breach(I1, "gone")}}}},
+		{Fault: "F2", Title: "another", Mode: Async, Agent: "pgsqlms", Error: "no lab"},
+	}}
+	var rows [][]string
+	for line := range strings.Lines(r.Text()) {
+		var row []string
+		for _, cell := range strings.Split(line, "|") {
+			row = append(row, strings.TrimSpace(cell))
+		}
+		rows = append(rows, row)
+	}
+	require.Len(t, rows, 5)
+	assert.Equal(t, []string{"F1", "a crash", "sync", "pgsqlms", "2", "4.0 s", "3.0 to 5.0", "0", "3", "ok:2", "0"}, rows[2])
+	assert.Equal(t, []string{"F1", "a crash", "sync", "paf", "1", "-", "-", "7", "0", "lost:1", "I1:1"}, rows[3])
+	assert.Equal(t, []string{"F2", "another", "async", "pgsqlms", "1", "-", "-", "0", "0", "error:1", "0"}, rows[4])
+	total, text := r.Breaches()
+	assert.Equal(t, 2, total)
+	assert.Equal(t, "breaches: I1 1, I2 0, I3 0, I4 0, I5 0, I6 0, I7 0, I8 0; not played to their end: 1", text)
+}
+
+func TestCatalogue(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range Catalogue() {
+		assert.NotEmpty(t, f.Title, f.ID)
+		assert.NotEmpty(t, f.Must, f.ID)
+		assert.NotNil(t, f.Play, f.ID)
+		assert.False(t, seen[f.ID], f.ID)
+		seen[f.ID] = true
+		variants := map[string]bool{}
+		for _, v := range f.Variants {
+			assert.False(t, variants[v], "%s has the variant %q twice", f.ID, v)
+			variants[v] = true
+		}
+	}
+	chosen, err := Choose([]string{"f9", "F1"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"F1", "F9"}, IDs(chosen))
+}
+
+// docs/faults.md has a line for every scenario, and no other.
+func TestEveryScenarioIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/faults.md")
+	require.NoError(t, err)
+	var documented []string
+	for _, m := range regexp.MustCompile(`(?m)^\| (F\d+) \|`).FindAllStringSubmatch(string(text), -1) {
+		documented = append(documented, m[1])
+	}
+	assert.Equal(t, IDs(Catalogue()), documented)
+}
+
+func TestEveryRoundPlaysEveryStep(t *testing.T) {
+	f := everyStep("x", []string{"a", "b"})
+	assert.Equal(t, []string{"a kill", "a node", "b kill", "b node"}, f.Variants)
+	assert.Equal(t, 8, f.plays(2))
+	assert.Equal(t, "a kill", f.variant(4))
+	one := Fault{Variants: []string{"a", "b"}}
+	assert.Equal(t, 3, one.plays(3))
+	assert.Equal(t, "a", one.variant(2))
+	assert.Empty(t, Fault{}.variant(5))
+}
