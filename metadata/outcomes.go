@@ -47,7 +47,7 @@ var exitCodes = []ExitCode{
 
 var outcomes = []Outcome{
 	{Start, 0, "runs as a standby; also when it ran as one before"},
-	{Start, 1, "could not be started, did not become a standby, or runs as a primary"},
+	{Start, 1, "could not be started, did not become a standby, has left the primary's history, or runs as a primary"},
 	{Start, 2, "a parameter or PostgreSQL's configuration on this node is wrong"},
 	{Start, 4, "the system user may not read what it needs"},
 	{Start, 5, "a program or the system user is missing"},
@@ -61,7 +61,7 @@ var outcomes = []Outcome{
 	{Reload, 7, "it does not run"},
 
 	{Promote, 0, "accepts writes; also when it was the primary before"},
-	{Promote, 1, "was refused (another node holds more WAL, the switchover was cancelled), or PostgreSQL did not promote in time"},
+	{Promote, 1, "was refused (another node holds more WAL, an acknowledged commit may be elsewhere, the switchover was cancelled), or PostgreSQL did not promote in time"},
 	{Promote, 7, "does not run"},
 
 	{Demote, 0, "runs as a standby; also when it was one before; or is down, when the transition stops it next"},
@@ -70,7 +70,7 @@ var outcomes = []Outcome{
 	{Demote, 4, "the system user may not create standby.signal"},
 
 	{Monitor, 0, "runs as a standby"},
-	{Monitor, 1, "runs but does not answer, remains of it run, or it is a standby that crashed"},
+	{Monitor, 1, "runs but does not answer, remains of it run, or it is a standby that crashed or has left the primary's history"},
 	{Monitor, 2, "does not run, and there is no PostgreSQL data in the data directory, or its control file is damaged"},
 	{Monitor, 4, "does not run, and the system user may not read the data directory"},
 	{Monitor, 5, "does not run, and PostgreSQL's programs are missing; a probe answers 7 instead"},
