@@ -45,6 +45,18 @@ func TestClassify(t *testing.T) {
 			Lists{Active: all, Unpromoted: all, Stop: names("a"), Start: names("a"), Promote: names("a")},
 			Failover, names("a", "b", "c"),
 		},
+		"demote failed, another one scores higher": {
+			Lists{Active: all, Unpromoted: all, Stop: names("a"), Start: names("a"), Promote: names("b")},
+			Failover, names("b", "a", "c"),
+		},
+		"demote failed, and the node is not to start it again": {
+			Lists{Active: all, Unpromoted: all, Stop: names("a"), Promote: names("b")},
+			Failover, names("b", "c"),
+		},
+		"promote failed": {
+			Lists{Active: all, Promoted: names("a"), Unpromoted: others, Demote: names("a"), Stop: names("a"), Start: names("a"), Promote: names("b")},
+			Failover, names("b", "a", "c"),
+		},
 		"cold start": {
 			Lists{Start: all, Promote: names("a")},
 			Failover, names("a", "b", "c"),

@@ -55,24 +55,13 @@ func (c *count) gather() {
 }
 
 // historyOf is the vote's own history. A vote without one is held to have come by the
-// way that the record names for the same timeline, or the votes of those who followed the
-// record's timeline, if they name but one.
+// way that the record names for the same timeline.
 func (c *count) historyOf(v Vote) (h wal.History, unknown bool) {
 	r := c.q.Record
 	for _, h := range append([]wal.History{v.History}, r.ways(r.attempts())...) {
 		if way, found := h.Until(v.Position.Timeline); found {
 			return way, false
 		}
-	}
-	var ways []wal.History
-	for _, o := range c.voters {
-		way, found := o.History.Until(v.Position.Timeline)
-		if found && (r == nil || r.History.Leads(o.History)) && !slices.ContainsFunc(ways, way.Same) {
-			ways = append(ways, way)
-		}
-	}
-	if len(ways) == 1 {
-		return ways[0], false
 	}
 	return wal.History{Timeline: v.Position.Timeline}, true
 }
@@ -113,7 +102,9 @@ func (c *count) settleLineage() {
 		c.lineageOfVotes()
 	} else {
 		c.line = lineage{History: c.begun()}
-		for len(c.awaited) == 0 && c.extend() {
+		c.adopt()
+		for c.extend() {
+			c.adopt()
 		}
 	}
 	for i := range c.voters {
@@ -121,8 +112,22 @@ func (c *count) settleLineage() {
 	}
 }
 
+// adopt lets the votes without a history follow the lineage, when their timeline is there.
+func (c *count) adopt() {
+	for i := range c.voters {
+		c.voters[i].adopt(c.line)
+	}
+}
+
+func (v *voter) adopt(line lineage) {
+	if way, found := line.Until(v.Position.Timeline); found && v.unknown {
+		v.history, v.unknown = way, line.byNumber
+	}
+}
+
 // place says how much of the lineage the voter holds, and whether it left it.
 func (v *voter) place(line lineage) {
+	v.adopt(line)
 	v.held, v.forked = v.Position, false
 	at, found := wal.Fork(line.History, v.history)
 	switch {
@@ -179,7 +184,7 @@ func (r *Record) after(n int, v voter) (branch, bool) {
 
 // collect gathers the branches that of finds for the voters, each once. A vote without a
 // history, on a later timeline than all that is known of the line, may be on any: it makes
-// a branch that takes over all there is.
+// a branch that takes over all there is, where it is not one of those that are known.
 func (c *count) collect(line wal.History, of func(voter) (branch, bool)) (branches []branch) {
 	add := func(b branch) {
 		same := func(o branch) bool { return o.from == b.from && o.way.Same(b.way) }
@@ -187,11 +192,14 @@ func (c *count) collect(line wal.History, of func(voter) (branch, bool)) (branch
 			branches = append(branches, b)
 		}
 	}
-	reach := c.reach(line)
 	for _, v := range c.voters {
 		if b, found := of(v); found {
 			add(b)
-		} else if v.unknown && v.Position.Timeline > line.Timeline {
+		}
+	}
+	reach := c.reach(line)
+	for _, v := range c.voters {
+		if v.unknown && v.Position.Timeline > line.Timeline {
 			add(branch{line.After(v.Position.Timeline, reach), reach, true})
 		}
 	}
@@ -286,23 +294,23 @@ func (c *count) extend() bool {
 	return !branches[0].guessed
 }
 
-// lineageOfVotes takes the way of the vote on which all others lie. Where there is none
-// the highest timeline counts, as it does for PAF.
+// lineageOfVotes takes the way of the highest vote. If all others lie on it, it contains
+// them. If any vote contains all others, it is that one: they are on its timeline or on
+// lower ones. If none does, the highest timeline counts, as it does for PAF.
 func (c *count) lineageOfVotes() {
-	best, contains := -1, false
-	for i, v := range c.voters {
-		all := len(c.off(v)) == 0
-		if best < 0 || all && !contains || all == contains && v.Position.Compare(c.voters[best].Position) > 0 {
-			best, contains = i, all
-		}
-	}
-	if best < 0 {
+	if len(c.voters) == 0 {
 		return
 	}
-	c.line = c.voters[best].line()
-	if !contains {
+	best := c.voters[0]
+	for _, v := range c.voters[1:] {
+		if v.Position.Compare(best.Position) > 0 {
+			best = v
+		}
+	}
+	c.line = best.line()
+	if len(c.off(best)) > 0 {
 		c.dispute = fmt.Sprintf("there is no record, and no vote's history contains all others: timeline %d of %s counts as the higher one",
-			c.line.Timeline, c.voters[best].Node)
+			c.line.Timeline, nameText(best.Node))
 	}
 }
 
