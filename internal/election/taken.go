@@ -11,7 +11,7 @@ func Taken(me Vote, votes []Vote, r *Record) wal.Timeline {
 	silent := wal.Timeline(0)
 	if r != nil {
 		for _, next := range r.Next {
-			if !hasVote(votes, next.Rule.Primary) {
+			if !r.hasVote(votes, next.Rule.Primary) {
 				silent++
 			}
 		}
@@ -23,10 +23,12 @@ func Taken(me Vote, votes []Vote, r *Record) wal.Timeline {
 	return taken + silent
 }
 
-func hasVote(votes []Vote, node string) bool {
+// hasVote says whether the node voted since the promotion was begun: a vote that was left
+// over from before tells nothing of how it ended.
+func (r *Record) hasVote(votes []Vote, node string) bool {
 	for _, v := range votes {
 		if sameName(v.Node, node) {
-			return true
+			return v.Serial == r.Serial || v.History.Timeline == 0
 		}
 	}
 	return false

@@ -24,4 +24,7 @@ func TestTakenAreAllTimelinesThatAnybodyMayHaveBegun(t *testing.T) {
 	assert.EqualValues(t, 5, Taken(me, nil, recorded(4, attempt("n2"))), "n2 was told to promote, and nothing is heard of it")
 	assert.EqualValues(t, 4, Taken(me, []Vote{on("n2", 4)}, recorded(4, attempt("n2"))), "n2 did not come so far")
 	assert.EqualValues(t, 4, Taken(me, nil, recorded(4, attempt("n1"))), "nor did this node")
+	old, later := on("n2", 4), recorded(4, attempt("n2"))
+	later.Serial, me.Serial = 2, 2
+	assert.EqualValues(t, 5, Taken(me, []Vote{old}, later), "n2's vote was left over from before it was told to promote")
 }
