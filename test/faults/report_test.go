@@ -92,10 +92,10 @@ func TestEveryScenarioIsDocumented(t *testing.T) {
 }
 
 func TestEveryRoundPlaysEveryStep(t *testing.T) {
-	f := everyStep("x", []string{"a", "b"})
-	assert.Equal(t, []string{"a kill", "a node", "b kill", "b node"}, f.Variants)
+	f := everyStep("x", []string{"promote-begin", "stop-begin", "start-up"})
+	assert.Equal(t, []string{"promote-begin kill", "promote-begin node", "stop-begin node", "start-up node"}, f.Variants)
 	assert.Equal(t, 8, f.plays(2))
-	assert.Equal(t, "a kill", f.variant(4))
+	assert.Equal(t, "promote-begin kill", f.variant(4))
 	one := Fault{Variants: []string{"a", "b"}}
 	assert.Equal(t, 3, one.plays(3))
 	assert.Equal(t, "a", one.variant(2))
