@@ -198,10 +198,11 @@ func (s *server) cutLogAfterCheckpoint() {
 	s.t.Helper()
 	control, err := s.Control(s.t.Context())
 	require.NoError(s.t, err)
-	name := fmt.Sprintf("pg_wal/%08X%s", uint32(control.Timeline), wal.SegmentSuffix(control.Checkpoint, control.WALSegmentBytes))
+	const segmentBytes = 16 << 20
+	name := fmt.Sprintf("pg_wal/%08X%s", uint32(control.Timeline), wal.SegmentSuffix(control.Checkpoint, segmentBytes))
 	segment, err := os.ReadFile(s.data(name))
 	require.NoError(s.t, err)
-	start := uint64(control.Checkpoint) % control.WALSegmentBytes
+	start := uint64(control.Checkpoint) % segmentBytes
 	length := uint64(binary.NativeEndian.Uint32(segment[start:]))
 	clear(segment[start+length:])
 	require.NoError(s.t, os.WriteFile(s.data(name), segment, 0o600))
