@@ -16,6 +16,7 @@ type Processes struct {
 	Stopped      bool  // the postmaster was stopped by a signal, state T
 	Children     []int // of the postmaster
 	Orphans      []int // server processes without a postmaster
+	Frozen       []int // those of all these that were stopped by a signal
 	SharedMemory bool  // the segment named in postmaster.pid is attached by somebody
 }
 
@@ -122,6 +123,9 @@ func (i *Instance) arrange(found []process, pidInFile int) Processes {
 	master := i.postmaster(byPid, pidInFile)
 	result := Processes{Postmaster: master, Stopped: byPid[master].stopped}
 	for _, p := range found {
+		if p.stopped {
+			result.Frozen = append(result.Frozen, p.pid)
+		}
 		switch {
 		case p.pid == master:
 		case master != 0 && descends(byPid, p, master):

@@ -9,7 +9,8 @@ import (
 
 // Promote tells a standby to become primary, and does not wait for it. pg_ctl
 // is used, and not pg_promote(), because it needs no free connection slot. It
-// is given the data directory and so reads no configuration.
+// is given the data directory and so reads no configuration. That it is a primary
+// by now, through a promotion begun before, is no error.
 //
 // It goes through while replay is paused or delayed: what was received is then
 // replayed at once. Before PostgreSQL 13 a pause had to be ended for that.
@@ -28,10 +29,49 @@ func (i *Instance) Promote(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot promote: %w", err)
 	}
-	if out.Code != 0 {
+	if out.Code != 0 && !i.isPrimary(ctx) {
 		return fmt.Errorf("cannot promote: %s", command.FirstLine(out.Stderr))
 	}
 	return nil
+}
+
+// isPrimary says whether the instance is known to be one.
+func (i *Instance) isPrimary(ctx context.Context) bool {
+	c, err := i.Connect(ctx)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	inRecovery, err := c.InRecovery(ctx)
+	return err == nil && !inRecovery
+}
+
+// Promoting says whether a standby was told to promote and is not a primary yet: it
+// still answers as a standby, and soon will not. Asked of a primary it says no.
+//
+// Since 13 the server itself tells, by what it does not allow meanwhile; the
+// question changes nothing, for it is not asked of a standby whose replay is
+// paused, which the order would have ended. Before, and at the end of it, the
+// missing standby.signal tells.
+func (i *Instance) Promoting(ctx context.Context) (bool, error) {
+	c, err := i.Connect(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer c.Close()
+	_, err = c.query(ctx, `SELECT CASE WHEN pg_catalog.pg_is_in_recovery() AND NOT pg_catalog.pg_is_wal_replay_paused()
+		THEN pg_catalog.pg_wal_replay_resume() END`)
+	if sqlState(err) == codeNotInState { // it is so; or the promotion came to its end in between
+		return c.InRecovery(ctx)
+	}
+	if err != nil {
+		return false, err
+	}
+	standby, err := i.StandbySignal()
+	if err != nil || standby {
+		return false, err
+	}
+	return c.InRecovery(ctx)
 }
 
 // promotionEndsPause is the first version in which it does ("Prefer standby

@@ -32,9 +32,10 @@ func (m ShutdownMode) signal() (syscall.Signal, error) {
 }
 
 // Shutdown tells the postmaster to end, and does not wait for it. Without a
-// postmaster it does nothing. A postmaster stopped by SIGSTOP is woken, for it
-// would not hear otherwise. With Kill its children are told as well: they
-// notice only at their next wait that it is gone.
+// postmaster it does nothing. Processes stopped by SIGSTOP are woken, for they
+// would not hear otherwise, and the postmaster waits for its children. With Kill
+// the children are told as well: they notice only at their next wait that it is
+// gone.
 //
 // It needs neither BinDir nor a readable configuration: the signal goes to the
 // process that Processes found, whatever postmaster.pid says.
@@ -50,13 +51,10 @@ func (i *Instance) Shutdown(_ context.Context, mode ShutdownMode) error {
 	if err := i.tell(signal, found.Postmaster); err != nil {
 		return err
 	}
-	switch {
-	case mode == Kill:
+	if mode == Kill {
 		return i.tell(signal, found.Children...)
-	case found.Stopped:
-		return i.tell(syscall.SIGCONT, found.Postmaster)
 	}
-	return nil
+	return i.tell(syscall.SIGCONT, found.Frozen...)
 }
 
 // KillOrphans ends the server processes that no postmaster supervises, and

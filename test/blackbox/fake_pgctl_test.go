@@ -6,9 +6,11 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 )
 
-// fakePgCtl is pg_ctl -D DIR -W promote. It can be told to hang, to fail, or to answer with garbage.
+// fakePgCtl is pg_ctl -D DIR -W promote. It can be told to hang, to fail, or to answer with garbage; or, with late, to come
+// too late: the promotion is at its end when it looks, as that of an action killed before is.
 func fakePgCtl() {
 	p := ownPlace()
 	p.noteCall()
@@ -33,6 +35,18 @@ func fakePgCtl() {
 		fmt.Fprintf(os.Stderr, "pg_ctl: could not send promote signal (PID: %s): %v\n", first, err)
 		os.Exit(1)
 	}
+	if _, late := p.toldOf("pg_ctl", "late"); late {
+		for end := time.Now().Add(longestLife); !missing(*dir+"/"+standbySignal) && time.Now().Before(end); {
+			time.Sleep(5 * time.Millisecond)
+		}
+		fmt.Fprintln(os.Stderr, "pg_ctl: cannot promote server; server is not in standby mode")
+		os.Exit(1)
+	}
 	fmt.Println("server promoting")
 	os.Exit(0)
+}
+
+func missing(path string) bool {
+	_, err := os.Lstat(path)
+	return err != nil
 }
