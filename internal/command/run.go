@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -49,6 +50,7 @@ type Result struct {
 // is a Result, not an error. An error means that the program could not be
 // started, was killed by a signal, wrote too much, or had not ended when ctx
 // did: then its whole process group is killed, and the error wraps ctx.Err().
+// When this process is killed, so is the program, though not what it has started.
 //
 // The program gets a clean environment (LC_ALL=C, a fixed PATH, HOME, USER and
 // LOGNAME of the user, and Env), /dev/null as input, and a process group of
@@ -61,6 +63,12 @@ func Run(ctx context.Context, c Cmd) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	// The kernel sends this when the thread ends that started the program, and not
+	// when the process does. So the thread is kept for it: it could become one that
+	// AsUser changes, and that ends with its work.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	cmd.SysProcAttr.Setpgid = true
 	cmd.Cancel = func() error { return killGroup(cmd.Process.Pid) }
 	cmd.WaitDelay = lingering

@@ -2,9 +2,13 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -177,5 +181,81 @@ func TestStart(t *testing.T) {
 func TestFirstLine(t *testing.T) {
 	for in, want := range map[string]string{"": "", "\n": "", "a": "a", "a\nb": "a", "\n  a \nb": "a", "a\r\n": "a"} {
 		require.Equal(t, want, FirstLine(in), "%q", in)
+	}
+}
+
+// asParent makes the test binary run a program that writes its process ID into
+// this file, and wait for it.
+const asParent = "PGSQLMS_TEST_PARENT_OF"
+
+func TestMain(m *testing.M) {
+	if file := os.Getenv(asParent); file != "" {
+		_, _ = Run(context.Background(), sh("echo $$ >"+file+".new; mv "+file+".new "+file+"; exec sleep 1000"))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// Pacemaker kills the agent's process group, in which its programs are not.
+func TestRunLeavesNothingBehindWhenKilled(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pid")
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), asParent+"="+file)
+	require.NoError(t, parent.Start())
+	var pid int
+	awaitThat(t, "the program runs", func() bool {
+		text, err := os.ReadFile(file)
+		if err == nil {
+			pid, err = strconv.Atoi(strings.TrimSpace(string(text)))
+		}
+		return err == nil
+	})
+	require.NoError(t, syscall.Kill(pid, 0))
+	require.NoError(t, parent.Process.Kill())
+	_ = parent.Wait() // killed
+	awaitThat(t, "the program is gone", func() bool { return !alive(pid) })
+}
+
+// A thread that ends takes along what was started from it. Threads end with work
+// that is done as another user.
+func TestRunOutlivesOtherThreads(t *testing.T) {
+	results := make(chan error)
+	const programs = 8
+	for range programs {
+		go func() {
+			out, err := Run(t.Context(), sh("sleep 0.5; echo done"))
+			if err == nil && out.Stdout != "done\n" {
+				err = errors.New("it did not come to its end")
+			}
+			results <- err
+		}()
+	}
+	for left := programs; left > 0; {
+		select {
+		case err := <-results:
+			require.NoError(t, err)
+			left--
+		default:
+			ended := make(chan struct{})
+			go func() {
+				runtime.LockOSThread() // and never unlocked
+				close(ended)
+			}()
+			<-ended
+		}
+	}
+}
+
+func alive(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(text), ") Z ")
+}
+
+func awaitThat(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain: %s", what)
+		}
 	}
 }
