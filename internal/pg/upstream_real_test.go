@@ -40,7 +40,7 @@ func (s *server) askPrimary() Upstream {
 func (s *server) sends() Upstream {
 	s.t.Helper()
 	p := s.position()
-	return Upstream{Address: s.address(), Timeline: p.Timeline, End: p.LSN}
+	return Upstream{Address: s.address(), Timeline: p.Timeline, End: p.LSN, History: must(s.History(p.Timeline))}
 }
 
 // asks sets primary_conninfo.
