@@ -54,8 +54,11 @@ func diverged(ctx context.Context, l *lab.Lab, since time.Time) string {
 		return ""
 	}
 	for _, node := range l.Nodes() {
-		if status.Nodes[node.Name].SQL != "standby" {
+		if status.Nodes[node.Name].SQL == "primary" {
 			continue
+		}
+		if refusedStart(status.Failures, node.Name) {
+			return node.Name
 		}
 		text, err := l.ReadFile(node.Name, postgresLog)
 		if err == nil && saidSince(string(text), divergence, since) {
@@ -63,6 +66,14 @@ func diverged(ctx context.Context, l *lab.Lab, since time.Time) string {
 		}
 	}
 	return ""
+}
+
+// refusedStart says whether the agent would not start a node's instance because it has diverged. It is stopped then, and
+// PostgreSQL may not have had the time to say so itself.
+func refusedStart(failures []string, node string) bool {
+	return slices.ContainsFunc(failures, func(f string) bool {
+		return strings.Contains(f, "_start_0 on "+node+":") && strings.Contains(f, "diverged: left timeline")
+	})
 }
 
 // saidSince looks for a message in the lines of PostgreSQL's log that are not older than an instant.

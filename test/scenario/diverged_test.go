@@ -19,3 +19,15 @@ func TestSaidSince(t *testing.T) {
 	assert.False(t, saidSince("", divergence, said))
 	assert.False(t, saidSince("forked off current database system timeline\n", divergence, said), "without a time")
 }
+
+func TestAStartThatWasRefusedForADivergence(t *testing.T) {
+	failures := []string{
+		"pgsqld_start_0 on n1: error diverged: left timeline 3 at 0/5000060, 176 bytes of WAL beyond it are not the primary's",
+		"pgsqld_start_0 on n2: error PostgreSQL did not start as a standby",
+		"pgsqld_monitor_15000 on n3: error diverged: left timeline 3 at 0/5000060",
+	}
+	assert.True(t, refusedStart(failures, "n1"))
+	assert.False(t, refusedStart(failures, "n2"))
+	assert.False(t, refusedStart(failures, "n3"), "a start is to come")
+	assert.False(t, refusedStart(failures, "n"))
+}
