@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	// watchWait bounds what a standby's monitor asks of the cluster and of the primary
-	// when it does not stream.
-	watchWait = 3 * time.Second
+	// watchWait bounds what a standby's monitor asks of the cluster, and of the primary,
+	// when it does not stream. A transition that was broken off waits for the monitors
+	// under way before another one begins, with whatever is still to be started in it.
+	watchWait = 1500 * time.Millisecond
 
 	// settled is how many monitors in a row must find the same before it is shown, as
 	// every change of a node's status makes Pacemaker compute a transition, and a
@@ -32,6 +33,11 @@ func (a *agent) watch(ctx context.Context, status pg.Status) error {
 		return nil
 	}
 	if !a.req.Recurring() {
+		return nil
+	}
+	if !m.Lonely { // the monitor of a standby that has just been started, or has just lost its primary
+		m.Lonely = true
+		a.remember(m)
 		return nil
 	}
 	wait, cancel := context.WithTimeout(ctx, watchWait)
@@ -60,14 +66,14 @@ func streams(status pg.Status) bool {
 
 // well forgets what was the matter with a standby.
 func (a *agent) well(ctx context.Context, m memory) {
-	if m.Alone == 0 && m.Mute == 0 && m.Silent == 0 && !m.WasPrimary && m.Trouble == "" {
+	if !m.Lonely && !m.WasPrimary && m.Trouble == "" {
 		return
 	}
 	if m.Trouble != "" {
 		a.trouble(ctx, "")
 	}
 	m = a.store.load()
-	m.Alone, m.Mute, m.Silent, m.WasPrimary = 0, 0, 0, false
+	m.Lonely, m.Alone, m.Mute, m.Silent, m.WasPrimary = false, 0, 0, 0, false
 	a.remember(m)
 }
 

@@ -50,6 +50,7 @@ type memory struct {
 
 	// Monitors in a row in which this standby did not stream, without a primary and
 	// beside one, and what its node's status says of it.
+	Lonely     bool   `json:"lonely,omitempty"` // the last monitor did not find it streaming
 	Alone      int    `json:"alone,omitempty"`
 	WasPrimary bool   `json:"wasPrimary,omitempty"` // before it was started
 	Mute       int    `json:"mute,omitempty"`
