@@ -285,7 +285,7 @@ func TestRealPasswordOverTCP(t *testing.T) {
 	require.NoError(t, os.WriteFile(s.data("pg_hba.conf"), []byte("local all all peer\nhost all all 127.0.0.1/32 scram-sha-256\n"), 0o600))
 	s.cfg.Port = port
 	s.start()
-	s.sql("ALTER ROLE postgres PASSWORD 'a:b'")
+	s.sql("SET password_encryption = 'scram-sha-256'; ALTER ROLE postgres PASSWORD 'a:b'")
 
 	s.cfg.Host, s.cfg.User.Home = "127.0.0.1", home
 	require.NoError(t, os.Chmod(filepath.Dir(home), 0o755))

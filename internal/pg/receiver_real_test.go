@@ -35,7 +35,7 @@ func TestRealRestartReceiver(t *testing.T) {
 	signal(t, primary.processes().Postmaster, syscall.SIGSTOP)
 	restart()
 	standby.wait("it waits to connect", func() bool {
-		return standby.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walreceiver' AND wait_event = 'LibPQWalReceiverConnect'") == "1"
+		return standby.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walreceiver' AND wait_event ILIKE 'LibPQWalReceiverConnect'") == "1"
 	})
 	require.Nil(t, standby.status().Receiver, "the trap is not there, this test proves nothing")
 	restart()

@@ -109,7 +109,9 @@ func TestRealSkipTimeline(t *testing.T) {
 	a.follow(b, "a")
 	a.start()
 	a.waitLogged("requested timeline 2 is not in this server's history")
-	require.Len(t, b.status().Standbys, 1)
+	for _, row := range b.status().Standbys {
+		require.True(t, row.ApplicationName == "c" || row.State == "startup", "%+v", row)
+	}
 }
 
 // A standby may have fetched the file of the skipped timeline, and been killed

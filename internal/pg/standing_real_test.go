@@ -156,7 +156,7 @@ func TestRealPositionOnANewerTimeline(t *testing.T) {
 	last.follow(next, "last")
 	require.NoError(t, last.Reload(t.Context()))
 	last.wait("the receiver asks the new primary", func() bool {
-		return last.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walreceiver' AND wait_event = 'LibPQWalReceiverConnect'") == "1"
+		return last.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walreceiver' AND wait_event ILIKE 'LibPQWalReceiverConnect'") == "1"
 	})
 	startup, err := strconv.Atoi(last.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'"))
 	require.NoError(t, err)

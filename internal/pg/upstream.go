@@ -46,7 +46,7 @@ type Divergence struct {
 
 	// Pending says that these were received and not replayed yet, so that the data
 	// have not diverged. They will: PostgreSQL replays all it has received before it
-	// looks for another timeline (seen on 15).
+	// looks for another timeline (seen on 13, 15 and 17).
 	Pending bool
 }
 

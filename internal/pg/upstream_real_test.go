@@ -178,6 +178,7 @@ func TestRealAskPrimaryAfterDivergence(t *testing.T) {
 	u = b.askPrimary()
 	require.Equal(t, wal.Position{Timeline: 1, LSN: left.End}, u.Divergence.Left)
 	require.Contains(t, u.Refusal, "highest timeline 1 of the primary is behind recovery timeline 2")
+	require.True(t, u.Behind)
 
 	// Without a history of its own nothing can be compared.
 	require.NoError(t, os.Remove(b.data("pg_wal/00000002.history")))
@@ -305,11 +306,15 @@ func TestRealAskPrimaryThatRefuses(t *testing.T) {
 	require.NoError(t, primary.Reload(t.Context()))
 	standby := newStandby(t, primary, "b").start()
 	where := "host=" + primary.file("socket") + " "
+	weak := "must be superuser or replication role to start walsender"
+	if has(16, standby) == 1 {
+		weak = "permission denied to start WAL sender (Only roles with the REPLICATION attribute may start a WAL sender process.)"
+	}
 	for conninfo, want := range map[string]string{
 		"user=rep password=wrong": `password authentication failed for user "rep"`,
 		"user=rep":                `password authentication failed for user "rep"`,
-		"user=weak":               "must be superuser or replication role to start walsender",
-		"user=other":              `no pg_hba.conf entry for replication connection from host "[local]", user "other", no encryption`,
+		"user=weak":               weak,
+		"user=other":              `no pg_hba.conf entry for replication connection from host "[local]", user "other"` + notEncrypted(standby),
 	} {
 		standby.asks(where + conninfo)
 		u := standby.askPrimary()
@@ -358,6 +363,9 @@ func TestRealAskPrimaryThatRefuses(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	isRoot(t)
 }
+
+// notEncrypted is how the server says so.
+func notEncrypted(s *server) string { return []string{", SSL off", ", no encryption"}[has(14, s)] }
 
 func TestRealAskPrimaryForASlot(t *testing.T) {
 	primary := newPrimary(t)
@@ -515,7 +523,7 @@ func TestRealAskPrimaryOverTLS(t *testing.T) {
 	for conninfo, want := range map[string]string{
 		"sslmode=prefer":                      "",
 		"sslmode=require":                     "",
-		"sslmode=disable":                     "no pg_hba.conf entry for replication connection from host \"127.0.0.1\", user \"postgres\", no encryption",
+		"sslmode=disable":                     "no pg_hba.conf entry for replication connection from host \"127.0.0.1\", user \"postgres\"" + notEncrypted(standby),
 		"sslmode=allow":                       "",
 		"sslmode=verify-full sslrootcert=CA":  "",
 		"sslmode=verify-ca sslrootcert=CA":    "",
