@@ -35,6 +35,24 @@ func Choose(names []string) ([]Fault, error) {
 	return chosen, nil
 }
 
+// OnlyVariants leaves those variants whose name contains a text, and the scenarios that have one.
+func OnlyVariants(all []Fault, text string) ([]Fault, error) {
+	if text == "" {
+		return all, nil
+	}
+	var kept []Fault
+	for _, f := range all {
+		f.Variants = slices.DeleteFunc(slices.Clone(f.Variants), func(v string) bool { return !strings.Contains(v, text) })
+		if len(f.Variants) > 0 {
+			kept = append(kept, f)
+		}
+	}
+	if len(kept) == 0 {
+		return nil, fmt.Errorf("no variant of %s contains %q", strings.Join(IDs(all), " "), text)
+	}
+	return kept, nil
+}
+
 // IDs are the names of scenarios.
 func IDs(faults []Fault) []string {
 	var ids []string

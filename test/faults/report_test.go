@@ -80,6 +80,18 @@ func TestCatalogue(t *testing.T) {
 	assert.Equal(t, []string{"F1", "F9"}, IDs(chosen))
 }
 
+func TestOnlyVariants(t *testing.T) {
+	all := []Fault{{ID: "F1", Variants: []string{"a b", "b"}}, {ID: "F2"}, {ID: "F3", Variants: []string{"c"}}}
+	kept, err := OnlyVariants(all, "a")
+	require.NoError(t, err)
+	assert.Equal(t, []Fault{{ID: "F1", Variants: []string{"a b"}}}, kept)
+	kept, err = OnlyVariants(all, "")
+	require.NoError(t, err)
+	assert.Equal(t, all, kept)
+	_, err = OnlyVariants(all, "z")
+	assert.ErrorContains(t, err, `no variant of F1 F2 F3 contains "z"`)
+}
+
 // docs/faults.md has a line for every scenario, and no other.
 func TestEveryScenarioIsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/faults.md")

@@ -53,6 +53,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitCannot
 	}
 	o.withFailpoints(ctx, stdout)
+	if o.faults, err = faults.OnlyVariants(o.faults, o.variant); err != nil {
+		fmt.Fprintln(stderr, "faults:", err)
+		return exitCannot
+	}
 	report := &faults.Report{Command: strings.Join(args, " "), Begun: time.Now().UTC().Truncate(time.Second), Seed: o.seed,
 		Suite: o.suite, Monitor: o.monitor.Seconds()}
 	err = play(ctx, o, report, stdout)

@@ -23,6 +23,7 @@ type options struct {
 	seed       uint64
 	monitor    time.Duration
 	size       faults.Size
+	variant    string
 	runs       int
 	length     time.Duration
 	failpoints string
@@ -62,6 +63,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.DurationVar(&o.monitor, "monitor", 5*time.Second, "interval of the promoted role's monitor")
 	flags.IntVar(&o.size.Switchovers, "switchovers", 20, "how many F18 makes")
 	flags.IntVar(&o.size.ReplayMB, "replay", 300, "MB of WAL that F14 leaves to be replayed")
+	flags.StringVar(&o.variant, "variant", "", "only those variants of the scenarios whose name contains this")
 	flags.IntVar(&o.runs, "runs", 0, "the random mode: so many runs, each with a seed of its own, the first with -seed")
 	flags.DurationVar(&o.length, "for", 0, "the random mode: begin no further run after this time")
 	flags.StringVar(&o.failpoints, "failpoints", "bin/pgsqlms-failpoint", "the agent built with -tags failpoint, for "+faults.StepsID)
