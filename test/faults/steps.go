@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"pgsqlms/test/lab"
 )
 
 // The agent's failpoints, in a binary that is built with the tag failpoint.
@@ -107,7 +109,10 @@ type trigger struct {
 func (p *Play) triggers(ctx context.Context) []trigger {
 	target := p.Standbys[p.Rand.IntN(len(p.Standbys))]
 	return []trigger{
-		{"switchover to " + target, func() error { return p.Lab.StartMove(ctx, target) }, func() error { return p.Lab.ClearMove(ctx, target) }, 15 * time.Second},
+		{"switchover to " + target, func() error { return p.Lab.StartMove(ctx, target) }, func() error {
+			// Not on the target, which may have lost its power.
+			return p.anywhere(ctx, "crm_resource", "--clear", "--resource", lab.CloneResource)
+		}, 15 * time.Second},
 		{"crash of the primary's postmaster", func() error { return p.Lab.KillPostgres(ctx, p.Primary) }, nil, p.monitor() + 15*time.Second},
 		{"power loss of the primary", func() error {
 			p.Allow.AsyncLoss = true
