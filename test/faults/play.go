@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"pgsqlms/test/lab"
@@ -91,14 +92,19 @@ func (p *Play) nodes() []string {
 // monitor is the promoted role's monitor interval.
 func (p *Play) monitor() time.Duration { return p.stand.monitor() }
 
-// look finds out the roles before the fault.
+// look finds out the roles before the fault. A standby that has just connected stops streaming for a moment when it goes
+// over to the next timeline, so a look at a cluster that was ready may have to be repeated.
 func (p *Play) look(ctx context.Context) error {
-	status, err := p.Lab.Status(ctx)
+	var status *lab.Status
+	err := await(ctx, 15*time.Second, 200*time.Millisecond, func(ctx context.Context) string {
+		var err error
+		if status, err = p.Lab.Status(ctx); err != nil {
+			return err.Error()
+		}
+		return strings.Join(status.Missing(), "; ")
+	})
 	if err != nil {
-		return err
-	}
-	if missing := status.Missing(); len(missing) > 0 {
-		return fmt.Errorf("the cluster is not ready: %v", missing)
+		return fmt.Errorf("the cluster is not ready: %w", err)
 	}
 	scores := map[string]int{}
 	p.Standbys = nil
