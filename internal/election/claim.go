@@ -30,6 +30,4 @@ func (r *Record) Follows(v Vote) bool {
 }
 
 // IsOf says whether h is the history of the record's own timeline.
-func (r *Record) IsOf(h wal.History) bool {
-	return r != nil && r.History.Timeline == h.Timeline && r.History.Parent() == h.Parent()
-}
+func (r *Record) IsOf(h wal.History) bool { return r != nil && r.History.Same(h) }

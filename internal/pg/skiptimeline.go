@@ -2,9 +2,7 @@ package pg
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 
@@ -38,27 +36,11 @@ func (i *Instance) SkipTimeline(_ context.Context, t wal.Timeline) error {
 	return nil
 }
 
+// createHistory writes what, cut short by a crash, still is a remark, or nothing.
 func (i *Instance) createHistory(t wal.Timeline) error {
-	path := i.path(historyPath(t))
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, i.fileMode())
-	if errors.Is(err, fs.ErrExist) {
-		f, err = openRegular(path, os.O_RDONLY, 0)
-		if err != nil {
-			return err
-		}
-		return settle(f)
-	}
-	if err != nil {
-		return err
-	}
-	// Cut short by a crash, the remark still is one, or nothing.
-	_, err = fmt.Fprintf(f, "# pgsqlms: another node began timeline %d, which is not known here. No timeline of this node may have that\n"+
-		"# number. While there is no history file of a higher number, a standby does not start with this file.\n", t)
-	if err != nil {
-		f.Close()
-		return err
-	}
-	return settle(f)
+	return i.createOnce(i.path(historyPath(t)), fmt.Sprintf(
+		"# pgsqlms: another node began timeline %d, which is not known here. No timeline of this node may have that\n"+
+			"# number. While there is no history file of a higher number, a standby does not start with this file.\n", t))
 }
 
 // forgetSkipped removes what SkipTimeline left behind where no promotion came of

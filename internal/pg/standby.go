@@ -52,13 +52,19 @@ func (i *Instance) SetStandby(_ context.Context) error {
 	return nil
 }
 
-// createSignal leaves a standby.signal that is already there as it is. It may
-// be so new that it is not on disk yet.
-func (i *Instance) createSignal() error {
-	path := i.path(standbySignal)
+func (i *Instance) createSignal() error { return i.createOnce(i.path(standbySignal), "") }
+
+// createOnce makes a file with that text, and leaves one that is already there as
+// it is. That may be so new that it is not on disk yet.
+func (i *Instance) createOnce(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, i.fileMode())
-	if errors.Is(err, fs.ErrExist) {
+	switch {
+	case errors.Is(err, fs.ErrExist):
 		f, err = openRegular(path, os.O_RDONLY, 0)
+	case err == nil:
+		if _, err = f.WriteString(text); err != nil {
+			f.Close()
+		}
 	}
 	if err != nil {
 		return err

@@ -71,14 +71,20 @@ func (i *Instance) onTimeline(place wal.LSN, atLeast wal.Timeline, segmentBytes 
 // along is the place of a log that follows timeline t. Without t's history file
 // it is taken to be on t.
 func (i *Instance) along(t wal.Timeline, place wal.LSN) (wal.Position, error) {
-	h, err := i.History(t)
-	if errors.Is(err, fs.ErrNotExist) {
-		return wal.Position{Timeline: t, LSN: place}, nil
-	}
+	h, err := i.knownHistory(t)
 	if err != nil {
 		return wal.Position{}, err
 	}
 	return wal.Position{Timeline: h.At(place), LSN: place}, nil
+}
+
+// knownHistory is History, or the timeline alone where its file is not there.
+func (i *Instance) knownHistory(t wal.Timeline) (wal.History, error) {
+	h, err := i.History(t)
+	if errors.Is(err, fs.ErrNotExist) {
+		return wal.History{Timeline: t}, nil
+	}
+	return h, err
 }
 
 // newestStored is the newest timeline of which pg_wal has the segment that

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -180,10 +179,7 @@ func (i *Instance) ask(ctx context.Context, c *Conn, f follower, u *Upstream) er
 // was received, and at last how much there is.
 func (i *Instance) divergence(ctx context.Context, c *Conn, f follower, theirs wal.History, end wal.LSN) (*Divergence, error) {
 	for _, held := range []wal.Position{f.replayed, f.end} {
-		ours, err := i.History(held.Timeline)
-		if errors.Is(err, fs.ErrNotExist) {
-			ours, err = wal.History{Timeline: held.Timeline}, nil // what is known of it
-		}
+		ours, err := i.knownHistory(held.Timeline)
 		if err != nil {
 			return nil, err
 		}

@@ -89,16 +89,5 @@ func (p *Play) shortTimeout(ctx context.Context, length time.Duration) error {
 
 // hangCommits cuts the standbys off from replication. With asynchronous replication nothing hangs.
 func (p *Play) hangCommits(ctx context.Context, length time.Duration) error {
-	for _, standby := range p.Standbys {
-		err := p.inject("replication from "+p.Primary+" to "+standby+" cut", func() error {
-			return p.Lab.BlockPort(ctx, p.Primary, standby, pgPort)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	if err := p.hold(ctx, length); err != nil {
-		return err
-	}
-	return p.inject("replication mended", func() error { return p.Lab.Unblock(ctx, p.Primary) })
+	return p.cutReplication(ctx, p.Standbys, length)
 }

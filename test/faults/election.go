@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pgsqlms/test/lab"
+	"pgsqlms/test/scenario"
 )
 
 // ignoreQuorum lets a node that is alone act, so that it is the agent's rule that keeps it from being promoted.
@@ -60,7 +61,7 @@ func lossOfMajority() Fault {
 			if err := p.starve(ctx, left); err != nil {
 				return err
 			}
-			if err := pause(ctx, time.Second); err != nil {
+			if err := scenario.Pause(ctx, time.Second); err != nil {
 				return err
 			}
 			began := time.Now()
@@ -164,7 +165,7 @@ func staleStandby() Fault {
 			if err := p.awaitWrites(ctx, time.Now(), 30*time.Second); err != nil {
 				return err
 			}
-			if err := pause(ctx, 3*time.Second); err != nil {
+			if err := scenario.Pause(ctx, 3*time.Second); err != nil {
 				return err
 			}
 			if err := p.powerLoss(ctx, p.Primary, other); err != nil {
@@ -320,7 +321,7 @@ func lossOfAll() Fault {
 				if i == 2 && c.leftOut {
 					break
 				}
-				if err := pause(ctx, time.Duration(p.Rand.IntN(6000))*time.Millisecond); err != nil {
+				if err := scenario.Pause(ctx, time.Duration(p.Rand.IntN(6000))*time.Millisecond); err != nil {
 					return err
 				}
 				if err := p.boot(ctx, node); err != nil {

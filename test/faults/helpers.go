@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"pgsqlms/test/scenario"
 )
 
 // hold lets time pass in which nothing may happen. Whether it did is seen in the logs afterwards.
 func (p *Play) hold(ctx context.Context, length time.Duration) error {
 	p.note("for %s", length.Round(time.Second))
-	return pause(ctx, length)
+	return scenario.Pause(ctx, length)
 }
 
 // connect opens a session on a node, from a machine of the lab.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"pgsqlms/test/scenario"
 	"pgsqlms/test/writer"
 )
 
@@ -46,21 +47,11 @@ func nothingLost(e Evidence, a Allowance, f *Finding) {
 	v := writer.Judge(e.All, e.Stored)
 	f.Figure = fmt.Sprintf("%d lost of %d, %d in doubt", len(v.Lost), v.Acknowledged, v.InDoubt)
 	if len(v.Lost) > 0 && (e.Mode == Sync || !a.AsyncLoss) {
-		f.breach("%d of %d acknowledged rows are lost: %s", len(v.Lost), v.Acknowledged, some(v.Lost))
+		f.breach("%d of %d acknowledged rows are lost: %s", len(v.Lost), v.Acknowledged, scenario.Some(v.Lost))
 	}
 	if len(v.Phantom) > 0 {
-		f.breach("%d refused rows are in the table: %s", len(v.Phantom), some(v.Phantom))
+		f.breach("%d refused rows are in the table: %s", len(v.Phantom), scenario.Some(v.Phantom))
 	}
-}
-
-// some names the first few ids.
-func some(ids []int64) string {
-	const few = 5
-	text := strings.Trim(fmt.Sprint(ids[:min(few, len(ids))]), "[]")
-	if len(ids) > few {
-		text += " ..."
-	}
-	return text
 }
 
 // onePrimary is I2. Acknowledgements that overlap show two primaries at once; those that take turns more often than there

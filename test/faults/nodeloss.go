@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pgsqlms/test/lab"
+	"pgsqlms/test/scenario"
 )
 
 // losing is what the loss of the primary's node allows and demands. What it had flushed and not sent makes it diverge.
@@ -36,7 +37,7 @@ func freezeOfNode() Fault {
 				return err
 			}
 			if slow {
-				if err := pause(ctx, 6*time.Second); err != nil { // longer than corosync's token, shorter than the fencing
+				if err := scenario.Pause(ctx, 6*time.Second); err != nil { // longer than corosync's token, shorter than the fencing
 					return err
 				}
 				if err := p.inject("thaw of "+p.Primary, func() error { return p.Lab.Thaw(ctx, p.Primary) }); err != nil {

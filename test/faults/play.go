@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pgsqlms/test/lab"
+	"pgsqlms/test/scenario"
 	"pgsqlms/test/writer"
 )
 
@@ -218,7 +219,7 @@ func (p *Play) nobodyPromoted(ctx context.Context, length time.Duration, but ...
 				return breach(I1, "%s was promoted at %s, when it could not know whether it holds all that was acknowledged", one.node, clock(one.At))
 			}
 		}
-		if err := pause(ctx, 200*time.Millisecond); err != nil {
+		if err := scenario.Pause(ctx, 200*time.Millisecond); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pgsqlms/test/lab"
+	"pgsqlms/test/scenario"
 )
 
 // Random makes a scenario of a plan.
@@ -56,7 +57,7 @@ func (p *Play) carryOut(ctx context.Context, plan Plan) error {
 		slices.SortStableFunc(due, func(a, b moment) int { return int(a.at - b.at) })
 		next := due[0]
 		due = due[1:]
-		if err := pause(ctx, next.at-time.Since(began)); err != nil {
+		if err := scenario.Pause(ctx, next.at-time.Since(began)); err != nil {
 			return err
 		}
 		if err := next.do(); err != nil {
@@ -250,7 +251,7 @@ func (p *Play) keepKillingAgent(whole context.Context, node string) (undo func()
 	done := make(chan int)
 	go func() {
 		killed := 0
-		for pause(ctx, time.Duration(10+p.Rand.IntN(200))*time.Millisecond) == nil {
+		for scenario.Pause(ctx, time.Duration(10+p.Rand.IntN(200))*time.Millisecond) == nil {
 			if n, err := p.Lab.KillAgent(ctx, node); err == nil {
 				killed += n
 			}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pgsqlms/test/scenario"
 )
 
 // cutReplication leaves corosync alone: to Pacemaker all nodes are fine.
@@ -23,20 +25,25 @@ func cutReplication() Fault {
 					p.Allow.Serve += length
 				}
 			}
-			for _, standby := range standbys {
-				err := p.inject("replication from "+p.Primary+" to "+standby+" cut", func() error {
-					return p.Lab.BlockPort(ctx, p.Primary, standby, pgPort)
-				})
-				if err != nil {
-					return err
-				}
-			}
-			if err := p.hold(ctx, length); err != nil {
-				return err
-			}
-			return p.inject("replication mended", func() error { return p.Lab.Unblock(ctx, p.Primary) })
+			return p.cutReplication(ctx, standbys, length)
 		},
 	}
+}
+
+// cutReplication keeps standbys from the primary's PostgreSQL for a while.
+func (p *Play) cutReplication(ctx context.Context, standbys []string, length time.Duration) error {
+	for _, standby := range standbys {
+		err := p.inject("replication from "+p.Primary+" to "+standby+" cut", func() error {
+			return p.Lab.BlockPort(ctx, p.Primary, standby, pgPort)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := p.hold(ctx, length); err != nil {
+		return err
+	}
+	return p.inject("replication mended", func() error { return p.Lab.Unblock(ctx, p.Primary) })
 }
 
 // restartedStandbys have received nothing since their start, or say that they have received up to the begin of a segment.
@@ -102,7 +109,7 @@ func pausedReplay() Fault {
 				if err := p.inject(fmt.Sprintf("%d MB of WAL", p.Size.ReplayMB), func() error { return p.writeWAL(ctx, p.Size.ReplayMB) }); err != nil {
 					return err
 				}
-			} else if err := pause(ctx, 2*time.Second); err != nil {
+			} else if err := scenario.Pause(ctx, 2*time.Second); err != nil {
 				return err
 			}
 			began := time.Now()

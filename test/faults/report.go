@@ -1,9 +1,7 @@
 package faults
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -166,12 +164,5 @@ func (r *Report) Breaches() (total int, text string) {
 
 // Save writes the report as JSON, if a file is named.
 func (r *Report) Save(path string) error {
-	if path == "" {
-		return nil
-	}
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(text, '\n'), 0o644)
+	return scenario.SaveJSON(path, r)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pgsqlms/test/lab"
+	"pgsqlms/test/scenario"
 	"pgsqlms/test/writer"
 )
 
@@ -202,7 +203,7 @@ func (r *Runner) underWriters(ctx context.Context, f Fault, p *Play) (whole time
 	if err := p.awaitWrites(ctx, time.Now(), 15*time.Second); err != nil {
 		return 0, errors.New("before the fault: " + err.Error()) // no breach: nothing was injected yet
 	}
-	if err := pause(ctx, p.Steady); err != nil {
+	if err := scenario.Pause(ctx, p.Steady); err != nil {
 		return 0, err
 	}
 	err = f.Play(ctx, p)

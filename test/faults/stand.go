@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pgsqlms/test/lab"
+	"pgsqlms/test/scenario"
 )
 
 // stand is the cluster that scenarios share. It comes up when it is needed, and is thrown away after a failure.
@@ -79,7 +80,7 @@ func (s *stand) setMode(ctx context.Context, mode Mode) error {
 		return err
 	}
 	s.mode = mode
-	return pause(ctx, s.monitor()+time.Second)
+	return scenario.Pause(ctx, s.monitor()+time.Second)
 }
 
 // settings are those of PostgreSQL in a mode, with others that a scenario wants.

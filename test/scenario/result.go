@@ -49,16 +49,16 @@ func (r Result) Complaints() []string {
 		}
 	}
 	lost, phantom := r.Verdict.Lost, r.Verdict.Phantom
-	add(len(lost) > 0, "%d acknowledged rows are lost: %s", len(lost), some(lost))
-	add(len(phantom) > 0, "%d refused rows are in the table: %s", len(phantom), some(phantom))
+	add(len(lost) > 0, "%d acknowledged rows are lost: %s", len(lost), Some(lost))
+	add(len(phantom) > 0, "%d refused rows are in the table: %s", len(phantom), Some(phantom))
 	add(len(r.Overlaps) > 0, "%d times two nodes acknowledged at once", len(r.Overlaps))
 	add(r.Gap.Open, "no write was acknowledged after the fault")
 	add(r.Streaming == 0, "not all nodes streamed again")
 	return complaints
 }
 
-// some names the first few ids.
-func some(ids []int64) string {
+// Some names the first few ids.
+func Some(ids []int64) string {
 	const few = 5
 	text := strings.Trim(fmt.Sprint(ids[:min(few, len(ids))]), "[]")
 	if len(ids) > few {

@@ -72,8 +72,8 @@ func TestAResultThatWasNotJudged(t *testing.T) {
 }
 
 func TestSomeNamesOnlyAFew(t *testing.T) {
-	assert.Equal(t, "1 2", some([]int64{1, 2}))
-	assert.Equal(t, "1 2 3 4 5 ...", some([]int64{1, 2, 3, 4, 5, 6}))
+	assert.Equal(t, "1 2", Some([]int64{1, 2}))
+	assert.Equal(t, "1 2 3 4 5 ...", Some([]int64{1, 2, 3, 4, 5, 6}))
 }
 
 func TestFencingsSinceTheFault(t *testing.T) {

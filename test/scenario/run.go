@@ -122,7 +122,7 @@ func (r Runner) steady(ctx context.Context, play *Play) error {
 	if _, err := play.Writer.AwaitAck(bounded, time.Now()); err != nil {
 		return err
 	}
-	return pause(ctx, r.Steady)
+	return Pause(ctx, r.Steady)
 }
 
 func (r Runner) turned(ctx context.Context, s Scenario, play *Play, injected time.Time) error {

@@ -23,8 +23,8 @@ func await(ctx context.Context, every time.Duration, missing func() string) erro
 	}
 }
 
-// pause lets a length of time pass.
-func pause(ctx context.Context, d time.Duration) error {
+// Pause lets a length of time pass, unless ctx ends before.
+func Pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -94,17 +93,11 @@ func chosen(list string) ([]string, error) {
 func agentsOf(list string) ([]agent, error) {
 	var agents []agent
 	for _, path := range strings.Split(list, ",") {
-		a := agent{Name: filepath.Base(path), Path: path}
-		if path != lab.AgentPAF {
-			absolute, err := filepath.Abs(path)
-			if err != nil {
-				return nil, err
-			}
-			if _, err := os.Stat(absolute); err != nil {
-				return nil, fmt.Errorf("agent: %w; build it with \"make build\"", err)
-			}
-			a.Path = absolute
+		found, err := lab.FindAgent(path)
+		if err != nil {
+			return nil, err
 		}
+		a := agent{Name: filepath.Base(path), Path: found}
 		if slices.ContainsFunc(agents, func(b agent) bool { return b.Name == a.Name }) {
 			return nil, fmt.Errorf("-agents: two are called %q", a.Name)
 		}

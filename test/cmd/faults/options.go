@@ -5,8 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -130,17 +128,11 @@ func modesOf(mode string) ([]faults.Mode, error) {
 func agentsOf(list string) ([]string, error) {
 	var agents []string
 	for path := range strings.SplitSeq(list, ",") {
-		if path != lab.AgentPAF {
-			absolute, err := filepath.Abs(path)
-			if err != nil {
-				return nil, err
-			}
-			if _, err := os.Stat(absolute); err != nil {
-				return nil, fmt.Errorf("agent: %w; build it with \"make build\"", err)
-			}
-			path = absolute
+		agent, err := lab.FindAgent(path)
+		if err != nil {
+			return nil, err
 		}
-		agents = append(agents, path)
+		agents = append(agents, agent)
 	}
 	return agents, nil
 }
