@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -71,10 +72,11 @@ func (p *Play) carryOut(ctx context.Context, plan Plan) error {
 }
 
 // begin does a step, and gives what takes it back.
-func (p *Play) begin(ctx context.Context, plan Plan, s Step) (undo func() error) {
+func (p *Play) begin(ctx context.Context, plan Plan, s Step) func() error {
 	node := p.target(ctx, s.Target)
 	bounded, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
+	var undo func() error
 	err := p.inject(s.Kind+" of "+node, func() (err error) {
 		undo, err = p.primitive(bounded, ctx, plan, s, node)
 		return err
@@ -249,9 +251,10 @@ func (p *Play) anywhere(ctx context.Context, argv ...string) error {
 func (p *Play) keepKillingAgent(whole context.Context, node string) (undo func() error, err error) {
 	ctx, stop := context.WithCancel(whole)
 	done := make(chan int)
+	random := rand.New(rand.NewPCG(p.Rand.Uint64(), 0)) // p's own is for one goroutine
 	go func() {
 		killed := 0
-		for scenario.Pause(ctx, time.Duration(10+p.Rand.IntN(200))*time.Millisecond) == nil {
+		for scenario.Pause(ctx, time.Duration(10+random.IntN(200))*time.Millisecond) == nil {
 			if n, err := p.Lab.KillAgent(ctx, node); err == nil {
 				killed += n
 			}
