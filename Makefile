@@ -65,9 +65,8 @@ bench: root host-tools build ## measure the agent against PAF, on this machine (
 
 # SCENARIOS names some (F1 F5), N is how often each is played. SEED, RUNS or FOR make it the random mode.
 .PHONY: faults
-faults: root host-tools build ## inject faults and check that nothing is lost, on this machine (root); FAULTSFLAGS are given to bin/faults
+faults: root host-tools build failpoint-agent ## inject faults and check that nothing is lost, on this machine (root); FAULTSFLAGS are given to bin/faults
 	$(BUILD) -o bin/faults ./test/cmd/faults
-	$(BUILD) -tags failpoint -o bin/pgsqlms-failpoint ./cmd/pgsqlms
 	bin/faults $(if $(N),-n $(N)) $(if $(SEED),-seed $(SEED)) $(if $(RUNS),-runs $(RUNS)) $(if $(FOR),-for $(FOR)) $(FAULTSFLAGS) $(SCENARIOS)
 
 .PHONY: fmt
@@ -123,8 +122,13 @@ realpg: root build ## tests with a real PostgreSQL, in the lab's tree (root)
 
 # One package after the other: each brings up a cluster of its own, and times what happens in it.
 .PHONY: lab-test
-lab-test: root build ## end-to-end tests in the lab, and the meta-data's validators (root)
+lab-test: root build failpoint-agent ## end-to-end tests in the lab, and the meta-data's validators (root)
 	$(GO) test -tags lab -count=1 -p 1 -timeout 20m ./test/...
+
+# For tests alone: it can be told to die at a named step.
+.PHONY: failpoint-agent
+failpoint-agent:
+	$(BUILD) -tags failpoint -o bin/pgsqlms-failpoint ./cmd/pgsqlms
 
 .PHONY: host-tools
 host-tools: ## install what the lab needs on this machine, where apt-get is there
