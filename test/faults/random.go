@@ -177,9 +177,9 @@ func (p Plan) length() time.Duration {
 	return end
 }
 
-// ofNode says that a kind takes a whole node from the cluster, or may.
+// ofNode says that a kind takes a whole node from the cluster, or may: a stop that is killed makes Pacemaker fence.
 func ofNode(kind string) bool {
-	return slices.Contains([]string{stepFreeze, stepPowerLoss, stepBlackout, stepCut, stepSilentCut, stepLosePackets, stepStopCluster}, kind)
+	return slices.Contains([]string{stepFreeze, stepPowerLoss, stepBlackout, stepCut, stepSilentCut, stepLosePackets, stepStopCluster, stepKillAgent}, kind)
 }
 
 // harmless kinds are those that nobody but PostgreSQL has to deal with.
