@@ -126,7 +126,7 @@ func (a *agent) rightful(ctx context.Context, self string, h wal.History) bool {
 	if err != nil {
 		return true
 	}
-	others := slices.DeleteFunc(members, func(n string) bool { return n == self })
+	others := without(members, self)
 	scores, err := a.readScores(ctx, others)
 	if err != nil || !anyPositive(scores) {
 		return true

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"pgsqlms/internal/election"
 )
@@ -56,7 +55,7 @@ func anyPositive(scores map[string]int) bool {
 }
 
 func (a *agent) nominateAmong(ctx context.Context, me election.Vote, record *election.Record, members []string, wasPrimary, patient bool) (string, error) {
-	others := slices.DeleteFunc(slices.Clone(members), func(n string) bool { return n == me.Node })
+	others := without(members, me.Node)
 	votes, err := a.presentVotes(ctx, others)
 	if err != nil {
 		return "", err

@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"pgsqlms/internal/election"
@@ -144,12 +146,27 @@ func (a *agent) decide(ctx context.Context, me election.Vote, record *election.R
 		if !record.Follows(me) {
 			return nil, a.cancel(ctx, me, reasonNoLineage.With("this node has left the cluster's timelines, it is at "+shown(me.Position)))
 		}
-		if err := a.maySwitchOver(ctx, me, t.OldPrimary); err != nil {
-			return nil, err
-		}
-		return a.presentVotes(ctx, slices.DeleteFunc(slices.Clone(t.Voters), func(n string) bool { return n == me.Node }))
+		var votes []election.Vote
+		var asked error
+		refused := sideBySide(
+			func() { votes, asked = a.presentVotes(ctx, without(t.Voters, me.Node)) },
+			func() error { return a.maySwitchOver(ctx, me, t.OldPrimary) })
+		return votes, cmp.Or(refused, asked)
 	}
 	return a.elect(ctx, me, record, t)
+}
+
+// sideBySide does something while something else is asked, and gives the answer. Each
+// question to the cluster is a process, and the clients wait for all of them.
+func sideBySide(also func(), ask func() error) error {
+	var running sync.WaitGroup
+	running.Go(also)
+	defer running.Wait()
+	return ask()
+}
+
+func without(nodes []string, self string) []string {
+	return slices.DeleteFunc(slices.Clone(nodes), func(n string) bool { return n == self })
 }
 
 // maySwitchOver needs proof that the candidate holds everything the old primary
@@ -216,12 +233,14 @@ func (a *agent) awaitEnd(ctx context.Context, me election.Vote, old string) (end
 // one that holds the most WAL of the cluster's own lineage, and waits when a vote is
 // missing without which an acknowledged commit might be lost.
 func (a *agent) elect(ctx context.Context, me election.Vote, record *election.Record, t election.Transition) ([]election.Vote, error) {
-	others := slices.DeleteFunc(slices.Clone(t.Voters), func(n string) bool { return n == me.Node })
-	votes, err := a.votes(ctx, others)
+	var votes []election.Vote
+	var end wal.Position
+	err := sideBySide(
+		func() { end = a.endOf(ctx, t.OldPrimary) },
+		func() (err error) { votes, err = a.votes(ctx, without(t.Voters, me.Node)); return err })
 	if err != nil {
 		return nil, reasonVotes.Because(err)
 	}
-	end := a.endOf(ctx, t.OldPrimary)
 	if t.Kind == election.Handover && end.Timeline == me.Position.Timeline {
 		votes = append(votes, election.Vote{
 			Node: t.OldPrimary, Position: end, History: me.History, Serial: me.Serial, Witness: true,

@@ -172,6 +172,8 @@ func (a *agent) awaitVote(ctx context.Context, node string) (v election.Vote, er
 
 // presentVotes are the votes that stand at this moment.
 func (a *agent) presentVotes(ctx context.Context, nodes []string) ([]election.Vote, error) {
+	ctx, cancel := context.WithTimeout(ctx, attributeWait)
+	defer cancel()
 	var mu sync.Mutex
 	found := map[string]election.Vote{}
 	err := forEach(nodes, func(node string) error {
