@@ -38,11 +38,25 @@ func (a *agent) demote(ctx context.Context) (ocf.ExitCode, error) {
 // does not answer, and is shut down all the same.
 const roleWait = 3 * time.Second
 
+// isStandby says whether there is nothing to demote. A standby that was told to promote,
+// by an action that has failed since or was killed, answers as one, and would become a
+// second primary by itself. Nothing takes the order back but a restart: so it is shut
+// down as a primary is. PostgreSQL removes what is left of an order when it starts.
 func (a *agent) isStandby(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, roleWait)
 	defer cancel()
 	status, err := a.look(ctx)
-	return err == nil && status.InRecovery
+	if err != nil || !status.InRecovery {
+		return false
+	}
+	promoting, err := a.db.Promoting(ctx)
+	switch {
+	case err != nil:
+		a.log.Warnf("cannot tell whether the standby in %s is being promoted, it is shut down: %v", a.conf.dataDir, err)
+	case promoting:
+		a.log.Warnf("the instance in %s is being promoted, it is shut down before it is a primary", a.conf.dataDir)
+	}
+	return err == nil && !promoting
 }
 
 // demoteDown goes on once the instance is down: the shutdown must have been clean, of
@@ -64,11 +78,13 @@ func (a *agent) demoteDown(ctx context.Context) (ocf.ExitCode, error) {
 		}
 		return refuse(unclean)
 	}
-	if a.stoppedNext() {
-		a.publishEnd(ctx, wal.Position{Timeline: control.Timeline, LSN: control.Checkpoint + 1})
-		return ocf.Success, nil
+	if !a.stoppedNext() {
+		return a.followUp(ctx)
 	}
-	return a.followUp(ctx)
+	if control.State == pg.StateShutDown { // else the last checkpoint is not the end of its WAL
+		a.publishEnd(ctx, wal.Position{Timeline: control.Timeline, LSN: control.Checkpoint + 1})
+	}
+	return ocf.Success, nil
 }
 
 // demoteStopped is demote on an instance that does not run, because it crashed or was

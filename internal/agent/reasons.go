@@ -154,6 +154,11 @@ var (
 		Text: "the instance in %s already runs, as a primary, expected it to be stopped or a standby",
 		Help: "demote it, or let Pacemaker find it: crm_resource --refresh",
 	}
+	reasonStartPromoting = ocf.Reason{
+		Name: "start-on-promoting", Code: ocf.ErrGeneric,
+		Text: "the instance in %s already runs, and is being promoted, expected it to be stopped, or a standby",
+		Help: "demote it, or let Pacemaker find it: crm_resource --refresh",
+	}
 	reasonStop = ocf.Reason{
 		Name: "stop", Code: ocf.ErrGeneric,
 		Text: "the instance in %s is not down: %s",
@@ -334,6 +339,7 @@ func Reasons() []ocf.Reason {
 		reasonStandbySignal,
 		reasonStart,
 		reasonStartPrimary,
+		reasonStartPromoting,
 		reasonStop,
 		reasonDemoteState,
 		reasonOrphans,

@@ -44,7 +44,8 @@ func (a *agent) start(ctx context.Context) (ocf.ExitCode, error) {
 	return ocf.Success, nil
 }
 
-// startRunning is start on an instance that is up: success when it is a standby.
+// startRunning is start on an instance that is up: success when it is a standby, and is
+// to stay one.
 func (a *agent) startRunning(ctx context.Context) (ocf.ExitCode, error) {
 	status, err := a.look(ctx)
 	switch {
@@ -52,6 +53,13 @@ func (a *agent) startRunning(ctx context.Context) (ocf.ExitCode, error) {
 		return refuse(reasonAsk.Because(err, a.conf.dataDir))
 	case !status.InRecovery:
 		return refuse(reasonStartPrimary.With(a.conf.dataDir))
+	}
+	promoting, err := a.db.Promoting(ctx)
+	switch {
+	case err != nil:
+		return refuse(reasonAsk.Because(err, a.conf.dataDir))
+	case promoting:
+		return refuse(reasonStartPromoting.With(a.conf.dataDir))
 	}
 	return ocf.Success, nil
 }

@@ -182,6 +182,9 @@ func TestRealHalfPromoted(t *testing.T) {
 			s, want := half(t)
 			s.stop(mode)
 			require.NotEqual(t, StateInProduction, s.state())
+			if mode == Fast {
+				require.Equal(t, StateShutDownRecovery, s.state(), "a demotion takes that for a clean end")
+			}
 			require.NoError(t, os.Remove(s.file("hold")))
 			require.NoError(t, s.SetStandby(t.Context()))
 			s.start()
@@ -218,6 +221,25 @@ func TestRealPromoting(t *testing.T) {
 	require.NoError(t, os.Remove(s.file("hold")))
 	s.wait("promoted", func() bool { return !must(s.Promoting(t.Context())) })
 	require.False(t, s.status().InRecovery)
+}
+
+// The order has not been heard: the startup process is frozen. It is gone with a restart.
+func TestRealPromotingUnheard(t *testing.T) {
+	primary := newPrimary(t).start()
+	s := newStandby(t, primary, "b").start()
+	primary.waitStreaming("b")
+	s.freeze(s.process("startup"))
+	require.NoError(t, s.Promote(t.Context()))
+	require.True(t, must(s.StandbySignal()))
+	require.True(t, must(s.Promoting(t.Context())))
+	s.stop(Fast)
+	require.Equal(t, StateShutDownRecovery, s.state())
+	s.start()
+	require.False(t, must(s.fileExists(promoteFile)))
+	require.False(t, must(s.Promoting(t.Context())))
+	primary.write()
+	primary.waitStreaming("b")
+	require.True(t, s.status().InRecovery)
 }
 
 // postmaster.pid came with the data from another machine, or from before a boot:

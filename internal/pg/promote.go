@@ -49,16 +49,28 @@ func (i *Instance) isPrimary(ctx context.Context) bool {
 // Promoting says whether a standby was told to promote and is not a primary yet: it
 // still answers as a standby, and soon will not. Asked of a primary it says no.
 //
+// Until the startup process has heard of it, the file that pg_ctl leaves tells:
+// with that there, any signal to the postmaster may begin the promotion. It is
+// looked for first, as PostgreSQL removes it before it says of itself that it
+// promotes (CheckForStandbyTrigger in xlogrecovery.c, in xlog.c until 14).
+//
 // Since 13 the server itself tells, by what it does not allow meanwhile; the
 // question changes nothing, for it is not asked of a standby whose replay is
 // paused, which the order would have ended. Before, and at the end of it, the
 // missing standby.signal tells.
 func (i *Instance) Promoting(ctx context.Context) (bool, error) {
+	ordered, err := i.fileExists(promoteFile)
+	if err != nil {
+		return false, err
+	}
 	c, err := i.Connect(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer c.Close()
+	if ordered {
+		return c.InRecovery(ctx)
+	}
 	_, err = c.query(ctx, `SELECT CASE WHEN pg_catalog.pg_is_in_recovery() AND NOT pg_catalog.pg_is_wal_replay_paused()
 		THEN pg_catalog.pg_wal_replay_resume() END`)
 	if sqlState(err) == codeNotInState { // it is so; or the promotion came to its end in between
@@ -73,6 +85,9 @@ func (i *Instance) Promoting(ctx context.Context) (bool, error) {
 	}
 	return c.InRecovery(ctx)
 }
+
+// promoteFile is the order, in the data directory (PROMOTE_SIGNAL_FILE in xlog.h).
+const promoteFile = "promote"
 
 // promotionEndsPause is the first version in which it does ("Prefer standby
 // promotion over recovery pause").

@@ -48,6 +48,8 @@ const longestLife = 3 * time.Minute
 //	deaf                           ignores SIGINT
 //	unclean                        ends at SIGINT, but not cleanly
 //	never-promotes                 ignores the order to promote
+//	promotes-in DURATION           takes so long for it, in recovery
+//	deaf-to-promote                leaves the order where it is
 //	unfinished [DURATION]          has not replayed what it found when it started, for ever or for so long
 type server struct {
 	place
@@ -57,9 +59,10 @@ type server struct {
 	started  time.Time
 	listener net.Listener
 
-	mu      sync.Mutex // for what follows
-	control controlFile
-	standby bool
+	mu        sync.Mutex // for what follows
+	control   controlFile
+	standby   bool
+	promoting bool // and will be no standby in a moment
 }
 
 func runServer(p place, dir string, settings map[string]string) {
@@ -104,6 +107,7 @@ func (s *server) start() {
 		fatal("could not read control file")
 	}
 	s.writePidFile("starting")
+	_ = os.Remove(promoteName) // as the real one does
 	s.takeRole()
 	if _, never := s.toldOf(serverName, "never-ready"); never {
 		return
@@ -211,14 +215,33 @@ func (s *server) promote() {
 	if _, err := os.Stat(promoteName); err != nil {
 		return
 	}
+	if _, deaf := s.toldOf(serverName, "deaf-to-promote"); deaf {
+		return
+	}
 	_ = os.Remove(promoteName)
 	if _, never := s.toldOf(serverName, "never-promotes"); never {
 		s.event("ignores the promotion")
 		return
 	}
-	s.event("promoted")
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.promoting = true
+	if slow, told := s.toldOf(serverName, "promotes-in"); told {
+		time.AfterFunc(duration(slow), s.endPromotion)
+		return
+	}
+	s.becomePrimary()
+}
+
+func (s *server) endPromotion() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.becomePrimary()
+}
+
+func (s *server) becomePrimary() {
+	s.event("promoted")
+	s.promoting = false
 	_ = os.Remove(s.signalFile())
 	s.standby = false
 	s.control.Timeline++

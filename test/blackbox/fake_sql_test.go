@@ -19,6 +19,10 @@ func (s *server) answer(backend *pgproto3.Backend, sql string, replication bool)
 	switch {
 	case replication && sql == "IDENTIFY_SYSTEM":
 		s.send(backend, table{{strconv.Itoa(systemIdentifier), strconv.Itoa(s.control.Timeline), s.read("lsn"), "postgres"}})
+	case strings.Contains(sql, "pg_wal_replay_resume") && s.promoting:
+		sendError(backend, "55000", "promotion is ongoing")
+	case strings.Contains(sql, "pg_wal_replay_resume"):
+		s.send(backend, table{{""}})
 	case strings.Contains(sql, "pg_control_checkpoint"):
 		s.send(backend, s.walEnds())
 	case strings.Contains(sql, "pg_stat_replication"):
