@@ -83,7 +83,27 @@ func (a *agent) shutDownOnce(ctx context.Context, s step) (bool, error) {
 	if err := a.db.Shutdown(ctx, s.mode); err != nil {
 		return false, reasonStop.Because(err, a.conf.dataDir, left(processes))
 	}
-	return a.awaitNothing(ctx), nil
+	return a.awaitDown(ctx, s.mode), nil
+}
+
+// resendEvery is how often PostgreSQL is told again to shut down: a postmaster in its
+// first moments may not heed the signal yet. One that is shutting down takes no notice
+// of a second that asks for no more (process_pm_shutdown_request in postmaster.c, pmdie
+// until 15), and each costs a look at /proc.
+const resendEvery = time.Second
+
+// awaitDown waits as awaitNothing does, and tells PostgreSQL again meanwhile. What
+// cannot be told once more is told a second later: the first time, it could.
+func (a *agent) awaitDown(ctx context.Context, mode pg.ShutdownMode) bool {
+	for {
+		down := a.awaitNothingFor(ctx, resendEvery)
+		if down || ctx.Err() != nil {
+			return down
+		}
+		if err := a.db.Shutdown(ctx, mode); err != nil {
+			a.log.Debugf("the shutdown could not be asked for again: %v", err)
+		}
+	}
 }
 
 // awaitNothing waits until nothing of the instance runs, and says whether that came.

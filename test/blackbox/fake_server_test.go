@@ -45,7 +45,7 @@ const longestLife = 3 * time.Minute
 //	die                            ends as it starts, with a message
 //	never-ready                    does not come up
 //	primary                        comes up as a primary, whatever standby.signal says
-//	deaf                           ignores SIGINT
+//	deaf [TIMES]                   ignores SIGINT, always or so many times
 //	unclean                        ends at SIGINT, but not cleanly
 //	never-promotes                 ignores the order to promote
 //	promotes-in DURATION           takes so long for it, in recovery
@@ -63,6 +63,8 @@ type server struct {
 	control   controlFile
 	standby   bool
 	promoting bool // and will be no standby in a moment
+
+	unheard int // SIGINTs that were ignored
 }
 
 func runServer(p place, dir string, settings map[string]string) {
@@ -176,7 +178,8 @@ func (s *server) obey(signals <-chan os.Signal) {
 
 // shutDown is the fast one. A primary's ends with a checkpoint, which is the last that it writes.
 func (s *server) shutDown() {
-	if _, deaf := s.toldOf(serverName, "deaf"); deaf {
+	if times, deaf := s.toldOf(serverName, "deaf"); deaf && (times == "" || s.unheard < number(times)) {
+		s.unheard++
 		s.event("ignores a fast shutdown")
 		return
 	}
