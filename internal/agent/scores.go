@@ -76,8 +76,9 @@ func (a *agent) updateScores(ctx context.Context, status pg.Status) error {
 }
 
 // takeBack deletes what was published for the last promotion, and scores that PAF left
-// for ever. A value that stays, of a node that is gone or in an attrd that does not
-// answer, is harmless: the next promotion is on a higher timeline.
+// for ever. What could not be deleted is tried again by the next monitor, of the nodes
+// that are there then. A value that stays meanwhile is harmless: the next promotion is on
+// a higher timeline.
 func (a *agent) takeBack(ctx context.Context, m *memory) {
 	if !m.Published {
 		return
@@ -91,6 +92,7 @@ func (a *agent) takeBack(ctx context.Context, m *memory) {
 	})
 	if err != nil {
 		a.log.Infof("the votes of the last promotion could not be taken back: %v", err)
+		return
 	}
 	m.Published = false
 }

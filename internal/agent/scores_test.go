@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -27,4 +28,18 @@ func TestStandbyThatDivergedIsNotReady(t *testing.T) {
 	for name, c := range cases {
 		assert.Equal(t, c.ready, standby(c.row, 500).Ready, name)
 	}
+}
+
+// What an attribute manager that does not answer keeps is taken back by a later monitor.
+func TestVotesAreTakenBackUntilTheyAreGone(t *testing.T) {
+	a, cluster := newTestAgent(map[string]string{})
+	cluster.failing = errors.New("could not connect to attrd")
+	m := memory{Published: true, Nodes: []string{"b", "c"}}
+	a.takeBack(t.Context(), &m)
+	assert.True(t, m.Published, "still to be taken back")
+	cluster.failing = nil
+	cluster.private["c lsn_location-pgsqld"] = "2#500"
+	a.takeBack(t.Context(), &m)
+	assert.False(t, m.Published)
+	assert.Empty(t, cluster.private)
 }
