@@ -32,6 +32,7 @@ func (a *agent) start(ctx context.Context) (ocf.ExitCode, error) {
 	if err != nil {
 		return refuse(a.orLate(reasonControl.Because(err, a.conf.dataDir)))
 	}
+	wasPrimary := a.wasPrimary(control.State)
 	if err := a.startStandby(ctx); err != nil {
 		return refuse(err)
 	}
@@ -40,7 +41,7 @@ func (a *agent) start(ctx context.Context) (ocf.ExitCode, error) {
 	if err := a.refuseDiverged(ctx); err != nil {
 		return refuse(err)
 	}
-	a.firstScore(ctx, control.State)
+	a.firstScore(ctx, wasPrimary)
 	return ocf.Success, nil
 }
 
@@ -133,11 +134,19 @@ func (a *agent) ended(how error) error {
 	return fmt.Errorf("it %w, its messages are in %s", how, a.conf.logPath)
 }
 
+// wasPrimary says whether the instance, which is down, was a primary when it last ran. A
+// base backup was none: it has the pg_control of the primary that it was taken from. Nor
+// is one believed to be when its backup_label cannot be read.
+func (a *agent) wasPrimary(state pg.State) bool {
+	backup, err := a.db.BackupLabel()
+	return err == nil && !backup && state != pg.StateShutDownRecovery && state != pg.StateArchiveRecovery
+}
+
 // firstScore finds out who is to be promoted, when nobody has a promotion score: at the
 // first start of a cluster, after all of it was down, and when an election waited for
-// this node.
-func (a *agent) firstScore(ctx context.Context, before pg.State) {
-	wasPrimary := before != pg.StateShutDownRecovery && before != pg.StateArchiveRecovery
+// this node. An instance is up here and so is consistent: PostgreSQL takes no connection
+// before.
+func (a *agent) firstScore(ctx context.Context, wasPrimary bool) {
 	n := a.req.Notify
 	if !wasPrimary && (!n.Present() || len(n.Promoted) > 0 || len(n.Promote) > 0) {
 		return // there is a primary, or there will be
