@@ -143,22 +143,6 @@ func (a *agent) control(up bool) (pg.ControlData, error) {
 // is below the tenth of the recommended 10 s that Deadline leaves.
 const examineWait = 800 * time.Millisecond
 
-// answered forgets the monitors that had no answer.
-func (a *agent) answered() {
-	if m := a.store.load(); m.Misses > 0 {
-		m.Misses = 0
-		a.remember(m)
-	}
-}
-
-// missed counts one more monitor without an answer.
-func (a *agent) missed() int {
-	m := a.store.load()
-	m.Misses++
-	a.remember(m)
-	return m.Misses
-}
-
 func (a *agent) remember(m memory) {
 	if err := a.store.save(m); err != nil {
 		a.log.Debugf("cannot write %s: %v", a.store.path, err)

@@ -118,9 +118,9 @@ func isOurs(info fs.FileInfo) bool {
 }
 
 // save replaces the memory in one step. Where there is no room for another file it
-// writes into the one that is there: otherwise the monitors that PostgreSQL does not
-// answer could not be counted while the file system is full. Any other failure costs
-// questions to the cluster at the next monitor and nothing else.
+// writes into the one that is there. A failure costs questions to the cluster at the
+// next monitors and nothing else; the monitors that PostgreSQL does not answer are then
+// counted there too.
 func (s store) save(m memory) error {
 	data, err := json.Marshal(m)
 	if err != nil {

@@ -25,7 +25,7 @@ func (a *agent) stop(ctx context.Context) (ocf.ExitCode, error) {
 }
 
 // withdraw takes this node's vote back: an instance that is down cannot be promoted, and
-// must not be nominated. A failure is no reason to fail a stop.
+// must not be nominated. Nor are its monitors' misses those of the next. A failure is no reason to fail a stop.
 func (a *agent) withdraw(ctx context.Context) {
 	self := a.req.Node()
 	if self == "" {
@@ -33,7 +33,7 @@ func (a *agent) withdraw(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, withdrawWait)
 	defer cancel()
-	err := forEach([]string{attrVote, attrBallot}, func(name string) error {
+	err := forEach([]string{attrVote, attrBallot, attrMisses}, func(name string) error {
 		return a.crm.DeletePrivate(ctx, self, a.attribute(name))
 	})
 	if err != nil {
@@ -41,7 +41,7 @@ func (a *agent) withdraw(ctx context.Context) {
 	}
 }
 
-// withdrawWait is for two processes that take milliseconds.
+// withdrawWait is for three processes that take milliseconds.
 const withdrawWait = time.Second
 
 // step is one way to end PostgreSQL, and the part of the remaining time it is given.
