@@ -294,8 +294,11 @@ func (a *agent) writeBoth(ctx context.Context, winner, loser string) error {
 // rememberPromotion leaves the monitors a note: who voted has a claim to a score
 // before it is connected, and what was published is to be taken back.
 func (a *agent) rememberPromotion() {
-	shown := a.store.load().Trouble
-	a.remember(memory{Promoted: time.Now(), Voters: a.transition().Voters, Published: true, Trouble: shown})
+	before := a.store.load()
+	a.remember(memory{
+		Promoted: time.Now(), Voters: a.transition().Voters, Published: true,
+		Trouble: before.Trouble, Shown: before.Shown,
+	})
 }
 
 // shown is a position as PostgreSQL's own messages have it.

@@ -2,6 +2,9 @@ package agent
 
 import (
 	"context"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"pgsqlms/internal/ocf"
@@ -20,6 +23,10 @@ const (
 	// reached at all, as there is none during a failover.
 	settled     = 2
 	unreachable = 5
+
+	// shownFor is how long a node's status stays while nothing but its numbers changes:
+	// positions and counts of bytes move between any two monitors.
+	shownFor = time.Minute
 )
 
 // watch looks after a standby that is up. One that streams costs nothing. One that does
@@ -78,10 +85,11 @@ func (a *agent) well(ctx context.Context, m memory) {
 }
 
 // trouble shows in crm_mon -A what is the matter with this node's instance; nothing
-// when text is empty. Written only when it changes: Pacemaker computes a transition.
+// when text is empty. Written only when it changes, and for its numbers' sake not often:
+// Pacemaker computes a transition.
 func (a *agent) trouble(ctx context.Context, text string) {
 	m := a.store.load()
-	if m.Trouble == text {
+	if m.Trouble == text || alike(m.Trouble, text) && within(m.Shown, shownFor) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), scoreWait)
@@ -97,9 +105,20 @@ func (a *agent) trouble(ctx context.Context, text string) {
 	if text != "" {
 		a.log.Warnf("%s", text)
 	}
-	m.Trouble = text
+	m.Trouble, m.Shown = text, time.Now()
 	a.remember(m)
 }
+
+// alike says whether two texts differ in their numbers only. Another node's name is
+// another text, although there be no more to it than a digit.
+func alike(one, other string) bool {
+	return slices.EqualFunc(strings.Fields(one), strings.Fields(other), func(a, b string) bool {
+		return a == b || number.MatchString(a) && number.MatchString(b)
+	})
+}
+
+// number is a word that is one, an LSN, or the name of a WAL segment.
+var number = regexp.MustCompile(`^\(?([0-9]+|[0-9A-F]{1,8}/[0-9A-F]{1,8}|[0-9A-F]{24})[,;:)]*$`)
 
 // followsNot asks the primary what PostgreSQL's WAL receiver asks it.
 func (a *agent) followsNot(ctx context.Context, times int) error {

@@ -50,12 +50,13 @@ type memory struct {
 
 	// Monitors in a row in which this standby did not stream, without a primary and
 	// beside one, and what its node's status says of it.
-	Lonely     bool   `json:"lonely,omitempty"` // the last monitor did not find it streaming
-	Alone      int    `json:"alone,omitempty"`
-	WasPrimary bool   `json:"wasPrimary,omitempty"` // before it was started
-	Mute       int    `json:"mute,omitempty"`
-	Silent     int    `json:"silent,omitempty"` // of them, those in which the primary's address was dead
-	Trouble    string `json:"trouble,omitempty"`
+	Lonely     bool      `json:"lonely,omitempty"` // the last monitor did not find it streaming
+	Alone      int       `json:"alone,omitempty"`
+	WasPrimary bool      `json:"wasPrimary,omitempty"` // before it was started
+	Mute       int       `json:"mute,omitempty"`
+	Silent     int       `json:"silent,omitempty"` // of them, those in which the primary's address was dead
+	Trouble    string    `json:"trouble,omitempty"`
+	Shown      time.Time `json:"shown,omitzero"` // when that was written
 }
 
 // store keeps the memory in resource-agents' run-time directory, which only root can
@@ -151,10 +152,10 @@ func (s store) replace(data []byte) error {
 
 // forget keeps nothing but what the cluster shows of the node.
 func (s store) forget() {
-	shown := s.load().Trouble
+	before := s.load()
 	_ = os.Remove(s.path)
-	if shown != "" {
-		_ = s.save(memory{Trouble: shown})
+	if before.Trouble != "" {
+		_ = s.save(memory{Trouble: before.Trouble, Shown: before.Shown})
 	}
 }
 
