@@ -234,17 +234,29 @@ func (p *Play) startCluster(ctx context.Context, node string) error {
 	return p.Lab.StartCluster(ctx, node)
 }
 
-// anywhere runs a tool of the cluster's on the first node that can.
+// anywhere runs a tool of the cluster's on the first node with quorum that can. What a node that is cut off is told is
+// lost when it is fenced.
 func (p *Play) anywhere(ctx context.Context, argv ...string) error {
 	err := fmt.Errorf("no node can run %v", argv)
 	for _, node := range p.nodes() {
-		bounded, cancel := context.WithTimeout(ctx, 20*time.Second)
-		_, err = p.Lab.Run(bounded, node, argv...)
-		cancel()
-		if err == nil {
+		if err = p.withQuorum(ctx, node, argv); err == nil {
 			return nil
 		}
 	}
+	return err
+}
+
+func (p *Play) withQuorum(ctx context.Context, node string, argv []string) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	quorum, err := p.Lab.Run(ctx, node, "crm_node", "-q")
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(quorum) != "1" {
+		return fmt.Errorf("%s has no quorum", node)
+	}
+	_, err = p.Lab.Run(ctx, node, argv...)
 	return err
 }
 

@@ -32,6 +32,8 @@ func (c cib) properties() map[string]string {
 		"stonith-enabled": "true",
 		// The default, 20 s, is what a cluster waits at its start for nodes that do not answer.
 		"dc-deadtime": fmt.Sprintf("%dms", c.cfg.DCDeadtime.Milliseconds()),
+		// Above it Pacemaker runs one action after the other. Each node of a lab takes the whole machine's load for its own.
+		"load-threshold": "10000%",
 	}, c.cfg.Props)
 }
 
