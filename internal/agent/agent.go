@@ -25,6 +25,7 @@ type Cluster interface {
 	SetPrivate(ctx context.Context, node, name, value string) error
 	DeletePrivate(ctx context.Context, node, name string) error
 	Score(ctx context.Context, node, resource string) (score int, ok bool, err error)
+	StoredScore(ctx context.Context, node, resource string) (score int, ok bool, err error)
 	SetScore(ctx context.Context, node, resource string, score int) error
 	DeleteLastingScore(ctx context.Context, node, resource string) error
 	Property(ctx context.Context, resource string) (value string, ok bool, err error)

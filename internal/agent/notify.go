@@ -66,16 +66,19 @@ func (a *agent) connectToPrimary(ctx context.Context) (*pg.Conn, error) {
 	return conn, nil
 }
 
-// beforePromote is the vote: where this node's WAL ends. The candidate itself looks
-// when it is promoted. In a switchover a candidate of ours needs the old primary's word
-// only; the vote is for one that runs PAF, which waits for it, so we do not.
+// beforePromote is the vote: where this node's WAL ends. The candidate looks whether it
+// should be one. In a switchover a candidate of ours needs the old primary's word only;
+// the vote is for one that runs PAF, which waits for it, so we do not.
 func (a *agent) beforePromote(ctx context.Context) error {
 	if err := a.req.Notify.Problem(); err != nil {
 		return err
 	}
 	self, t := a.req.Node(), a.transition()
-	if self == t.Candidate || !slices.Contains(t.Voters, self) {
+	if !slices.Contains(t.Voters, self) || self == t.Candidate && t.Kind == election.Switchover {
 		return nil
+	}
+	if self == t.Candidate {
+		return a.stepAside(ctx, self, t)
 	}
 	failpoint.Hit("notify-vote")
 	if t.Kind == election.Switchover {

@@ -241,12 +241,7 @@ func (a *agent) elect(ctx context.Context, me election.Vote, record *election.Re
 	if err != nil {
 		return nil, reasonVotes.Because(err)
 	}
-	if t.Kind == election.Handover && end.Timeline == me.Position.Timeline {
-		votes = append(votes, election.Vote{
-			Node: t.OldPrimary, Position: end, History: me.History, Serial: me.Serial, Witness: true,
-		})
-	}
-	o := election.Decide(election.Question{Candidate: me, Others: votes, Record: record, End: end, Guard: a.conf.guard})
+	o := a.outcome(me, votes, record, end, t)
 	a.log.Infof("%s", o)
 	switch {
 	case o.Winner == me.Node:
@@ -256,6 +251,17 @@ func (a *agent) elect(ctx context.Context, me election.Vote, record *election.Re
 		return nil, reasonBetter.Because(err, o.Winner, shown(o.Position), shown(me.Position))
 	}
 	return nil, a.await(ctx, o)
+}
+
+// outcome is the election's. An old primary that was stopped cleanly counts as a voter
+// that cannot win.
+func (a *agent) outcome(me election.Vote, votes []election.Vote, record *election.Record, end wal.Position, t election.Transition) election.Outcome {
+	if t.Kind == election.Handover && end.Timeline == me.Position.Timeline {
+		votes = append(slices.Clone(votes), election.Vote{
+			Node: t.OldPrimary, Position: end, History: me.History, Serial: me.Serial, Witness: true,
+		})
+	}
+	return election.Decide(election.Question{Candidate: me, Others: votes, Record: record, End: end, Guard: a.conf.guard})
 }
 
 // endOf is where the WAL of an old primary ended that was stopped cleanly, zero when it

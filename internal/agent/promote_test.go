@@ -69,6 +69,10 @@ func (f *fakeCluster) Score(_ context.Context, node, _ string) (int, bool, error
 	return v, ok, f.failing
 }
 
+func (f *fakeCluster) StoredScore(ctx context.Context, node, resource string) (int, bool, error) {
+	return f.Score(ctx, node, resource)
+}
+
 func (f *fakeCluster) SetScore(_ context.Context, node, _ string, score int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -154,6 +154,20 @@ func (c *Cluster) Score(ctx context.Context, node, resource string) (score int, 
 	return score, true, nil
 }
 
+// StoredScore is a node's promotion score as the CIB has it. Score is what the attribute
+// manager has been told, which writes it there a moment later.
+func (c *Cluster) StoredScore(ctx context.Context, node, resource string) (score int, ok bool, err error) {
+	out, err := c.run(ctx, "crm_attribute", "-t", "status", "-N", node, "-n", ScoreAttribute(resource), "-G", "-q")
+	if isAbsent(err) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	score, err = parseScore(strings.TrimSpace(out))
+	return score, err == nil, err
+}
+
 // SetScore sets a node's promotion score until its next reboot. Pacemaker then
 // breaks off a running transition and computes a new one.
 func (c *Cluster) SetScore(ctx context.Context, node, resource string, score int) error {

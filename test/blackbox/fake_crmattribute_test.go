@@ -17,8 +17,8 @@ const (
 	lastingPrefix     = "lasting-"
 )
 
-// fakeCrmAttribute is crm_attribute, for cluster properties (-t crm_config) and the lasting attributes of nodes (-t
-// nodes): -G -q asks, -v sets, -D deletes. It can be told to hang, to fail, or to answer with garbage.
+// fakeCrmAttribute is crm_attribute, for cluster properties (-t crm_config), the lasting attributes of nodes (-t nodes) and
+// the ones in the CIB's status (-t status): -G -q asks, -v sets, -D deletes. It can be told to hang, to fail, or to answer with garbage.
 func fakeCrmAttribute() {
 	p := ownPlace()
 	p.noteCall()
@@ -42,6 +42,7 @@ func fakeCrmAttribute() {
 		node = clusterAttributes
 	case kind == "nodes" && set == "" && node != "":
 		name = lastingPrefix + name
+	case kind == "status" && set == "" && node != "" && get:
 	default:
 		os.Exit(crmUsage)
 	}

@@ -20,7 +20,8 @@ import (
 const pgPort = 5432
 
 // Pacemaker's favourite when the primary dies is the standby whose score was the best at the last monitor. When another one
-// has received more since, the favourite steps back and that one is promoted: the rows confirmed by it are not lost.
+// has received more since, the favourite steps aside and that one is promoted: the rows confirmed by it are not lost. No
+// promotion fails for it, and nobody is restarted.
 func TestTheMostAdvancedStandbyIsElected(t *testing.T) {
 	c := begin(t)
 	favourite, other := c.before.standbys[0], c.before.standbys[1]
@@ -37,11 +38,8 @@ func TestTheMostAdvancedStandbyIsElected(t *testing.T) {
 		},
 	})
 	assert.Equal(t, other, result.After, "the standby that had received the most")
-	assert.NotEmpty(t, c.linesWith(favourite, logPacemaker, other+" holds more WAL"), "the favourite was asked first")
-	c.end(outcome{
-		primary: other, promotions: 1, fenced: []string{result.Before}, restarted: []string{result.Before, favourite},
-		failures: []string{`promote.* on ` + favourite + `: .*` + other + ` holds more WAL .* than this node .*: promoting it instead`},
-	})
+	assert.NotEmpty(t, c.linesWith(favourite, logPacemaker, "stepping aside"), "the favourite was asked first")
+	c.end(outcome{primary: other, promotions: 1, fenced: []string{result.Before}, restarted: []string{result.Before}})
 }
 
 // starve keeps a standby from receiving WAL, and returns when it lags. That takes less than wal_sender_timeout, and the
