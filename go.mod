@@ -3,6 +3,7 @@ module pgsqlms
 go 1.25.0
 
 require (
+	github.com/beevik/etree v1.8.1
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/stretchr/testify v1.12.1

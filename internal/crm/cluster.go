@@ -81,14 +81,23 @@ func (e *ToolError) Error() string {
 }
 
 func (c *Cluster) run(ctx context.Context, tool string, args ...string) (string, error) {
-	result, err := command.Run(ctx, command.Cmd{Path: filepath.Join(c.sbin, tool), Args: args, Env: c.env})
+	result, err := c.result(ctx, tool, args...)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", tool, err)
+		return "", err
 	}
 	if result.Code != 0 {
 		return "", &ToolError{Tool: tool, Code: result.Code, Text: lastLine(result.Stderr)}
 	}
 	return result.Stdout, nil
+}
+
+// result is what a tool that ran to its end left behind, whatever its exit code.
+func (c *Cluster) result(ctx context.Context, tool string, args ...string) (command.Result, error) {
+	result, err := command.Run(ctx, command.Cmd{Path: filepath.Join(c.sbin, tool), Args: args, Env: c.env})
+	if err != nil {
+		return result, fmt.Errorf("%s: %w", tool, err)
+	}
+	return result, nil
 }
 
 func lastLine(s string) string {
@@ -176,15 +185,15 @@ func (c *Cluster) SetScore(ctx context.Context, node, resource string, score int
 	return err
 }
 
-// infinity is Pacemaker's (CRM_SCORE_INFINITY).
-const infinity = 1_000_000
+// Infinity is Pacemaker's score that nothing makes up for (CRM_SCORE_INFINITY).
+const Infinity = 1_000_000
 
 func parseScore(s string) (int, error) {
 	switch strings.ToUpper(strings.TrimPrefix(s, "+")) {
 	case "INFINITY":
-		return infinity, nil
+		return Infinity, nil
 	case "-INFINITY":
-		return -infinity, nil
+		return -Infinity, nil
 	}
 	n, err := strconv.ParseInt(s, 10, 32)
 	return int(n), err

@@ -1,0 +1,221 @@
+package crm
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/beevik/etree"
+)
+
+// CIB is the cluster information base: the configuration, and with Pacemaker up what
+// each node has reported.
+type CIB struct {
+	Written    time.Time // when the configuration was last changed
+	Quorum     bool      // as the coordinator last saw it
+	Properties map[string]string
+	NodeNames  []string // of all nodes that are configured, remote ones too
+	Resources  []Resource
+	Locations  []Location
+
+	nodeAttributes map[string]map[string]string // by node: those that last
+	transient      map[string]map[string]string // by node: those until its reboot
+	history        []Operation
+}
+
+// Operation is the last action of its kind on one node, as far as Pacemaker remembers.
+type Operation struct {
+	Node     string
+	Resource string
+	Task     string // as in promote
+	Interval time.Duration
+	Code     int
+	Done     bool // false while it is under way, or where its result never came
+	Reason   string
+	At       time.Time // when the result was first had
+}
+
+// CIB asks for the live one. Without a cluster on this node that is an error.
+func (c *Cluster) CIB(ctx context.Context) (CIB, error) {
+	out, err := c.run(ctx, "cibadmin", "--query")
+	if err != nil {
+		return CIB{}, err
+	}
+	return ParseCIB(out)
+}
+
+// CIBFile is where every node keeps its copy of the configuration.
+const CIBFile = "/var/lib/pacemaker/cib/cib.xml"
+
+// maxCIB is more bytes than the CIB of any cluster has.
+const maxCIB = 64 << 20
+
+// CIBOnDisk reads this node's copy of the configuration, which is there without
+// Pacemaker too. It may be older than the cluster's, and has no state in it. Root or
+// hacluster may read it.
+func CIBOnDisk(path string) (CIB, error) {
+	// The directory is hacluster's: a link in the file's place is not followed, and the
+	// writer of a pipe not waited for.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return CIB{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return CIB{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return CIB{}, fmt.Errorf("%s: not a regular file", path)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxCIB))
+	if err != nil {
+		return CIB{}, err
+	}
+	cib, err := ParseCIB(string(text))
+	if err != nil {
+		return CIB{}, fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	return cib, nil
+}
+
+// ParseCIB reads a CIB's XML, of Pacemaker 2.0 and later. What is missing is left zero; a
+// text that is no such XML is an error.
+func ParseCIB(text string) (CIB, error) {
+	root, err := rootOf(text, "cib")
+	if err != nil {
+		return CIB{}, fmt.Errorf("CIB: %w", err)
+	}
+	c := CIB{
+		Written: moment(attr(root, "cib-last-written")), Quorum: isTrue(attr(root, "have-quorum")),
+		Properties:     map[string]string{},
+		nodeAttributes: map[string]map[string]string{}, transient: map[string]map[string]string{},
+	}
+	// Where two sets have a property of one name, the first one counts.
+	for _, e := range root.FindElements("./configuration/crm_config/cluster_property_set/nvpair") {
+		setOnce(c.Properties, attr(e, "name"), attr(e, "value"))
+	}
+	for _, e := range root.FindElements("./configuration/nodes/node") {
+		name := attr(e, "uname")
+		c.NodeNames = append(c.NodeNames, name)
+		c.nodeAttributes[name] = pairs(e, "instance_attributes")
+	}
+	c.Resources = readResources(root)
+	c.Locations = readLocations(root)
+	c.readStatus(root)
+	return c, nil
+}
+
+func (c *CIB) readStatus(root *etree.Element) {
+	for _, state := range root.FindElements("./status/node_state") {
+		node := attr(state, "uname")
+		for _, e := range state.SelectElements("transient_attributes") {
+			if c.transient[node] == nil {
+				c.transient[node] = map[string]string{}
+			}
+			for name, value := range pairs(e, "instance_attributes") {
+				setOnce(c.transient[node], name, value)
+			}
+		}
+		for _, e := range state.FindElements("./lrm/lrm_resources/lrm_resource") {
+			resource, _, _ := strings.Cut(attr(e, "id"), ":")
+			for _, op := range e.SelectElements("lrm_rsc_op") {
+				c.history = append(c.history, readOperation(node, resource, op))
+			}
+		}
+	}
+}
+
+func readOperation(node, resource string, e *etree.Element) Operation {
+	return Operation{
+		Node: node, Resource: resource, Task: attr(e, "operation"),
+		Interval: time.Duration(number(attr(e, "interval"))) * time.Millisecond,
+		Code:     number(attr(e, "rc-code")), Done: attr(e, "op-status") == "0",
+		Reason: attr(e, "exit-reason"), At: seconds(attr(e, "last-rc-change")),
+	}
+}
+
+// pairs are the names and values in the sets of that element's name below e.
+func pairs(e *etree.Element, set string) map[string]string {
+	values := map[string]string{}
+	for _, s := range e.SelectElements(set) {
+		for _, p := range s.SelectElements("nvpair") {
+			setOnce(values, attr(p, "name"), attr(p, "value"))
+		}
+	}
+	return values
+}
+
+func setOnce(values map[string]string, name, value string) {
+	if _, found := values[name]; !found && name != "" {
+		values[name] = value
+	}
+}
+
+// Attribute is a node's attribute. One that lasts until the node's reboot wins over one
+// for ever, as it does for Pacemaker.
+func (c CIB) Attribute(node, name string) (string, bool) {
+	if v, found := c.transient[node][name]; found {
+		return v, true
+	}
+	v, found := c.nodeAttributes[node][name]
+	return v, found
+}
+
+// Score is a node's promotion score; ok is false when it has none.
+func (c CIB) Score(node, resource string) (score int, ok bool) {
+	text, found := c.Attribute(node, ScoreAttribute(resource))
+	if !found {
+		return 0, false
+	}
+	score, err := parseScore(text)
+	return score, err == nil
+}
+
+// Status is what the agent says is the matter with a node's instance; empty when nothing
+// is.
+func (c CIB) Status(node, resource string) string {
+	text, _ := c.Attribute(node, StatusAttribute(resource))
+	return text
+}
+
+// Record is the durable record of a resource, as election.ParseRecord reads it; empty
+// when there is none.
+func (c CIB) Record(resource string) string { return c.Properties[PropertyName(resource)] }
+
+// Fencing says whether the cluster may fence; it does unless told otherwise.
+func (c CIB) Fencing() bool {
+	for _, name := range []string{"stonith-enabled", "stonith_enabled"} {
+		if v, found := c.Properties[name]; found {
+			return isTrue(v)
+		}
+	}
+	return true
+}
+
+// Last is the newest of the actions of that name on a node; ok is false when Pacemaker
+// remembers none. It keeps the last action of each kind, and forgets a promote when a
+// demote, stop or start follows.
+func (c CIB) Last(resource, node, task string) (last Operation, ok bool) {
+	for _, op := range c.history {
+		if op.Resource == resource && op.Node == node && op.Task == task && !op.At.Before(last.At) {
+			last, ok = op, true
+		}
+	}
+	return last, ok
+}
+
+// Resource is the one of that name, by the primitive's or the clone's.
+func (c CIB) Resource(name string) (Resource, bool) {
+	n := slices.IndexFunc(c.Resources, func(r Resource) bool { return r.Name == name || r.Clone == name })
+	if n < 0 {
+		return Resource{}, false
+	}
+	return c.Resources[n], true
+}

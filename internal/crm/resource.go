@@ -1,0 +1,118 @@
+package crm
+
+import (
+	"maps"
+
+	"github.com/beevik/etree"
+)
+
+// AgentType is the name under which the agent is installed, and which its resources have
+// for a type.
+const AgentType = "pgsqlms"
+
+// Resource is a resource of this agent, as it is configured.
+type Resource struct {
+	Name   string            // the primitive's
+	Clone  string            // empty where it is not cloned
+	Params map[string]string // those set, without the defaults
+	Meta   map[string]string // of the clone, and where that has none of the name, of the primitive
+	Ops    []Op
+
+	// ByRule says that a set of parameters holds by a rule only, which is not evaluated
+	// here: Params has what is set without one.
+	ByRule bool
+}
+
+// Op is one operation of a resource, as it is configured. Times are as the administrator
+// wrote them, as in 15s.
+type Op struct {
+	Name, Interval, Timeout string
+	Role                    Role // empty for all
+}
+
+// Promotable says whether the resource is a promotable clone, in either spelling.
+func (r Resource) Promotable() bool { return r.Clone != "" && isTrue(r.Meta["promotable"]) }
+
+// readResources finds the primitives of this agent, in clones, in groups, and alone.
+func readResources(root *etree.Element) (found []Resource) {
+	resources := root.FindElement("./configuration/resources")
+	if resources == nil {
+		return nil
+	}
+	for _, e := range resources.FindElements(".//primitive") {
+		template := templateOf(resources, e)
+		if typeOf(e, template) == AgentType {
+			found = append(found, readResource(root, e, template))
+		}
+	}
+	return found
+}
+
+// templateOf is the template that a primitive is made from; nil for none.
+func templateOf(resources, e *etree.Element) *etree.Element {
+	return byID(resources.SelectElements("template"), attr(e, "template"))
+}
+
+func byID(elements []*etree.Element, id string) *etree.Element {
+	for _, e := range elements {
+		if id != "" && attr(e, "id") == id {
+			return e
+		}
+	}
+	return nil
+}
+
+func typeOf(e, template *etree.Element) string {
+	if template != nil {
+		return attr(template, "type")
+	}
+	return attr(e, "type")
+}
+
+func readResource(root, e, template *etree.Element) Resource {
+	r := Resource{Name: attr(e, "id"), Params: map[string]string{}, Meta: map[string]string{}}
+	for up := e.Parent(); up != nil && up.Tag != "resources"; up = up.Parent() {
+		if up.Tag == "clone" || up.Tag == "master" {
+			r.Clone = attr(up, "id")
+			r.merge(r.Meta, root, up, "meta_attributes")
+			if up.Tag == "master" {
+				r.Meta["promotable"] = "true"
+			}
+		}
+	}
+	for _, from := range []*etree.Element{e, template} {
+		if from == nil {
+			continue
+		}
+		r.merge(r.Params, root, from, "instance_attributes")
+		r.merge(r.Meta, root, from, "meta_attributes")
+		for _, op := range from.FindElements("./operations/op") {
+			r.Ops = append(r.Ops, Op{
+				Name: attr(op, "name"), Interval: attr(op, "interval"), Timeout: attr(op, "timeout"), Role: roleOf(attr(op, "role")),
+			})
+		}
+	}
+	return r
+}
+
+// merge adds the pairs of the sets below e that hold without a rule; the first of a name
+// counts. A set may be another one's, named by id-ref.
+func (r *Resource) merge(values map[string]string, root, e *etree.Element, set string) {
+	for _, s := range e.SelectElements(set) {
+		if ref := attr(s, "id-ref"); ref != "" {
+			if s = byID(root.FindElements("./configuration//"+set), ref); s == nil {
+				continue
+			}
+		}
+		if s.SelectElement("rule") != nil {
+			r.ByRule = true
+			continue
+		}
+		own := map[string]string{}
+		for _, p := range s.SelectElements("nvpair") {
+			setOnce(own, attr(p, "name"), attr(p, "value"))
+		}
+		maps.DeleteFunc(own, func(name, _ string) bool { _, found := values[name]; return found })
+		maps.Copy(values, own)
+	}
+}
