@@ -163,7 +163,7 @@ func (i *Instance) primaryConfig(ctx context.Context, t primaryTarget, values ma
 	config.Database = walReceiverDatabase
 	config.Password = values["password"]
 	if config.Password == "" {
-		config.Password, err = i.primaryPassword(t, config.User, values["passfile"])
+		config.Password, err = i.passwordFor(t, walReceiverDatabase, config.User, values["passfile"])
 	}
 	if err != nil {
 		return nil, err
@@ -264,8 +264,8 @@ func (i *Instance) parseAsUser(ctx context.Context, text string) (*pgconn.Config
 	}
 }
 
-// primaryPassword looks into passfile, or ~/.pgpass, as the system user.
-func (i *Instance) primaryPassword(t primaryTarget, user, passfile string) (password string, err error) {
+// passwordFor looks into passfile, or ~/.pgpass, as the system user.
+func (i *Instance) passwordFor(t primaryTarget, database, user, passfile string) (password string, err error) {
 	if passfile == "" && filepath.IsAbs(i.cfg.User.Home) {
 		passfile = filepath.Join(i.cfg.User.Home, ".pgpass")
 	}
@@ -277,7 +277,7 @@ func (i *Instance) primaryPassword(t primaryTarget, user, passfile string) (pass
 		host = "localhost"
 	}
 	err = i.asUser(func() error {
-		password = findPassword(readPrivate(passfile), host, t.port, walReceiverDatabase, user)
+		password = findPassword(readPrivate(passfile), host, t.port, database, user)
 		return nil
 	})
 	return password, err

@@ -1,0 +1,111 @@
+//go:build realpg
+
+package pg
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pgsqlms/internal/wal"
+)
+
+func (s *server) report() Report {
+	s.t.Helper()
+	r, err := s.Report(s.t.Context())
+	require.NoError(s.t, err)
+	return r
+}
+
+func TestRealReport(t *testing.T) {
+	primary := newPrimary(t)
+	primary.configure("synchronous_standby_names = 'b'", "synchronous_commit = local")
+	primary.start()
+	standby := newStandby(t, primary, "b").start()
+	primary.write()
+	primary.waitStreaming("b")
+	primary.wait("replayed", func() bool { return standby.report().Replay == primary.report().End.LSN })
+
+	p, d := primary.report(), standby.report()
+	require.False(t, p.InRecovery)
+	require.Equal(t, wal.Timeline(1), p.End.Timeline)
+	require.NotEmpty(t, p.System)
+	require.WithinDuration(t, time.Now(), p.Started, patience)
+	require.Empty(t, p.PendingRestart)
+	require.Len(t, p.Standbys, 1)
+	require.Equal(t, "b", p.Standbys[0].ApplicationName)
+	require.Equal(t, "sync", p.Standbys[0].SyncState)
+
+	require.True(t, d.InRecovery)
+	require.Equal(t, p.System, d.System)
+	require.Equal(t, p.End, d.End)
+	require.Zero(t, *d.Behind)
+	require.Equal(t, "streaming", d.Receiver.Status)
+	require.Equal(t, wal.Timeline(1), d.Receiver.Timeline)
+	if has(11, standby) == 1 {
+		require.Equal(t, primary.file("socket"), d.Receiver.Host)
+	}
+
+	standby.configure("max_connections = 200", "max_worker_processes = 20")
+	require.NoError(t, standby.Reload(t.Context()))
+	standby.wait("waits for a restart", func() bool { return len(standby.report().PendingRestart) == 2 })
+	require.Equal(t, []string{"max_connections", "max_worker_processes"}, standby.report().PendingRestart)
+}
+
+// Through primary_conninfo, with the password for the database or for replication.
+func TestRealReportAt(t *testing.T) {
+	primary := newPrimary(t)
+	primary.configure("password_encryption = 'scram-sha-256'")
+	primary.start()
+	primary.sql("CREATE ROLE rep LOGIN REPLICATION PASSWORD 'open''sesame'; GRANT pg_monitor TO rep")
+	primary.plant("pg_hba.conf", "local all postgres peer\nlocal replication postgres peer\nlocal all rep scram-sha-256\n")
+	require.NoError(t, primary.Reload(t.Context()))
+	standby := newStandby(t, primary, "b").start()
+	socket := primary.file("socket")
+
+	file := func(database string) string {
+		path := standby.file("pass-" + database)
+		require.NoError(t, os.WriteFile(path, []byte(socket+":5432:"+database+":rep:open'sesame\n"), 0o600))
+		standby.own(path)
+		return path
+	}
+	for conninfo, granted := range map[string]bool{
+		`user=rep password=open\'sesame`:                true,
+		"user=rep password=wrong":                       false,
+		"user=rep passfile=" + file("postgres"):         true,
+		"user=rep passfile=" + file("replication"):      true,
+		"user=rep passfile=" + file("another"):          false,
+		"user=postgres":                                 true,
+		"user=rep service=x " + `password=open\'sesame`: false,
+	} {
+		standby.asks("host=" + socket + " " + conninfo)
+		c, err := standby.Conninfo(t.Context())
+		require.NoError(t, err)
+		for _, where := range []Conninfo{c, c.At(socket)} {
+			r, err := standby.ReportAt(t.Context(), where)
+			if granted {
+				require.NoError(t, err, conninfo)
+				require.Equal(t, primary.report().System, r.System)
+				require.False(t, r.InRecovery)
+			} else {
+				require.Error(t, err, conninfo)
+				require.NotContains(t, err.Error(), "sesame")
+			}
+		}
+	}
+
+	standby.asks("host=" + socket + " user=rep")
+	standby.stop(Fast)
+	c, err := standby.Conninfo(t.Context())
+	require.NoError(t, err, "it is known without the server, too")
+	require.Equal(t, socket, c.Host())
+	primary.plant("pg_hba.conf", "local all postgres peer\nlocal all rep password\n")
+	require.NoError(t, primary.Reload(t.Context()))
+	c.values["password"] = "open'sesame"
+	_, err = standby.ReportAt(t.Context(), c)
+	require.NoError(t, err, "the address that the administrator named may have it in clear")
+	_, err = standby.ReportAt(t.Context(), c.At(socket))
+	require.Error(t, err, "no other one may")
+}
