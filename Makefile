@@ -37,13 +37,16 @@ bin/pgsqlms:
 
 # Whatever is in bin/ is installed, without building it again: root's environment often has no Go. The agent's file is
 # replaced in one step, since Pacemaker may run it at any moment; it takes no notice of names that begin with a dot.
-AGENT_DIR = $(DESTDIR)$(OCF_ROOT)/resource.d/heartbeat
+AGENT_DIR   = $(DESTDIR)$(OCF_ROOT)/resource.d/heartbeat
+COMMAND_DIR = $(DESTDIR)/usr/sbin
 
 .PHONY: install
-install: bin/pgsqlms ## install the agent below $(DESTDIR)/usr/lib/ocf
+install: bin/pgsqlms ## install the agent below $(DESTDIR)/usr/lib/ocf, and a link to it in $(DESTDIR)/usr/sbin
 	install -d -m 0755 "$(AGENT_DIR)"
 	install -m 0755 bin/pgsqlms "$(AGENT_DIR)/.pgsqlms.new"
 	mv -f "$(AGENT_DIR)/.pgsqlms.new" "$(AGENT_DIR)/pgsqlms"
+	install -d -m 0755 "$(COMMAND_DIR)"
+	ln -sfn "$(OCF_ROOT)/resource.d/heartbeat/pgsqlms" "$(COMMAND_DIR)/pgsqlms"
 
 .PHONY: demo
 demo: root host-tools build ## show failovers and switchovers on a real cluster, on this machine (root); KEEP=1 leaves it up

@@ -1,15 +1,18 @@
 // Command pgsqlms is the resource agent ocf:heartbeat:pgsqlms: Pacemaker runs it with
-// an action as its only argument, and all else in the environment.
+// an action as its only argument, and all else in the environment. A person runs the same
+// program with the name of a command, such as status.
 package main
 
 import (
 	"context"
 	"io"
 	"os"
+	"os/signal"
 	"syscall"
 	"time"
 
 	"pgsqlms/internal/agent"
+	"pgsqlms/internal/operator"
 )
 
 func main() {
@@ -17,27 +20,21 @@ func main() {
 }
 
 func run(args, environ []string, stdout, stderr io.Writer) int {
+	if operator.Knows(args) {
+		return operate(args, environ, stdout, stderr)
+	}
 	return int(agent.Run(context.Background(), agent.Process{
 		Args: args, Environ: environ, Stdout: stdout, Stderr: stderr,
 		Terminal: isTerminal(stderr), Started: time.Now(), Version: version(),
 	}))
 }
 
-// The device numbers of terminals: consoles and serial lines, /dev/tty, and the slaves
-// of pseudo-terminals (Linux, Documentation/admin-guide/devices.txt).
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return false
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return false
-	}
-	major := stat.Rdev >> 8 & 0xfff
-	return major == 4 || major == 5 || (major >= 136 && major <= 143)
+// operate runs a command, until its end or Ctrl-C.
+func operate(args, environ []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return int(operator.Run(ctx, operator.Process{
+		Args: args, Environ: environ, Stdout: stdout, Stderr: stderr,
+		Terminal: isTerminal(stdout), Columns: columns(stdout), Version: version(),
+	}))
 }

@@ -1,0 +1,338 @@
+package operator
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"pgsqlms/internal/crm"
+	"pgsqlms/internal/election"
+	"pgsqlms/internal/pg"
+	"pgsqlms/internal/wal"
+)
+
+// assessor makes a view of a survey. It does no input and output.
+type assessor struct {
+	survey
+	v        statusView
+	primary  string     // the node with the primary, by PostgreSQL's word or Pacemaker's; empty for none
+	upstream *pg.Report // the primary's own report, nil without
+}
+
+// assess says what there is, what is wrong, and what cannot be known.
+func assess(f survey) statusView {
+	f.others = maps.Clone(f.others)
+	a := assessor{survey: f, v: statusView{
+		Taken: f.taken, Cluster: f.cib.Properties["cluster-name"], AskedOn: f.node,
+		Resource: f.resource.Name, Clone: f.resource.Clone,
+		Nodes: []nodeView{}, Failures: []failureView{}, Constraints: []constraintView{},
+		Problems: []remark{}, Notices: []remark{}, Unknown: []remark{},
+	}}
+	a.pacemaker()
+	a.findPrimary()
+	a.acknowledgements()
+	for _, name := range a.nodeNames() {
+		a.v.Nodes = append(a.v.Nodes, a.view(a.subject(name)))
+	}
+	a.failures()
+	a.record()
+	a.events()
+	a.constraints()
+	a.v.Well = len(a.v.Problems) == 0
+	return a.v
+}
+
+func (a *assessor) problem(node, todo, format string, args ...any) {
+	a.v.Problems = append(a.v.Problems, remark{node, fmt.Sprintf(format, args...), todo})
+}
+
+func (a *assessor) notice(node, todo, format string, args ...any) {
+	a.v.Notices = append(a.v.Notices, remark{node, fmt.Sprintf(format, args...), todo})
+}
+
+func (a *assessor) unknown(node, todo, format string, args ...any) {
+	a.v.Unknown = append(a.v.Unknown, remark{node, fmt.Sprintf(format, args...), todo})
+}
+
+func (a *assessor) live() bool { return a.stateErr == nil }
+
+// nodeNames are those that may run an instance: all but remote ones, in the
+// configuration's order.
+func (a *assessor) nodeNames() (names []string) {
+	for _, name := range a.cib.NodeNames {
+		if node, _ := a.state.Node(name); !node.Remote {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// pacemaker tells of the cluster as a whole.
+func (a *assessor) pacemaker() {
+	p := &a.v.Pacemaker
+	fencing, maintenance := a.cib.Fencing(), a.cib.Properties["maintenance-mode"]
+	p.Source, p.Fencing = sourceLive, &fencing
+	on := slices.Contains([]string{"true", "on", "yes", "y", "1"}, strings.ToLower(maintenance))
+	p.Maintenance, p.LastChange = &on, known(a.cib.Written)
+	if a.live() {
+		p.Version, p.DC, p.Quorum = a.state.Version, a.state.DC, &a.state.Quorum
+	}
+	if a.onDisk {
+		p.Source = sourceDisk
+		a.problem(a.node, pacemakerToDo(a.stateErr),
+			"Pacemaker does not answer on this node (%v); shown is this node's copy of the configuration, which may be old", first(a.stateErr))
+	} else if !a.live() {
+		a.problem(a.node, pacemakerToDo(a.stateErr), "the state of the cluster cannot be had on this node: %v", first(a.stateErr))
+	}
+	switch {
+	case !a.live():
+	case a.state.DC == "":
+		a.problem("", "look at corosync: corosync-quorumtool", "no node coordinates the cluster: an election is under way, or the nodes do not see each other")
+	case !a.state.Quorum:
+		a.problem("", "bring nodes back: corosync-quorumtool", "this part of the cluster has no quorum: Pacemaker starts and promotes nothing")
+	}
+	if !fencing {
+		a.problem("", "configure a fence device, then: crm_attribute -n stonith-enabled -v true",
+			"fencing is off (stonith-enabled=false): no failover is safe, and two primaries are possible")
+	}
+	if on {
+		a.notice("", "crm_attribute -n maintenance-mode -v false", "maintenance mode is on: Pacemaker watches nothing and recovers nothing")
+	}
+}
+
+// pacemakerToDo tells a Pacemaker that is down from one that hangs.
+func pacemakerToDo(err error) string {
+	var tool *crm.ToolError
+	if errors.As(err, &tool) {
+		return "systemctl start pacemaker"
+	}
+	return "systemctl status pacemaker corosync"
+}
+
+// findPrimary takes PostgreSQL's own word before Pacemaker's.
+func (a *assessor) findPrimary() {
+	var primaries []string
+	for _, name := range a.nodeNames() {
+		if r := a.reportOf(name); r != nil && !r.InRecovery {
+			primaries = append(primaries, name)
+		}
+	}
+	promoted := a.state.Promoted(a.resource.Name)
+	if len(primaries) == 0 && a.byAddress.ok() && !a.byAddress.report.InRecovery && len(promoted) == 1 {
+		// The name of its node did not lead there, its address in primary_conninfo did.
+		a.others[promoted[0]] = a.byAddress
+		primaries = promoted
+	}
+	switch {
+	case len(primaries) > 0:
+		a.primary = primaries[0]
+		if len(primaries) > 1 {
+			a.problem("", "", "%s run primaries, expected one: whatever commits on one is not on the other", strings.Join(primaries, " and "))
+			a.primary = a.trusted(primaries)
+		}
+	case len(promoted) > 0:
+		a.primary = promoted[0]
+	case a.live():
+		a.problem("", "the reasons are below; where an election waits, bring back the nodes that it names", "no node is promoted: nobody can write")
+	case a.byAddress.ok() && !a.byAddress.report.InRecovery:
+		report := a.byAddress.report
+		a.upstream = &report
+		a.notice("", "", "a primary answers where primary_conninfo leads; on which node it runs cannot be told from here")
+	default:
+		a.unknown("", "pgsqlms status, on another node", "which node is the primary")
+	}
+	if a.upstream == nil {
+		a.upstream = a.reportOf(a.primary)
+	}
+}
+
+// trusted is the one of several primaries that Pacemaker has promoted.
+func (a *assessor) trusted(primaries []string) string {
+	for _, name := range primaries {
+		if i, found := a.state.On(a.resource.Name, name); found && i.Role == crm.RolePromoted {
+			return name
+		}
+	}
+	return primaries[0]
+}
+
+// reportOf is what the instance on a node has said; nil if nothing.
+func (a *assessor) reportOf(node string) *pg.Report {
+	if node != "" && node == a.node {
+		if a.local.ok() {
+			return &a.local.report
+		}
+		return nil
+	}
+	if other, asked := a.others[node]; asked && other.ok() {
+		return &other.report
+	}
+	return nil
+}
+
+// connection is a node's row in the pg_stat_replication of its upstream, the primary
+// before other standbys, and the upstream's node.
+func (a *assessor) connection(node string) (*pg.StandbyReport, string) {
+	if a.upstream != nil {
+		if row := rowOf(a.upstream, node); row != nil {
+			return row, a.primary
+		}
+	}
+	for _, name := range a.nodeNames() {
+		if r := a.reportOf(name); r != nil && name != a.primary {
+			if row := rowOf(r, node); row != nil {
+				return row, name
+			}
+		}
+	}
+	return nil, ""
+}
+
+// rowOf takes the streaming one where a broken connection has left a second row.
+func rowOf(r *pg.Report, node string) (found *pg.StandbyReport) {
+	for n := range r.Standbys {
+		row := &r.Standbys[n]
+		if strings.EqualFold(row.ApplicationName, node) && (found == nil || row.State == "streaming") {
+			found = row
+		}
+	}
+	return found
+}
+
+func (a *assessor) failures() {
+	for _, f := range a.state.Failures {
+		a.v.Failures = append(a.v.Failures, failureView{f.Node, f.Operation, f.Code, f.Text, f.Reason, known(f.At)})
+	}
+	if n := len(a.v.Failures); n > 0 {
+		a.problem("", "mend the cause, then crm_resource --cleanup", "Pacemaker remembers %s, see below", plural(n, "failed action"))
+	}
+}
+
+func (a *assessor) record() {
+	text := a.cib.Record(a.resource.Name)
+	if text == "" {
+		if a.primary != "" {
+			a.notice("", "", "the cluster has no record of its timelines yet: the first monitor of a primary writes it")
+		}
+		return
+	}
+	r, err := election.ParseRecord(text)
+	if err != nil {
+		a.problem("", "", "%v", err)
+		return
+	}
+	v := recordView{Text: text, Serial: r.Serial, Node: r.Node, Timeline: r.History.Timeline, Sync: []string{}, Promoting: []string{}}
+	if parent := r.History.Parent(); parent.Timeline != 0 {
+		v.Begun = parent.End.String()
+	}
+	for _, rule := range r.Sync {
+		v.Sync = append(v.Sync, rule.String())
+	}
+	for _, next := range r.Next {
+		v.Promoting = append(v.Promoting, next.Rule.Primary)
+		a.notice(next.Rule.Primary, "", "its promotion at %s was begun, and its end is not written down yet", next.At.LSN)
+	}
+	a.v.Record = &v
+}
+
+// acknowledgements says when commits wait for standbys that are not there.
+func (a *assessor) acknowledgements() {
+	if a.upstream == nil || a.primary == "" {
+		return
+	}
+	var connected []string
+	for _, row := range a.upstream.Standbys {
+		if row.SyncState == "sync" || row.SyncState == "quorum" {
+			connected = append(connected, row.ApplicationName)
+		}
+	}
+	rule, err := election.RuleFor(a.upstream.SynchronousStandbyNames, a.primary, a.nodeNames(), connected)
+	if err != nil || len(connected) >= rule.Need {
+		return
+	}
+	a.problem(a.primary, "bring standbys back, or let the primary wait for fewer (synchronous_standby_names, then reload)",
+		"commits hang: they wait for %d of %s, and %d of these are connected", rule.Need, strings.Join(rule.Of, ", "), len(connected))
+}
+
+// events are the last promotion and the last fencing that Pacemaker remembers.
+func (a *assessor) events() {
+	for _, name := range a.nodeNames() {
+		op, found := a.cib.Last(a.resource.Name, name, "promote")
+		if found && op.Done && op.Code == 0 && (a.v.Promotion == nil || op.At.After(a.v.Promotion.At)) {
+			a.v.Promotion = &eventView{name, op.At}
+		}
+	}
+	if len(a.state.Fencings) == 0 {
+		return
+	}
+	f := slices.MaxFunc(a.state.Fencings, func(x, y crm.Fencing) int { return x.Completed.Compare(y.Completed) })
+	a.v.Fencing = &fencingView{f.Action, f.Target, f.By, f.Status, known(f.Completed)}
+	for _, f := range a.state.Fencings {
+		if f.Status != "success" {
+			a.problem(f.Target, "", "fencing (%s) of it is %s; until it succeeds, nothing that ran there is started elsewhere", f.Action, f.Status)
+		}
+	}
+}
+
+// constraints are those that keep the resource from a node, or draw it or its promoted
+// role to one.
+func (a *assessor) constraints() {
+	for _, l := range a.cib.LocationsOf(a.resource) {
+		role := l.Role
+		if role == crm.RoleStarted || role == crm.RoleStopped {
+			role = ""
+		}
+		v := constraintView{ID: l.ID, Node: l.Node, Role: string(role), Score: l.Score, Text: constraintText(l, role)}
+		a.v.Constraints = append(a.v.Constraints, v)
+		if l.Score < 0 || strings.HasPrefix(l.ID, "cli-") {
+			a.notice(l.Node, "crm_resource --clear -r "+a.resource.Clone, "constraint %s %s", l.ID, v.Text)
+		}
+	}
+}
+
+func constraintText(l crm.Location, role crm.Role) string {
+	what, node := "it", l.Node
+	if role != "" {
+		what = "the role " + string(role)
+	}
+	if node == "" {
+		node = "a node that its rule says"
+	}
+	switch {
+	case l.Score <= -crm.Infinity:
+		return fmt.Sprintf("keeps %s from %s", what, node)
+	case l.Score < 0:
+		return fmt.Sprintf("prefers %s not to be on %s (%d)", what, node, l.Score)
+	case l.Score >= crm.Infinity:
+		return fmt.Sprintf("wants %s on %s (INFINITY)", what, node)
+	}
+	return fmt.Sprintf("prefers %s on %s (%d)", what, node, l.Score)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// first is the first line of an error's text.
+func first(err error) string {
+	if err == nil {
+		return ""
+	}
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
+// lagOf is how much of the log up to head is not at.
+func lagOf(head, at wal.LSN) *uint64 {
+	lag := uint64(0)
+	if at < head {
+		lag = uint64(head - at)
+	}
+	return &lag
+}

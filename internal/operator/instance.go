@@ -1,0 +1,57 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strconv"
+
+	"pgsqlms/internal/command"
+	"pgsqlms/internal/crm"
+	"pgsqlms/internal/pg"
+	"pgsqlms/metadata"
+)
+
+// instance is this node's instance of a resource.
+type instance struct {
+	*pg.Instance
+	user    command.User
+	dataDir string
+	binDir  string
+}
+
+// openInstance describes the local instance by the resource's parameters, with the
+// agent's defaults where they are not set. It looks at nothing yet.
+func openInstance(ctx context.Context, r crm.Resource) (instance, error) {
+	get := func(name string) string {
+		if v := r.Params[name]; v != "" { // set to nothing counts as not set, as for the agent
+			return v
+		}
+		return metadata.Default(name)
+	}
+	c := pg.Config{
+		BinDir: get(metadata.BinDir), PGData: get(metadata.PGData), DataDir: get(metadata.DataDir),
+		Host: get(metadata.PGHost), StartOpts: get(metadata.StartOpts),
+	}
+	if c.DataDir == "" {
+		c.DataDir = c.PGData
+	}
+	for _, p := range []struct{ name, value string }{
+		{metadata.BinDir, c.BinDir}, {metadata.PGData, c.PGData}, {metadata.DataDir, c.DataDir},
+	} {
+		if !filepath.IsAbs(p.value) {
+			return instance{}, fmt.Errorf("parameter %s of %s: found %q, expected an absolute path", p.name, r.Name, p.value)
+		}
+	}
+	port, err := strconv.ParseUint(get(metadata.PGPort), 10, 16)
+	if err != nil || port == 0 {
+		return instance{}, fmt.Errorf("parameter %s of %s: found %q, expected a port", metadata.PGPort, r.Name, get(metadata.PGPort))
+	}
+	c.Port = int(port)
+	ctx, cancel := context.WithTimeout(ctx, lookWait)
+	defer cancel()
+	if c.User, err = command.LookupUser(ctx, get(metadata.SystemUser)); err != nil {
+		return instance{}, fmt.Errorf("parameter %s of %s: %w", metadata.SystemUser, r.Name, err)
+	}
+	return instance{Instance: pg.New(c), user: c.User, dataDir: c.DataDir, binDir: c.BinDir}, nil
+}

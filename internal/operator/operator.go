@@ -1,0 +1,147 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Process is what a command is given by its process.
+type Process struct {
+	Args     []string // without the program's name; the first is the command
+	Environ  []string
+	Stdout   io.Writer
+	Stderr   io.Writer
+	Terminal bool // standard output is a terminal
+	Columns  int  // of that terminal; 0 if unknown
+	Version  string
+}
+
+// ExitCode is how a command ends, for scripts.
+type ExitCode int
+
+// The exit codes of all commands.
+const (
+	ExitWell    ExitCode = 0 // done; of a question: all is well
+	ExitWrong   ExitCode = 1 // something is wrong in the cluster, and the output says what
+	ExitUsage   ExitCode = 2 // the command line is not understood; nothing was done
+	ExitUnknown ExitCode = 3 // it cannot be told, or could not be done: standard error says why
+)
+
+// verb is one word of the command line.
+type verb struct {
+	name    string
+	purpose string // one line, for the list and for the command's own help
+	args    string // what may follow the flags, for the usage line
+	example string // lines of a shell, each with what it is for
+	setup   func(c *call)
+	run     func(ctx context.Context, c *call) (ExitCode, error)
+}
+
+// call is one command under way.
+type call struct {
+	Process
+	flags    *flag.FlagSet
+	args     []string // what is left beside the flags
+	resource string   // --resource
+	output   output   // --output
+	now      func() time.Time
+
+	watch watchFlag // status
+}
+
+// commands are in the order in which they are listed.
+func commands() []verb {
+	return []verb{statusCommand()}
+}
+
+// The words that ask what there is.
+var helpWords = []string{"help", "--help", "-help", "-h"}
+
+// Knows says whether the arguments are for this package, and not an action of Pacemaker's.
+func Knows(args []string) bool {
+	if len(args) == 0 {
+		return false
+	}
+	_, known := find(args[0])
+	return known || slices.Contains(helpWords, args[0])
+}
+
+func find(name string) (verb, bool) {
+	all := commands()
+	n := slices.IndexFunc(all, func(c verb) bool { return c.name == name })
+	if n < 0 {
+		return verb{}, false
+	}
+	return all[n], true
+}
+
+// Run carries out the command that p asks for and returns the process's exit code. It
+// ends soon after ctx does.
+func Run(ctx context.Context, p Process) ExitCode {
+	if slices.Contains(helpWords, p.Args[0]) {
+		return help(p)
+	}
+	cmd, _ := find(p.Args[0])
+	c, err := parse(cmd, p)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(p.Stdout, cmd.help(c.flags))
+		return ExitWell
+	case err != nil:
+		return c.usage(err)
+	}
+	code, err := cmd.run(ctx, c)
+	var usage usageError
+	switch {
+	case errors.As(err, &usage):
+		return c.usage(err)
+	case err != nil:
+		fmt.Fprintf(p.Stderr, "pgsqlms %s: %s\n", cmd.name, clean(err.Error()))
+	}
+	return code
+}
+
+// usageError is a mistake in the command line that shows late.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func (c *call) usage(err error) ExitCode {
+	fmt.Fprintf(c.Stderr, "pgsqlms %s: %s; to do: pgsqlms %[1]s --help\n", c.Args[0], clean(err.Error()))
+	return ExitUsage
+}
+
+// help lists the commands, or shows the help of the one that is named.
+func help(p Process) ExitCode {
+	if len(p.Args) > 1 && p.Args[0] == "help" {
+		cmd, known := find(p.Args[1])
+		if !known {
+			fmt.Fprintf(p.Stderr, "pgsqlms help: there is no command %q, expected one of %s\n", p.Args[1], names())
+			return ExitUsage
+		}
+		c, _ := parse(cmd, Process{Args: []string{cmd.name}})
+		fmt.Fprint(p.Stdout, cmd.help(c.flags))
+		return ExitWell
+	}
+	fmt.Fprintf(p.Stdout, "pgsqlms %s: PostgreSQL streaming replication under Pacemaker\n\n", p.Version)
+	for _, cmd := range commands() {
+		fmt.Fprintf(p.Stdout, "  pgsqlms %-12s %s\n", cmd.name, cmd.purpose)
+	}
+	fmt.Fprint(p.Stdout, "\nRun them as root, on any node of the cluster; each takes --help.\n"+
+		"Pacemaker runs the same program as resource agent ocf:heartbeat:pgsqlms, with an action for an argument.\n")
+	return ExitWell
+}
+
+func names() string {
+	var list []string
+	for _, c := range commands() {
+		list = append(list, c.name)
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,121 @@
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+func statusCommand() verb {
+	return verb{
+		name:    "status",
+		purpose: "who is the primary, who streams from whom, and what is not well",
+		args:    " [SECONDS]",
+		example: "pgsqlms status                     # once\n" +
+			"pgsqlms status --watch 5           # anew every 5 seconds, until Ctrl-C\n" +
+			"pgsqlms status --output json | jq '.nodes[] | {node, role, state, lag_bytes}'\n",
+		setup: func(c *call) {
+			c.flags.Var(&c.watch, "watch", "show it again every `seconds`, 2 unless said otherwise")
+		},
+		run: status,
+	}
+}
+
+// watchFlag is --watch: alone, with =SECONDS, or with SECONDS after it.
+type watchFlag struct {
+	on    bool
+	every time.Duration
+}
+
+const defaultWatch = 2 * time.Second
+
+// String, Set and IsBoolFlag make it a flag.Value that may stand alone.
+func (w *watchFlag) String() string { return "" }
+
+// IsBoolFlag lets the flag stand without a value.
+func (w *watchFlag) IsBoolFlag() bool { return true }
+
+// Set takes a number of seconds, or what package flag gives a flag that stands alone.
+func (w *watchFlag) Set(s string) error {
+	switch s {
+	case "true":
+		*w = watchFlag{true, defaultWatch}
+		return nil
+	case "false":
+		*w = watchFlag{}
+		return nil
+	}
+	seconds, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(seconds >= 0.5 && seconds <= 86400) {
+		return fmt.Errorf("expected a number of seconds from 0.5 to 86400")
+	}
+	*w = watchFlag{true, time.Duration(seconds * float64(time.Second))}
+	return nil
+}
+
+func status(ctx context.Context, c *call) (ExitCode, error) {
+	if len(c.args) > 1 || len(c.args) == 1 && !c.watch.on {
+		return ExitUsage, usagef("takes no argument, found %q", c.args[0])
+	}
+	if len(c.args) == 1 {
+		if err := c.watch.Set(c.args[0]); err != nil {
+			return ExitUsage, usagef("--watch %q: %w", c.args[0], err)
+		}
+	}
+	s := newSurveyor(c)
+	for {
+		code, err := statusOnce(ctx, c, s)
+		var usage usageError
+		if !c.watch.on || errors.As(err, &usage) {
+			return code, err
+		}
+		if err != nil && ctx.Err() == nil { // the next look may find more
+			fmt.Fprintf(c.Stderr, "pgsqlms status: %s\n", clean(err.Error()))
+		}
+		select {
+		case <-ctx.Done():
+			return code, nil
+		case <-time.After(c.watch.every):
+		}
+	}
+}
+
+func statusOnce(ctx context.Context, c *call, s surveyor) (ExitCode, error) {
+	found, err := s.survey(ctx, c.now())
+	if err != nil {
+		return ExitUnknown, err
+	}
+	if ctx.Err() != nil { // Ctrl-C: half a survey is none
+		return ExitUnknown, nil
+	}
+	v := assess(found)
+	switch {
+	case c.output == outputJSON:
+		err = writeJSON(c, v)
+	case c.watch.on && c.Terminal:
+		const home, clearDown = "\x1b[H", "\x1b[J"
+		_, err = fmt.Fprint(c.Stdout, home+clearDown+v.text(newStyle(c.Process)))
+	default:
+		_, err = fmt.Fprint(c.Stdout, v.text(newStyle(c.Process)))
+	}
+	if err != nil {
+		return ExitUnknown, err
+	}
+	if !v.Well {
+		return ExitWrong, nil
+	}
+	return ExitWell, nil
+}
+
+// writeJSON writes one document: for people to read, or with --watch one a line.
+func writeJSON(c *call, v any) error {
+	e := json.NewEncoder(c.Stdout)
+	e.SetEscapeHTML(false)
+	if !c.watch.on {
+		e.SetIndent("", "  ")
+	}
+	return e.Encode(v)
+}
