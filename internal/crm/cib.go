@@ -24,6 +24,7 @@ type CIB struct {
 	Resources  []Resource
 	Locations  []Location
 
+	nodeIDs        map[string]string            // names by the cluster's own ids
 	nodeAttributes map[string]map[string]string // by node: those that last
 	transient      map[string]map[string]string // by node: those until its reboot
 	history        []Operation
@@ -94,7 +95,7 @@ func ParseCIB(text string) (CIB, error) {
 	}
 	c := CIB{
 		Written: moment(attr(root, "cib-last-written")), Quorum: isTrue(attr(root, "have-quorum")),
-		Properties:     map[string]string{},
+		Properties: map[string]string{}, nodeIDs: map[string]string{},
 		nodeAttributes: map[string]map[string]string{}, transient: map[string]map[string]string{},
 	}
 	// Where two sets have a property of one name, the first one counts.
@@ -104,6 +105,7 @@ func ParseCIB(text string) (CIB, error) {
 	for _, e := range root.FindElements("./configuration/nodes/node") {
 		name := attr(e, "uname")
 		c.NodeNames = append(c.NodeNames, name)
+		c.nodeIDs[attr(e, "id")] = name
 		c.nodeAttributes[name] = pairs(e, "instance_attributes")
 	}
 	c.Resources = readResources(root)
@@ -188,6 +190,9 @@ func (c CIB) Status(node, resource string) string {
 // Record is the durable record of a resource, as election.ParseRecord reads it; empty
 // when there is none.
 func (c CIB) Record(resource string) string { return c.Properties[PropertyName(resource)] }
+
+// NodeOfID is the name of the node that has that id; empty if none has.
+func (c CIB) NodeOfID(id string) string { return c.nodeIDs[id] }
 
 // Fencing says whether the cluster may fence; it does unless told otherwise.
 func (c CIB) Fencing() bool {

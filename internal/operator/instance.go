@@ -53,5 +53,9 @@ func openInstance(ctx context.Context, r crm.Resource) (instance, error) {
 	if c.User, err = command.LookupUser(ctx, get(metadata.SystemUser)); err != nil {
 		return instance{}, fmt.Errorf("parameter %s of %s: %w", metadata.SystemUser, r.Name, err)
 	}
+	if c.User.UID == 0 {
+		return instance{}, fmt.Errorf("parameter %s of %s: found %q, which is root: expected the owner of the data, with whose rights they are read",
+			metadata.SystemUser, r.Name, c.User.Name)
+	}
 	return instance{Instance: pg.New(c), user: c.User, dataDir: c.DataDir, binDir: c.BinDir}, nil
 }

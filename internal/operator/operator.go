@@ -57,7 +57,7 @@ type call struct {
 
 // commands are in the order in which they are listed.
 func commands() []verb {
-	return []verb{statusCommand()}
+	return []verb{statusCommand(), historyCommand()}
 }
 
 // The words that ask what there is.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"pgsqlms/internal/crm"
 	"pgsqlms/metadata"
 )
 
@@ -122,6 +123,21 @@ func TestWhichResource(t *testing.T) {
 	got = runs(t, two, "status", "--resource", "b")
 	require.Equal(t, ExitWrong, got.code, "a broken parameter leaves the rest to be shown")
 	require.Contains(t, got.out, `parameter pgdata of b: found "data", expected an absolute path`)
+}
+
+// Root is nobody to read the data as, whatever the parameter says.
+func TestRootIsNoSystemUser(t *testing.T) {
+	dir := t.TempDir()
+	r := crm.Resource{Name: "a", Params: map[string]string{"system_user": "root", "pgdata": dir}}
+	_, err := openInstance(t.Context(), r)
+	require.ErrorContains(t, err, `parameter system_user of a: found "root", which is root`)
+	r.Params["system_user"] = "nobody"
+	i, err := openInstance(t.Context(), r)
+	require.NoError(t, err)
+	require.Equal(t, dir, i.dataDir)
+	r.Params["pgport"] = "65536"
+	_, err = openInstance(t.Context(), r)
+	require.ErrorContains(t, err, `parameter pgport of a: found "65536", expected a port`)
 }
 
 // A cluster that does not answer is not waited for.

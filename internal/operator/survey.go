@@ -73,6 +73,18 @@ func newSurveyor(c *call) surveyor {
 func (s surveyor) survey(ctx context.Context, now time.Time) (survey, error) {
 	ctx, cancel := context.WithTimeout(ctx, surveyWait)
 	defer cancel()
+	f, err := s.begin(ctx, now)
+	if err != nil || !errors.Is(f.local.err, errNotAsked) {
+		return f, err
+	}
+	f.askLocal(ctx)
+	f.askNeighbours(ctx)
+	return f, nil
+}
+
+// begin is the part of a survey that asks no PostgreSQL: Pacemaker, which resource it is,
+// and where its local instance is. What is wrong with the latter stands in local.err.
+func (s surveyor) begin(ctx context.Context, now time.Time) (survey, error) {
 	f := survey{taken: now, local: answer{err: errNotAsked}, byAddress: answer{err: errNotAsked}, others: map[string]answer{}}
 	s.askPacemaker(ctx, &f)
 	var err error
@@ -81,10 +93,7 @@ func (s surveyor) survey(ctx context.Context, now time.Time) (survey, error) {
 	}
 	if f.instance, err = openInstance(ctx, f.resource); err != nil {
 		f.local.err = err
-		return f, nil
 	}
-	f.askLocal(ctx)
-	f.askNeighbours(ctx)
 	return f, nil
 }
 

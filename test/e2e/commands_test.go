@@ -87,3 +87,41 @@ func TestStatusTellsTheSameOnEveryNode(t *testing.T) {
 	assert.Contains(t, s.Problems[0].Text, "replay is paused")
 	c.end(outcome{})
 }
+
+// shownPromotion is of `pgsqlms history --output json` what the tests look at.
+type shownPromotion struct {
+	From, To, Reason string
+	Time             *time.Time
+	Timeline         int
+	LostBytes        *uint64 `json:"wal_lost_bytes"`
+	Lineage          bool    `json:"in_the_clusters_history"`
+}
+
+// assertHistory wants every node to tell of the last promotions, each of which was a switchover.
+func (c *cluster) assertHistory(want ...shownPromotion) {
+	c.t.Helper()
+	last := c.look().timeline
+	for _, node := range c.Nodes() {
+		result := c.command(node.Name, "history", "--output", "json")
+		require.Zero(c.t, result.Code, result.Stderr)
+		var shown struct{ Promotions []shownPromotion }
+		require.NoError(c.t, json.Unmarshal([]byte(result.Stdout), &shown))
+		require.GreaterOrEqual(c.t, len(shown.Promotions), len(want))
+		for n, got := range shown.Promotions[len(shown.Promotions)-len(want):] {
+			assert.Equal(c.t, want[n].From, got.From, "on %s", node.Name)
+			assert.Equal(c.t, want[n].To, got.To, "on %s", node.Name)
+			assert.Equal(c.t, last-len(want)+1+n, got.Timeline, "on %s", node.Name)
+			assert.True(c.t, got.Lineage, "on %s", node.Name)
+			require.NotNil(c.t, got.Time, "on %s", node.Name)
+			assert.WithinDuration(c.t, time.Now(), *got.Time, testBound)
+			assert.Contains(c.t, got.Reason, "moved by constraint", "on %s", node.Name)
+			if node.Name == got.To {
+				require.NotNil(c.t, got.LostBytes)
+				assert.Zero(c.t, *got.LostBytes)
+			}
+		}
+		text := c.command(node.Name, "history")
+		assert.Zero(c.t, text.Code)
+		assert.Empty(c.t, text.Stderr)
+	}
+}

@@ -21,4 +21,5 @@ func TestSwitchoverThereAndBack(t *testing.T) {
 	c.play(scenario.Switchover(back))
 	c.end(outcome{primary: back, promotions: 1, restarted: []string{there}})
 	assert.Zero(t, c.count(there, logPostgres, logCrashed), "starts of the old primary after a crash")
+	c.assertHistory(shownPromotion{From: back, To: there}, shownPromotion{From: there, To: back})
 }
