@@ -160,11 +160,32 @@ func (a *agent) begin(ctx context.Context, me election.Vote, votes []election.Vo
 		a.log.Warnf("synchronous_standby_names: %v", err)
 	}
 	next, known := record.Promoting(me, rule)
-	if !known {
-		return nil
+	return sideBySide(
+		func() { a.preferSelf(ctx, me.Node) },
+		func() error {
+			if !known {
+				return nil
+			}
+			if err := a.crm.SetProperty(ctx, a.req.Instance, next.String()); err != nil {
+				return reasonRecord.Because(err)
+			}
+			return nil
+		})
+}
+
+// preferSelf gives this node the primary's score, and an old primary that runs on the
+// score of a standby that holds everything. The record, once written, makes Pacemaker
+// compute a transition as soon as the promotion is done, often before the first monitor
+// of the new primary has given out scores: with the old primary's still the highest, it
+// would demote the new one at once.
+func (a *agent) preferSelf(ctx context.Context, self string) {
+	ctx, cancel := context.WithTimeout(ctx, attributeWait)
+	defer cancel()
+	wanted := map[string]int{self: election.ScorePrimary}
+	if t := a.transition(); t.OldPrimary != "" && t.OldPrimary != self && slices.Contains(t.Voters, t.OldPrimary) {
+		wanted[t.OldPrimary] = election.ScoreBest
 	}
-	if err := a.crm.SetProperty(ctx, a.req.Instance, next.String()); err != nil {
-		return reasonRecord.Because(err)
+	if _, err := a.writeScores(ctx, nil, wanted); err != nil {
+		a.log.Warnf("Pacemaker may give the promoted role back until this primary's first monitor: %v", err)
 	}
-	return nil
 }

@@ -272,7 +272,7 @@ var (
 	reasonSwitchover = ocf.Reason{
 		Name: "switchover-cancelled", Code: ocf.ErrGeneric,
 		Text: "switchover cancelled: this node has WAL up to %s, the old primary %s wrote up to %s",
-		Help: "nothing was lost: the old primary takes its role back; find out why this node does not receive WAL before you try again",
+		Help: "nothing was lost: the old primary takes its role back; find out why this node does not receive WAL before you try again, and crm_resource --cleanup",
 	}
 	reasonNoEvidence = ocf.Reason{
 		Name: "switchover-unproved", Code: ocf.ErrGeneric,

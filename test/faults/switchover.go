@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"pgsqlms/test/lab"
 )
 
 // manySwitchovers moves the role about under load. Every seventh is one that must not be made: its target is starved.
@@ -110,5 +112,10 @@ func (p *Play) unsafeSwitchover(ctx context.Context, target string) error {
 	if err := p.Lab.ClearMove(ctx, target); err != nil {
 		return err
 	}
-	return p.Lab.Unblock(ctx, p.Primary)
+	if err := p.Lab.Unblock(ctx, p.Primary); err != nil {
+		return err
+	}
+	// Pacemaker remembers the failed promotion, and recovers from it again after a later demotion of that node.
+	_, err = p.Lab.Run(ctx, p.Primary, "crm_resource", "--cleanup", "--resource", lab.Resource, "--node", target)
+	return err
 }
