@@ -30,16 +30,7 @@ func fullDisk() Fault {
 				// panic at the begin of the new timeline ("invalid contrecord length"). It comes back.
 				p.Allow.Starts[standby] = 1
 			}
-			err := p.inject("pg_wal's disk on "+p.Primary+" full", func() error {
-				return p.script(ctx, p.Primary, `fallocate -l "$(df --output=avail -B1 `+walDisk+` | tail -1)" `+walDisk+`/filler`)
-			})
-			if err != nil {
-				return err
-			}
-			if err := p.writeWAL(ctx, 100); err != nil { // as it should: it ends what PostgreSQL has room for
-				p.note("%v", err)
-			}
-			if err := p.awaitPromotionBeside(ctx, p.Primary, 120*time.Second); err != nil {
+			if err := p.fillUntilPromotion(ctx); err != nil {
 				return err
 			}
 			if err := p.awaitWrites(ctx, time.Now(), 60*time.Second); err != nil {
@@ -51,6 +42,27 @@ func fullDisk() Fault {
 			return p.inject("room again on "+p.Primary, func() error { return p.makeRoom(ctx) })
 		},
 	}
+}
+
+// fillUntilPromotion takes the room away, again if need be: PostgreSQL that has crashed for want of it recovers, removes
+// what WAL it needs no more, and may go on for a while.
+func (p *Play) fillUntilPromotion(ctx context.Context) (err error) {
+	for range 5 {
+		err = p.inject("pg_wal's disk on "+p.Primary+" full", func() error {
+			return p.script(ctx, p.Primary, `avail=$(df --output=avail -B1 `+walDisk+` | tail -1); test "$avail" -eq 0 || `+
+				`fallocate -l "$avail" "$(mktemp `+walDisk+`/filler.XXXXXX)"`)
+		})
+		if err != nil {
+			return err
+		}
+		if err := p.writeWAL(ctx, 100); err != nil { // as it should: it ends what PostgreSQL has room for
+			p.note("%v", err)
+		}
+		if err = p.awaitPromotionBeside(ctx, p.Primary, 24*time.Second); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // awaitPromotionBeside waits until a node other than one is promoted.
@@ -72,7 +84,7 @@ func (p *Play) awaitPromotionBeside(ctx context.Context, node string, bound time
 
 // makeRoom is what an administrator does who has found out: the failures that Pacemaker remembers go as well.
 func (p *Play) makeRoom(ctx context.Context) error {
-	if err := p.script(ctx, p.Primary, "rm -f "+walDisk+"/filler"); err != nil {
+	if err := p.script(ctx, p.Primary, "rm -f "+walDisk+"/filler.*"); err != nil {
 		return err
 	}
 	_, err := p.Lab.Run(ctx, p.Primary, "crm_resource", "--cleanup", "--resource", lab.Resource, "--node", p.Primary)
