@@ -173,19 +173,33 @@ func (a *agent) begin(ctx context.Context, me election.Vote, votes []election.Vo
 		})
 }
 
-// preferSelf gives this node the primary's score, and an old primary that runs on the
-// score of a standby that holds everything. The record, once written, makes Pacemaker
-// compute a transition as soon as the promotion is done, often before the first monitor
-// of the new primary has given out scores: with the old primary's still the highest, it
-// would demote the new one at once.
+// preferSelf gives this node the primary's score, and takes it from an old primary that
+// runs on: it gets the score of a standby that holds everything. The record, once
+// written, makes Pacemaker compute a transition as soon as the promotion is done, often
+// before the first monitor of the new primary has given out scores: with the old
+// primary's still the highest, it would demote the new one at once.
 func (a *agent) preferSelf(ctx context.Context, self string) {
 	ctx, cancel := context.WithTimeout(ctx, attributeWait)
 	defer cancel()
-	wanted := map[string]int{self: election.ScorePrimary}
-	if t := a.transition(); t.OldPrimary != "" && t.OldPrimary != self && slices.Contains(t.Voters, t.OldPrimary) {
-		wanted[t.OldPrimary] = election.ScoreBest
-	}
-	if _, err := a.writeScores(ctx, nil, wanted); err != nil {
+	t := a.transition()
+	var asked error
+	err := errors.Join(sideBySide(
+		func() { asked = a.lowerOldPrimary(ctx, self, t) },
+		func() error { return a.crm.SetScore(ctx, self, a.req.Instance, election.ScorePrimary) }), asked)
+	if err != nil {
 		a.log.Warnf("Pacemaker may give the promoted role back until this primary's first monitor: %v", err)
 	}
+}
+
+// lowerOldPrimary leaves any score alone but a primary's: to Pacemaker a node whose
+// promotion failed was promoted, too, and may have been banned for it.
+func (a *agent) lowerOldPrimary(ctx context.Context, self string, t election.Transition) error {
+	if t.OldPrimary == "" || t.OldPrimary == self || !slices.Contains(t.Voters, t.OldPrimary) {
+		return nil
+	}
+	score, ok, err := a.crm.Score(ctx, t.OldPrimary, a.req.Instance)
+	if err != nil || !ok || score < election.ScorePrimary {
+		return err
+	}
+	return a.crm.SetScore(ctx, t.OldPrimary, a.req.Instance, election.ScoreBest)
 }
