@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 )
 
@@ -13,7 +14,7 @@ func (l *Lab) AgentEnv(node string, extra map[string]string) []string {
 	n := fmt.Sprint(len(l.Nodes()))
 	env := map[string]string{
 		"OCF_ROOT": "/usr/lib/ocf", "OCF_RA_VERSION_MAJOR": "1", "OCF_RA_VERSION_MINOR": "1",
-		"OCF_RESOURCE_INSTANCE": Resource, "OCF_RESOURCE_TYPE": "pgsqlms", "OCF_RESOURCE_PROVIDER": "heartbeat",
+		"OCF_RESOURCE_INSTANCE": Resource, "OCF_RESOURCE_TYPE": filepath.Base(l.Agent()), "OCF_RESOURCE_PROVIDER": "heartbeat",
 		"OCF_RESKEY_crm_feature_set":            "3.16.1",
 		"OCF_RESKEY_CRM_meta_on_node":           node,
 		"OCF_RESKEY_CRM_meta_timeout":           "10000",
@@ -41,4 +42,4 @@ func (l *Lab) AgentEnv(node string, extra map[string]string) []string {
 }
 
 // Agent is the path of the agent under test, in every node.
-func (l *Lab) Agent() string { return agentPath }
+func (l *Lab) Agent() string { return agentPathOf(l.plan.Config.Agent) }

@@ -4,12 +4,21 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
+// agentPathOf is where a node has an agent.
+func agentPathOf(agent string) string {
+	if agent == AgentShell {
+		return filepath.Join(filepath.Dir(agentPath), "pgsql")
+	}
+	return agentPath
+}
+
 // FindAgent is an agent named on a command line, as Config.Agent takes it:
-// AgentPAF, or the absolute path of a file that is there.
+// a packaged one, or the absolute path of a file that is there.
 func FindAgent(name string) (string, error) {
-	if name == AgentPAF {
+	if slices.Contains(packagedAgents, name) {
 		return name, nil
 	}
 	path, err := filepath.Abs(name)

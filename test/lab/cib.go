@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,9 @@ type cib struct {
 // resourceParams are the PostgreSQL resource's parameters: where the tree's
 // package keeps things, and what the caller wants different.
 func (c cib) resourceParams() map[string]string {
+	if c.cfg.Agent == AgentShell {
+		return merged(c.shellParams(), c.cfg.Params)
+	}
 	return merged(map[string]string{
 		"bindir":     c.facts.bindir(),
 		"pgdata":     c.facts.pgdata(),
@@ -81,10 +85,12 @@ func (c cib) clone() string {
 	}
 	return `<clone id="` + CloneResource + `">` +
 		nvset("meta_attributes", CloneResource+"-meta", meta) +
-		`<primitive id="` + Resource + `" class="ocf" provider="heartbeat" type="pgsqlms">` +
+		`<primitive id="` + Resource + `" class="ocf" provider="heartbeat" type="` + c.agentType() + `">` +
 		nvset("instance_attributes", Resource+"-params", c.resourceParams()) +
 		`<operations>` + ops.String() + `</operations></primitive></clone>`
 }
+
+func (c cib) agentType() string { return filepath.Base(agentPathOf(c.cfg.Agent)) }
 
 func (c cib) vip() string {
 	return `<primitive id="` + VIPResource + `" class="ocf" provider="heartbeat" type="IPaddr2">` +

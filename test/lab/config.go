@@ -6,12 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 )
-
-// AgentPAF as Config.Agent stands for the agent that the tree's own
-// resource-agents-paf package brings.
-const AgentPAF = "paf"
 
 // Names that the lab gives to things in the cluster.
 const (
@@ -49,8 +47,10 @@ type Config struct {
 	Nodes int    // 3
 	Suite string // Debian release: "bookworm"
 
-	// Agent is the OCF agent under test: a file on the host, or AgentPAF (default).
-	Agent string
+	// Agent is the OCF agent under test: a file on the host, or one of the
+	// packaged systems to compare with: AgentPAF (default), AgentShell, AgentPatroni.
+	Agent   string
+	Patroni PatroniConfig // of AgentPatroni
 
 	Sync       bool          // synchronous replication, ANY 1 of all nodes
 	SyncNames  string        // synchronous_standby_names, when Sync's is not wanted
@@ -108,8 +108,16 @@ func (c Config) withDefaults() Config {
 	def(&c.ReadyTimeout, 90*time.Second)
 	if c.Ops == nil {
 		c.Ops = DefaultOps()
+		if c.Agent == AgentShell {
+			c.Ops = shellOps()
+		}
 	}
-	c.RscMeta = merged(map[string]string{"resource-stickiness": "10", "migration-threshold": "5"}, c.RscMeta)
+	meta := map[string]string{"resource-stickiness": "10", "migration-threshold": "5"}
+	if c.Agent == AgentShell {
+		meta = shellMeta()
+	}
+	c.RscMeta = merged(meta, c.RscMeta)
+	c.Patroni = c.Patroni.withDefaults()
 	return c
 }
 
@@ -128,12 +136,12 @@ func (c Config) validate() error {
 	if !suiteRule.MatchString(c.Suite) {
 		return fmt.Errorf("suite %q: expected the name of a Debian release, such as %s", c.Suite, DefaultSuite)
 	}
-	if c.Agent == AgentPAF {
+	if slices.Contains(packagedAgents, c.Agent) {
 		return nil
 	}
 	st, err := os.Stat(c.Agent)
 	if err != nil {
-		return fmt.Errorf("agent under test: %w (expected an executable file, or %q for the packaged one)", err, AgentPAF)
+		return fmt.Errorf("agent under test: %w (expected an executable file, or one of %s)", err, strings.Join(packagedAgents, ", "))
 	}
 	if !st.Mode().IsRegular() || st.Mode()&0o111 == 0 {
 		return fmt.Errorf("agent under test %s: expected an executable file, found mode %s", c.Agent, st.Mode())

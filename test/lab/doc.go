@@ -37,6 +37,8 @@
 //     files, connect from a node or from the client
 //   - faults.go: power, cables, freezing, killing processes, packet filters
 //   - status.go, ready.go: what the cluster looks like
+//   - system.go: what differs between the systems that keep PostgreSQL up;
+//     pacemaker.go, shellagent.go, patroni.go, vip.go: each of them
 //   - tree.go, sandbox.go: the Debian tree, and one throw-away root of it
 //   - powerd*.go, init.go, fenceagent.go, measure.go: the helpers that Hook runs
 //

@@ -20,7 +20,7 @@ var (
 // Requirements says what this machine lacks to run a lab, one thing per line;
 // nothing when all is there.
 func Requirements() []string {
-	missing := sandboxRequirements(DefaultSuite)
+	missing := sandboxRequirements(treeDir(DefaultSuite, nil))
 	missing = append(missing, commandsMissing(labNeeds)...)
 	if dir, err := cgroupMount(); err != nil {
 		missing = append(missing, err.Error())
@@ -30,8 +30,8 @@ func Requirements() []string {
 	return missing
 }
 
-// sandboxRequirements is what it takes to be in a root of the suite's tree.
-func sandboxRequirements(suite string) []string {
+// sandboxRequirements is what it takes to be in a root of a tree, and to make it first if it is not there.
+func sandboxRequirements(tree string) []string {
 	var missing []string
 	if os.Geteuid() != 0 {
 		missing = append(missing, "root: the lab makes namespaces, mounts and interfaces; run it as root (sudo)")
@@ -39,7 +39,7 @@ func sandboxRequirements(suite string) []string {
 	if err := staticSelf(); err != nil {
 		missing = append(missing, err.Error())
 	}
-	if !exists(treeDir(suite)) {
+	if !exists(tree) {
 		missing = append(missing, commandsMissing(treeNeeds)...)
 	}
 	return missing

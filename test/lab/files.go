@@ -29,10 +29,10 @@ func (l *Lab) WriteFile(node, path string, b []byte, mode fs.FileMode, owner str
 		if err := os.WriteFile(path, b, mode); err != nil {
 			return err
 		}
-		if err := os.Chmod(path, mode); err != nil { // without the umask, and if it was there
+		if err := chown(path, owner); err != nil {
 			return err
 		}
-		return chown(path, owner)
+		return os.Chmod(path, mode) // without the umask, and if it was there; a change of the owner takes set-uid away
 	})
 }
 

@@ -33,6 +33,13 @@ func runHelper(args []string) (code int, isHelper bool) {
 	if filepath.Base(args[0]) == fenceAgent {
 		return fenceAgentMain(args[1:], os.Stdin, os.Stdout, os.Stderr), true
 	}
+	if filepath.Base(args[0]) == filepath.Base(vipHelper) {
+		if err := vipMain(args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1, true
+		}
+		return 0, true
+	}
 	if len(args) < 2 {
 		return 0, false
 	}

@@ -18,9 +18,9 @@ import (
 // initSpec is what the power switch tells a node's init.
 type initSpec struct {
 	Root root
-	// Services says that this is a boot of a machine that starts its cluster by
-	// itself, as after a fencing.
-	Services bool
+	// Services are what the machine starts by itself, as after a fencing: see
+	// servicesMain. "" for nothing.
+	Services string
 }
 
 // initMain is process 1 of a node. It builds the node's root, tells the power
@@ -46,9 +46,9 @@ func initMain() error {
 		return err
 	}
 	ready.Close()
-	if spec.Services {
+	if spec.Services != "" {
 		// Not waited for here: reap does, like for all other processes.
-		cmd := helperCommand(helperPath, cmdServices, "all")
+		cmd := helperCommand(helperPath, cmdServices, spec.Services)
 		if err := cmd.Start(); err != nil {
 			return err
 		}
@@ -106,11 +106,19 @@ func helperCommand(path string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// servicesMain starts the node's corosync, its pacemakerd, or both ("all"), as
-// an init system would.
+// servicesMain starts the node's corosync, its pacemakerd, or both ("all"), or
+// its etcd, its Patroni, or both ("peer"), as an init system would.
 func servicesMain(which string) error {
+	if which == "etcd" || which == "peer" {
+		if err := startService("/var/log/etcd.log", "", nil, "/usr/bin/etcd", "--config-file", "/etc/etcd.yml"); err != nil {
+			return err
+		}
+	}
+	if which == "patroni" || which == "peer" {
+		return startService("/var/log/patroni.log", "postgres", nil, "/usr/bin/patroni", "/etc/patroni/config.yml")
+	}
 	if which == "corosync" || which == "all" {
-		if err := startService("/var/log/corosync/stdout.log", nil, "/usr/sbin/corosync", "-f"); err != nil {
+		if err := startService("/var/log/corosync/stdout.log", "", nil, "/usr/sbin/corosync", "-f"); err != nil {
 			return err
 		}
 		if err := awaitCommand(20*time.Second, "corosync-cmapctl", "-b", "runtime.members"); err != nil {
@@ -119,12 +127,12 @@ func servicesMain(which string) error {
 	}
 	if which == "pacemaker" || which == "all" {
 		env := []string{"PCMK_logfile=/var/log/pacemaker/pacemaker.log", "PCMK_logfacility=none"}
-		return startService("/var/log/pacemaker/stdout.log", env, "/usr/sbin/pacemakerd", "-f")
+		return startService("/var/log/pacemaker/stdout.log", "", env, "/usr/sbin/pacemakerd", "-f")
 	}
 	return nil
 }
 
-func startService(log string, env []string, path string, args ...string) error {
+func startService(log, user string, env []string, path string, args ...string) error {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
 	if err != nil {
 		return err
@@ -133,6 +141,9 @@ func startService(log string, env []string, path string, args ...string) error {
 	cmd := helperCommand(path, args...)
 	cmd.Env = append(nodeEnv(), env...)
 	cmd.Stdout, cmd.Stderr = out, out
+	if err := becomeUser(cmd, user); err != nil {
+		return err
+	}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}

@@ -9,7 +9,7 @@ import (
 
 // logsOfNode are the paths in a node that CollectLogs takes.
 var logsOfNode = []string{
-	"var/log/postgresql", "var/log/pacemaker", "var/log/corosync", "var/log/syslog",
+	"var/log/postgresql", "var/log/pacemaker", "var/log/corosync", "var/log/patroni.log", "var/log/etcd.log", "var/log/syslog",
 	"var/lib/pacemaker/cib", "var/lib/pacemaker/pengine", "etc/corosync/corosync.conf",
 }
 

@@ -23,6 +23,7 @@ type machine struct {
 	root   root
 	net    network
 	cgroup cgroup
+	boots  string // what it starts when it starts something, see servicesMain
 
 	mu    sync.Mutex
 	power bool
@@ -49,6 +50,7 @@ func newMachine(labDir string, p plan, n Node) *machine {
 		},
 		net:    network{p.Config.Name},
 		cgroup: nodeCgroup(p, n.Name),
+		boots:  systemOf(p.Config.Agent).services(),
 	}
 }
 
@@ -103,7 +105,11 @@ func (m *machine) start(ctx context.Context, services bool) error {
 // startInit starts the machine's process 1 in its network namespace, its cgroup
 // and fresh other namespaces, and waits until the root is made.
 func (m *machine) startInit(services bool) (int, error) {
-	spec, err := json.Marshal(initSpec{Root: m.root, Services: services})
+	boot := initSpec{Root: m.root}
+	if services {
+		boot.Services = m.boots
+	}
+	spec, err := json.Marshal(boot)
 	if err != nil {
 		return 0, err
 	}

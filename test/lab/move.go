@@ -17,12 +17,12 @@ func (l *Lab) Move(ctx context.Context, node string) error {
 		return err
 	}
 	err := await(ctx, time.Minute, 100*time.Millisecond, func() error {
-		c, err := l.clusterStatus(ctx, node)
+		s, err := l.Status(ctx)
 		if err != nil {
 			return err
 		}
-		if c.roles[node] != "Promoted" || c.DCState != "S_IDLE" {
-			return fmt.Errorf("moving the promoted role to %s: its role is %q, the DC in %s", node, c.roles[node], c.DCState)
+		if s.Nodes[node].SQL != "primary" || l.Fences() && (s.Nodes[node].Role != "Promoted" || s.DCState != "S_IDLE") {
+			return fmt.Errorf("moving the promoted role to %s: its role is %q, the DC in %s", node, s.Nodes[node].Role, s.DCState)
 		}
 		return nil
 	})
@@ -32,23 +32,16 @@ func (l *Lab) Move(ctx context.Context, node string) error {
 	return err
 }
 
-// StartMove only makes the location rule, and returns at once.
+// StartMove only makes the location rule, and returns at once. With Patroni it
+// returns when the node is the primary.
 func (l *Lab) StartMove(ctx context.Context, node string) error {
 	if _, err := l.node(node); err != nil {
 		return err
 	}
-	args := []string{"crm_resource", "--move", "--resource", CloneResource, "--node", node}
-	if l.plan.Facts.oldRoles() {
-		args = append(args, "--master")
-	} else {
-		args = append(args, "--promoted")
-	}
-	_, err := l.Run(ctx, node, args...)
-	return err
+	return l.system().startMove(ctx, l, node)
 }
 
 // ClearMove takes back the location rules that StartMove made; it runs on a node.
 func (l *Lab) ClearMove(ctx context.Context, on string) error {
-	_, err := l.Run(ctx, on, "crm_resource", "--clear", "--resource", CloneResource)
-	return err
+	return l.system().clearMove(ctx, l, on)
 }

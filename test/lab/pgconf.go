@@ -12,20 +12,22 @@ const (
 	pgPort      = "5432"
 	replUser    = "replicator"
 	pgLogInNode = "/var/log/postgresql/postgresql.log"
+	// conninfoPatience makes a standby notice soon that its connection is broken.
+	conninfoPatience = "connect_timeout=3 keepalives_idle=2 keepalives_interval=1 keepalives_count=3"
 )
 
 // pgConf renders a node's postgresql.conf: replication over the VIP under the
 // node's own name, as PAF's documentation asks for, and short time-outs, so
 // that a broken connection is noticed soon.
 func pgConf(c Config, f treeFacts, nodes []Node, n Node) string {
-	conninfo := fmt.Sprintf("host=%s port=%s user=%s application_name=%s connect_timeout=3 keepalives_idle=2 keepalives_interval=1 keepalives_count=3",
-		vipAddr, pgPort, replUser, n.Name)
+	conninfo := fmt.Sprintf("host=%s port=%s user=%s application_name=%s %s", vipAddr, pgPort, replUser, n.Name, conninfoPatience)
 	s := map[string]string{
 		"data_directory":               f.pgdata(),
 		"hba_file":                     f.pgconf() + "/pg_hba.conf",
 		"ident_file":                   f.pgconf() + "/pg_ident.conf",
 		"listen_addresses":             "*",
 		"port":                         pgPort,
+		"lab.node":                     n.Name, // for a client to tell who answers, whatever the system does with the rest
 		"unix_socket_directories":      "/var/run/postgresql",
 		"max_connections":              "100",
 		"shared_buffers":               "64MB",
@@ -56,7 +58,8 @@ func pgConf(c Config, f treeFacts, nodes []Node, n Node) string {
 		delete(s, "wal_keep_size")
 		s["wal_keep_segments"] = "16"
 	}
-	if c.Sync {
+	ownSync := c.Agent == AgentShell || c.Agent == AgentPatroni // they name the synchronous standby themselves
+	if c.Sync && !ownSync {
 		s["synchronous_standby_names"] = syncNames(nodes)
 	}
 	if c.SyncNames != "" {
@@ -84,8 +87,12 @@ func syncNames(nodes []Node) string {
 
 // pgHBA renders a node's pg_hba.conf. Rejecting replication from the node's own
 // address and from the VIP keeps a node that has the VIP from replicating from itself.
-func pgHBA(n Node) string {
-	return fmt.Sprintf(`local all         all        peer
+func pgHBA(c Config, n Node) string {
+	own := ""
+	if c.Agent == AgentPatroni { // asks its own instance over a replication connection how far it is
+		own = "host  replication " + replUser + " localhost trust\n"
+	}
+	return own + fmt.Sprintf(`local all         all        peer
 local replication all        peer
 host  replication all        %s/32 reject
 host  replication all        %s/32 reject

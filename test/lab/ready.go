@@ -105,42 +105,23 @@ func (s *Status) missing(whole bool) []string {
 			continue
 		}
 		out = append(out, n.missing(name)...)
-		if n.SQL == "primary" && (!n.HasVIP || s.VIPNode != name) {
-			say("the VIP on the primary %s; Pacemaker has it on %q", name, s.VIPNode)
-		}
-		if !slices.Contains(s.Online, name) {
-			say("%s: online in Pacemaker", name)
+		if n.SQL == "primary" && !n.HasVIP {
+			say("the VIP on the primary %s", name)
 		}
 	}
-	if s.DCState != "S_IDLE" {
-		say("a DC in state S_IDLE; %q is in %q", s.DC, s.DCState)
+	if s.system == nil {
+		s.system = pacemaker{}
 	}
-	return out
+	return append(out, s.system.missing(s)...)
 }
 
+// missing is what the node's database lacks.
 func (n NodeStatus) missing(name string) []string {
-	var out []string
-	say := func(format string, args ...any) { out = append(out, name+": "+fmt.Sprintf(format, args...)) }
-	switch n.SQL {
-	case "primary":
-		if n.Role != "Promoted" {
-			say("it is the primary, but its resource is %q, not Promoted", n.Role)
-		}
-	case "standby":
-		if !n.Streaming {
-			say("streaming from the primary")
-		}
-		if n.Role != "Unpromoted" {
-			say("it is a standby, but its resource is %q, not Unpromoted", n.Role)
-		}
-	default:
-		say("an answer from PostgreSQL: %q", n.SQL)
+	switch {
+	case n.SQL == "standby" && !n.Streaming:
+		return []string{name + ": streaming from the primary"}
+	case n.SQL != "primary" && n.SQL != "standby":
+		return []string{fmt.Sprintf("%s: an answer from PostgreSQL: %q", name, n.SQL)}
 	}
-	if atoi(n.Score) <= 0 {
-		say("a positive promotion score, found %q", n.Score)
-	}
-	if n.Failed {
-		say("its resource is marked failed")
-	}
-	return out
+	return nil
 }

@@ -18,19 +18,10 @@ func (l *Lab) Rebuild(ctx context.Context, node string) error {
 	if primary == node {
 		return fmt.Errorf("rebuilding %s: it is the primary", node)
 	}
-	if err := l.BootBare(ctx, node); err != nil {
-		return err
-	}
-	if err := l.StopCluster(ctx, node); err != nil {
-		return err
-	}
-	if err := l.baseBackup(ctx, primary, node); err != nil {
+	if err := l.system().rebuild(ctx, l, primary, node); err != nil {
 		return fmt.Errorf("rebuilding %s: %w", node, err)
 	}
-	if _, err := l.Run(ctx, primary, "crm_resource", "--cleanup", "--resource", Resource, "--node", node); err != nil {
-		return err
-	}
-	return l.StartCluster(ctx, node)
+	return nil
 }
 
 func (l *Lab) baseBackup(ctx context.Context, primary, node string) error {

@@ -121,7 +121,7 @@ func TestPgConf(t *testing.T) {
 }
 
 func TestPgHBARejectsReplicationFromItself(t *testing.T) {
-	lines := strings.Split(pgHBA(nodesOf(2)[1]), "\n")
+	lines := strings.Split(pgHBA(Config{}, nodesOf(2)[1]), "\n")
 	first := func(has ...string) int {
 		for i, l := range lines {
 			f := strings.Join(strings.Fields(l), " ")

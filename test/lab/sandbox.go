@@ -47,7 +47,7 @@ func RunInTree(ctx context.Context, s Sandbox, argv ...string) (int, error) {
 		return 0, errors.New("sandbox: no command given")
 	}
 	def(&s.Suite, DefaultSuite)
-	if missing := sandboxRequirements(s.Suite); len(missing) > 0 {
+	if missing := sandboxRequirements(treeDir(s.Suite, nil)); len(missing) > 0 {
 		return 0, requirementsError(missing)
 	}
 	def(&s.Dir, "/")

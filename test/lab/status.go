@@ -24,6 +24,9 @@ type Status struct {
 	Failures    []string // failed actions that Pacemaker remembers
 	Nodes       map[string]NodeStatus
 	Fencings    int
+
+	system         system // that knows what of this keeps it from being ready
+	wantsCandidate bool   // some standby must be one that the system would promote
 }
 
 // NodeStatus is one node's part of a Status.
@@ -34,7 +37,7 @@ type NodeStatus struct {
 	SQL       string // "primary", "standby", or why there is no answer
 	Streaming bool   // the primary sees it streaming
 	SyncState string // the primary's pg_stat_replication.sync_state
-	Score     string // promotion score; "" when unset
+	Score     string // promotion score; "" when unset. Patroni has none: 1 for a standby that it would promote
 	HasVIP    bool   // the VIP is on its interface
 	// Attributes are those that crm_mon -A shows, the promotion score among them.
 	Attributes map[string]string
@@ -46,14 +49,8 @@ func (l *Lab) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c, err := l.askCluster(ctx, s.Nodes); err == nil {
-		s.DC, s.DCState, s.Online, s.VIPNode, s.Failures = c.DC, c.DCState, c.Online, c.VIPNode, c.Failures
-		for name, ns := range s.Nodes {
-			ns.Role, ns.Failed, ns.Attributes = c.roles[name], c.failed[name], c.attributes[name]
-			ns.Score = ns.Attributes[scoreAttribute]
-			s.Nodes[name] = ns
-		}
-	}
+	s.system = l.system()
+	s.system.look(ctx, l, s)
 	f, err := l.Fencings()
 	s.Fencings = len(f)
 	return s, err

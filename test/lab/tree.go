@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -30,18 +31,20 @@ var treePackages = []string{
 	"iproute2", "nftables", "procps", "iputils-arping", "libxml2-utils", "libfaketime",
 }
 
-func treeDir(suite string) string {
-	sum := sha256.Sum256([]byte(treeRecipe + "\n" + strings.Join(treePackages, " ")))
+// treeDir is the place of a tree with these packages beyond the lab's own.
+func treeDir(suite string, more []string) string {
+	sum := sha256.Sum256([]byte(treeRecipe + "\n" + strings.Join(slices.Concat(treePackages, more), " ")))
 	return filepath.Join(cacheRoot(), fmt.Sprintf("%s-%x", suite, sum[:5]))
 }
 
 // Tree returns the directory of the suite's Debian tree, and makes it first
-// when it is not in the cache. It is a lower layer: never write to it.
-func Tree(ctx context.Context, suite string, progress func(string)) (string, error) {
+// when it is not in the cache. It is a lower layer: never write to it. With more
+// packages it is a tree of its own, so that the usual one does not grow.
+func Tree(ctx context.Context, suite string, progress func(string), more ...string) (string, error) {
 	if !suiteRule.MatchString(suite) {
 		return "", fmt.Errorf("suite %q: expected the name of a Debian release, such as %s", suite, DefaultSuite)
 	}
-	dir := treeDir(suite)
+	dir := treeDir(suite, more)
 	if exists(dir) {
 		return dir, nil
 	}
@@ -56,10 +59,10 @@ func Tree(ctx context.Context, suite string, progress func(string)) (string, err
 	if exists(dir) { // somebody else made it while we waited for the lock
 		return dir, nil
 	}
-	if missing := sandboxRequirements(suite); len(missing) > 0 {
+	if missing := sandboxRequirements(dir); len(missing) > 0 {
 		return "", requirementsError(missing)
 	}
-	b := &treeBuild{suite: suite, dir: dir + ".tmp", say: quiet(progress)}
+	b := &treeBuild{suite: suite, dir: dir + ".tmp", packages: slices.Concat(treePackages, more), say: quiet(progress)}
 	if err := b.run(ctx); err != nil {
 		_ = os.RemoveAll(b.dir)
 		return "", fmt.Errorf("making the Debian tree of %s: %w", suite, err)
@@ -72,6 +75,7 @@ func Tree(ctx context.Context, suite string, progress func(string)) (string, err
 
 type treeBuild struct {
 	suite, dir string
+	packages   []string
 	say        func(string)
 }
 
@@ -93,7 +97,7 @@ func (b *treeBuild) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	args = append([]string{"-c", installScript, "sh", b.dir}, treePackages...)
+	args = append([]string{"-c", installScript, "sh", b.dir}, b.packages...)
 	if err := b.step(ctx, append(apt.env(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8"), "/bin/sh", args...); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func Up(ctx context.Context, cfg Config, progress func(string)) (*Lab, error) {
 	if missing := Requirements(); len(missing) > 0 {
 		return nil, requirementsError(missing)
 	}
-	tree, err := Tree(ctx, cfg.Suite, progress)
+	tree, err := Tree(ctx, cfg.Suite, progress, systemOf(cfg.Agent).packages()...)
 	if err != nil {
 		return nil, err
 	}
@@ -93,17 +93,8 @@ func (l *Lab) failed(cause error, lock *fileLock) error {
 
 // build makes the parts in the order in which they need each other.
 func (l *Lab) build(ctx context.Context) error {
-	steps := []struct {
-		name string
-		do   func(context.Context) error
-	}{
-		{"nodes", l.startNodes},
-		{"PostgreSQL", l.setUpPostgres},
-		{"corosync", l.startCorosync},
-		{"pacemaker", l.startPacemaker},
-		{"resources", l.loadResources},
-	}
-	for _, s := range steps {
+	steps := []step{{"nodes", l.startNodes}, {"PostgreSQL", l.setUpPostgres}}
+	for _, s := range append(steps, l.system().steps(l)...) {
 		start := time.Now()
 		if err := s.do(ctx); err != nil {
 			return fmt.Errorf("bringing up the lab %s, step %s: %w", l.plan.Config.Name, s.name, err)
@@ -171,9 +162,8 @@ func (l *Lab) equip(n Node) error {
 	}{
 		{"/etc/hosts", hostsFile(l.Nodes()), "", 0o644},
 		{"/etc/hostname", n.Name + "\n", "", 0o644},
-		{"/etc/corosync/corosync.conf", corosyncConf(c, l.Nodes()), "", 0o644},
 		{f.pgconf() + "/postgresql.conf", pgConf(c, f, l.Nodes(), n), "postgres", 0o644},
-		{f.pgconf() + "/pg_hba.conf", pgHBA(n), "postgres", 0o640},
+		{f.pgconf() + "/pg_hba.conf", pgHBA(c, n), "postgres", 0o640},
 		{f.pgconf() + "/pg_ident.conf", "", "postgres", 0o640},
 	}
 	for _, file := range files {
@@ -199,113 +189,10 @@ func (l *Lab) equip(n Node) error {
 		}
 		return nil
 	})
-	if err != nil || c.Agent == AgentPAF {
-		return err
-	}
-	b, err := os.ReadFile(c.Agent)
-	if err != nil {
-		return fmt.Errorf("agent under test: %w", err)
-	}
-	return l.installFile(n.Name, b)
-}
-
-func (l *Lab) startCorosync(ctx context.Context) error {
-	err := l.eachNode(func(n Node) error {
-		_, err := l.Run(ctx, n.Name, helperPath, cmdServices, "corosync")
-		return err
-	})
 	if err != nil {
 		return err
 	}
-	// All members before the first pacemakerd: late ones would be fenced at the start.
-	return await(ctx, 30*time.Second, 50*time.Millisecond, func() error {
-		return l.eachNode(func(n Node) error { return l.corosyncComplete(ctx, n) })
-	})
-}
-
-func (l *Lab) corosyncComplete(ctx context.Context, n Node) error {
-	out, err := l.Run(ctx, n.Name, "corosync-quorumtool", "-s")
-	if err != nil {
-		return err
-	}
-	want := fmt.Sprintf("%d", len(l.Nodes()))
-	for line := range strings.Lines(out) {
-		if k, v, ok := strings.Cut(line, ":"); ok && k == "Nodes" && strings.TrimSpace(v) == want {
-			return nil
-		}
-	}
-	return fmt.Errorf("%s does not see all %s nodes in corosync", n.Name, want)
-}
-
-func (l *Lab) startPacemaker(ctx context.Context) error {
-	if err := l.seedCIB(ctx); err != nil {
-		return err
-	}
-	err := l.eachNode(func(n Node) error {
-		_, err := l.Run(ctx, n.Name, helperPath, cmdServices, "pacemaker")
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if _, err := l.power(ctx, powerRequest{Op: "autostart", Services: true}); err != nil {
-		return err
-	}
-	return l.awaitCluster(ctx)
-}
-
-func (l *Lab) awaitCluster(ctx context.Context) error {
-	return await(ctx, time.Minute, 200*time.Millisecond, func() error { return l.clusterComplete(ctx) })
-}
-
-// seedCIB gives all nodes the same first configuration with the cluster's
-// properties, which count from the very start.
-func (l *Lab) seedCIB(ctx context.Context) error {
-	first := l.Nodes()[0].Name
-	empty, err := l.Run(ctx, first, "cibadmin", "--empty")
-	if err != nil {
-		return err
-	}
-	seed, err := withCrmConfig(empty, l.cib().crmConfig())
-	if err != nil {
-		return err
-	}
-	return l.eachNode(func(n Node) error {
-		return l.WriteFile(n.Name, "/var/lib/pacemaker/cib/cib.xml", []byte(seed), 0o600, "hacluster:haclient")
-	})
-}
-
-// clusterComplete asks for all nodes online, and a DC that has nothing to do.
-func (l *Lab) clusterComplete(ctx context.Context) error {
-	st, err := l.clusterStatus(ctx, l.Nodes()[0].Name)
-	if err != nil {
-		return err
-	}
-	if len(st.Online) != len(l.Nodes()) {
-		return fmt.Errorf("online in Pacemaker: %s", orNone(st.Online))
-	}
-	if st.DCState != "S_IDLE" {
-		return fmt.Errorf("the DC %q is in state %q, not S_IDLE", st.DC, st.DCState)
-	}
-	return nil
-}
-
-func (l *Lab) loadResources(ctx context.Context) error {
-	res, err := l.Exec(ctx, l.Nodes()[0].Name,
-		ExecOptions{Stdin: strings.NewReader(l.cib().configuration())},
-		"cibadmin", "--replace", "--scope", "configuration", "--xml-pipe")
-	if err != nil {
-		return err
-	}
-	if res.Code != 0 {
-		return fmt.Errorf("loading the cluster's configuration: %s", res.Stderr)
-	}
-	if l.plan.Config.NoResources {
-		return l.awaitCluster(ctx)
-	}
-	ctx, cancel := context.WithTimeout(ctx, l.plan.Config.ReadyTimeout)
-	defer cancel()
-	return l.WaitReady(ctx)
+	return l.system().equip(l, n)
 }
 
 // UntilInterrupted is a context that ends with the first Ctrl-C or TERM, so that

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -16,16 +17,15 @@ const postgresLog = "/var/log/postgresql/postgresql.log"
 // divergence is what PostgreSQL of a standby says when it has WAL that is not the primary's.
 var divergence = regexp.MustCompile(`forked off current database system timeline|is not a child of this server's history`)
 
-// whole waits until every node has power, all stream and the DC is idle. With Runner.Rebuild it mends on the way what no
-// agent may: a node that died with WAL that nobody had received.
+// whole waits until every node has power, all stream and the cluster has nothing more to do. On the way it does what the
+// system's documentation asks of a person; with Runner.Rebuild it also mends what no agent may: a node that died with WAL
+// that nobody had received.
 func (r Runner) whole(ctx context.Context, play *Play, result *Result) error {
-	if !r.Rebuild {
-		return r.streaming(ctx)
-	}
 	const look = 3 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, r.Settle)
 	defer cancel()
 	for {
+		mendErr := r.Lab.Mend(ctx, play.Primary)
 		short, cancel := context.WithTimeout(ctx, look)
 		err := r.Lab.WaitWhole(short)
 		cancel()
@@ -33,7 +33,10 @@ func (r Runner) whole(ctx context.Context, play *Play, result *Result) error {
 			return nil
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("not whole within %s: %w", r.Settle, err)
+			return errors.Join(fmt.Errorf("not whole within %s: %w", r.Settle, err), mendErr)
+		}
+		if !r.Rebuild || r.Lab.Rejoins() {
+			continue
 		}
 		node := diverged(ctx, r.Lab, play.fault)
 		if node == "" || slices.Contains(result.Rebuilt, node) {

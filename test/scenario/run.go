@@ -10,9 +10,9 @@ import (
 	"pgsqlms/test/writer"
 )
 
-// NodeSQL names the node that answers an insert. Through the VIP its address does not tell, but every node has its name
-// in the connection string of its replication, as the agents ask for.
-const NodeSQL = `substring(current_setting('primary_conninfo') from 'application_name=''?([^'' ]+)')`
+// NodeSQL names the node that answers an insert. Through the VIP its address does not tell, but the lab gives every node
+// a setting that does.
+const NodeSQL = `current_setting('lab.node')`
 
 const port = "5432"
 

@@ -57,7 +57,7 @@ func init() { // refers to functions that use it
 func upFlags(c *call) {
 	o := &c.opts.cfg
 	c.fs.IntVar(&o.Nodes, "nodes", 3, "number of nodes")
-	c.fs.StringVar(&o.Agent, "agent", lab.AgentPAF, "agent under test: a file, or \""+lab.AgentPAF+"\" for the packaged one")
+	c.fs.StringVar(&o.Agent, "agent", lab.AgentPAF, "agent under test: a file, or a packaged system: "+strings.Join(lab.PackagedAgents(), ", "))
 	c.fs.BoolVar(&o.Sync, "sync", false, "synchronous replication")
 	c.fs.BoolVar(&o.NoSync, "no-fsync", false, "PostgreSQL with fsync off")
 	c.fs.BoolVar(&o.NoResources, "no-resources", false, "a cluster with a fence device only")
