@@ -19,6 +19,16 @@ func (l *Lab) ReadFile(node, path string) ([]byte, error) {
 	return b, err
 }
 
+// ReadLog is what a node has written to a file, by its path in the node, with
+// or without power; "" if it has written none.
+func (l *Lab) ReadLog(node, path string) string {
+	b, err := os.ReadFile(l.LogFile(node, path))
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
 // WriteFile writes a file of a powered node, with the directories above it.
 // owner is "user" or "user:group" of the node, "" for root.
 func (l *Lab) WriteFile(node, path string, b []byte, mode fs.FileMode, owner string) error {

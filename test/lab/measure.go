@@ -26,6 +26,7 @@ type Sample struct {
 	// Programs are those that were executed, in order; only with count, which
 	// slows the run down, so its times mean nothing.
 	Programs []string `json:",omitempty"`
+	Forks    int      `json:",omitempty"` // processes that it and its descendants made; with count
 }
 
 // Measure runs argv n times in a node, as root with env added to a clean

@@ -15,7 +15,7 @@ const (
 )
 
 // packagedAgents are those that need no file.
-var packagedAgents = []string{AgentPAF, AgentShell, AgentPatroni}
+var packagedAgents = []string{AgentPAF, AgentShell, AgentPatroni, AgentHand}
 
 // PackagedAgents are the values of Config.Agent that are no file.
 func PackagedAgents() []string { return slices.Clone(packagedAgents) }
@@ -50,6 +50,8 @@ func systemOf(agent string) system {
 		return shellAgent{}
 	case AgentPatroni:
 		return patroni{}
+	case AgentHand:
+		return hand{}
 	default:
 		return pacemaker{}
 	}
@@ -61,8 +63,11 @@ func (l *Lab) system() system { return systemOf(l.plan.Config.Agent) }
 // it acts on it, to be told beside a figure.
 func (l *Lab) Settings() map[string]string {
 	c := l.plan.Config
-	if c.Agent == AgentPatroni {
+	switch c.Agent {
+	case AgentPatroni:
 		return c.Patroni.settings(c.Sync)
+	case AgentHand:
+		return nil
 	}
 	s := map[string]string{"token": ms(c.Token), "token_coefficient": "650"}
 	if c.ExactToken {
@@ -84,7 +89,7 @@ func (l *Lab) Settings() map[string]string {
 
 // Fences says whether a node that is lost is fenced, and so powered again,
 // without anybody's doing.
-func (l *Lab) Fences() bool { return l.plan.Config.Agent != AgentPatroni }
+func (l *Lab) Fences() bool { return fences(l.plan.Config.Agent) }
 
 // Rejoins says whether a node that has diverged mends itself.
 func (l *Lab) Rejoins() bool { return l.plan.Config.Agent == AgentPatroni }

@@ -47,7 +47,10 @@ func traceOnce(path string, argv []string) (Sample, error) {
 			}
 			continue
 		}
-		if ws.TrapCause() == unix.PTRACE_EVENT_EXEC {
+		switch ws.TrapCause() {
+		case unix.PTRACE_EVENT_FORK, unix.PTRACE_EVENT_VFORK: // the kernel calls the making of a thread a clone
+			s.Forks++
+		case unix.PTRACE_EVENT_EXEC:
 			exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 			s.Programs = append(s.Programs, exe)
 		}

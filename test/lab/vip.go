@@ -17,16 +17,15 @@ func vipMain(args []string) error {
 	if err := syscall.Setuid(0); err != nil {
 		return err
 	}
-	address := fmt.Sprintf("%s/%d", vipAddr, netBits)
 	leads := slices.Contains([]string{"master", "primary", "promoted"}, args[1])
 	if args[0] == "on_stop" || !leads {
 		has, err := hasAddress(vipAddr)
 		if err != nil || !has {
 			return err
 		}
-		return runQuiet("ip", "address", "del", address, "dev", "eth0")
+		return runQuiet("ip", "address", "del", vipWithBits(), "dev", "eth0")
 	}
-	if err := runQuiet("ip", "address", "replace", address, "dev", "eth0"); err != nil {
+	if err := runQuiet("ip", "address", "replace", vipWithBits(), "dev", "eth0"); err != nil {
 		return err
 	}
 	return runQuiet("arping", "-q", "-U", "-c", "5", "-I", "eth0", vipAddr)

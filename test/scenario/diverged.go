@@ -81,12 +81,11 @@ func refusedStart(failures []string, node string) bool {
 
 // saidSince looks for a message in the lines of PostgreSQL's log that are not older than an instant.
 func saidSince(log string, message *regexp.Regexp, since time.Time) bool {
-	const layout = "2006-01-02 15:04:05.000 MST"
 	for line := range strings.Lines(log) {
-		if len(line) < len(layout) || !message.MatchString(line) {
+		if !message.MatchString(line) {
 			continue
 		}
-		if at, err := time.Parse(layout, line[:len(layout)]); err == nil && !at.Before(since.Truncate(time.Millisecond)) {
+		if at, ok := databaseTime(line); ok && !at.Before(since.Truncate(time.Millisecond)) {
 			return true
 		}
 	}

@@ -21,8 +21,11 @@ type Result struct {
 	Verdict       writer.Verdict // over all writers
 	Overlaps      []writer.Overlap
 	Fencings      []lab.Fencing
-	Rebuilt       []string       // nodes that could not follow any more, see Runner.Rebuild
-	Phases        Phases         // of the loss of the primary's node, if it was lost
+	Rebuilt       []string           // nodes that could not follow any more, see Runner.Rebuild
+	Phases        Phases             // of the loss of the primary's node, if it was lost
+	Split         Split              // where the gap went
+	Dirty         map[string]float64 // see Play
+	Backlog       map[string]float64
 	History       writer.History // of the writer at the VIP
 	PinnedHistory writer.History // of those at the nodes' own addresses
 	judged        bool
@@ -72,6 +75,9 @@ func Some(ids []int64) string {
 func (r Result) Measured() bool {
 	return r.judged && !r.Injected.IsZero() && !r.Gap.Open
 }
+
+// Fenced says whether a node was fenced.
+func (r Result) Fenced() bool { return len(r.Fencings) > 0 }
 
 // fenced counts the fencings and names the nodes.
 func (r Result) fenced() string {

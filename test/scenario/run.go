@@ -22,6 +22,7 @@ type Runner struct {
 	Progress func(string)  // told what is happening
 	Steady   time.Duration // writing before the fault: 2 s
 	Ready    time.Duration // bound for the cluster to be ready beforehand: 60 s
+	Prepare  time.Duration // bound for Scenario.Prepare: 5 minutes
 	Turn     time.Duration // bound for the cluster to deal with the fault: 120 s
 	Settle   time.Duration // bound for all nodes to stream after that: 180 s
 	// Pinned adds a writer to every node's own address, with a session opened beforehand, to look for two primaries.
@@ -45,6 +46,7 @@ func (r Runner) withDefaults() Runner {
 	}
 	span(&r.Steady, 2*time.Second)
 	span(&r.Ready, time.Minute)
+	span(&r.Prepare, 5*time.Minute)
 	span(&r.Turn, 2*time.Minute)
 	span(&r.Settle, 3*time.Minute)
 	if r.Progress == nil {
@@ -63,12 +65,18 @@ func (r Runner) Run(ctx context.Context, s Scenario) (Result, error) {
 		return result, fmt.Errorf("%s: before: %w", s.Name, err)
 	}
 	result.Before = play.Primary
+	defer play.stop()
+	if err := r.prepare(ctx, s, play); err != nil {
+		return result, fmt.Errorf("%s: prepare: %w", s.Name, err)
+	}
+	result.Dirty, result.Backlog = play.Dirty, play.Backlog
 	clients, err := startClients(r.Lab.Dialer(lab.Client), r.pinned())
 	if err != nil {
 		return result, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	play.Writer = clients.vip
 	courseErr := r.course(ctx, s, play, &result)
+	play.stop()
 	result.History, result.PinnedHistory = clients.stop()
 	if err := r.judge(ctx, play, clients, &result); courseErr == nil && err != nil {
 		courseErr = fmt.Errorf("afterwards: %w", err)
@@ -77,6 +85,16 @@ func (r Runner) Run(ctx context.Context, s Scenario) (Result, error) {
 		return result, fmt.Errorf("%s: %w", s.Name, courseErr)
 	}
 	return result, nil
+}
+
+func (r Runner) prepare(ctx context.Context, s Scenario, play *Play) error {
+	if s.Prepare == nil {
+		return nil
+	}
+	r.Progress("preparing: " + s.Name)
+	ctx, cancel := context.WithTimeout(ctx, r.Prepare)
+	defer cancel()
+	return s.Prepare(ctx, play)
 }
 
 func (r Runner) pinned() []lab.Node {
@@ -188,6 +206,9 @@ func (r Runner) judge(ctx context.Context, play *Play, c *clients, result *Resul
 		return err
 	}
 	result.conclude(stored)
+	if gap := result.Gap; !gap.Open {
+		result.Split = splitOf(ctx, r.Lab, result.History.Epoch.Add(gap.From), result.History.Epoch.Add(gap.To))
+	}
 	return nil
 }
 

@@ -12,6 +12,9 @@ import (
 // Scenario is one fault and what belongs to it.
 type Scenario struct {
 	Name string
+	// Prepare, if set, makes the state in which the fault is to happen, before the writing begins. What it leaves running is
+	// stopped when the play is over.
+	Prepare func(ctx context.Context, p *Play) error
 	// Inject does it. It returns once the fault is there, not once the cluster has dealt with it.
 	Inject func(ctx context.Context, p *Play) error
 	// Turned, if set, waits until the cluster has visibly dealt with it; the default is a write acknowledged after the
@@ -29,7 +32,10 @@ type Play struct {
 	Primary string // before the fault
 	Target  string // of a switchover
 	Writer  *writer.Writer
+	Dirty   map[string]float64 // MB of dirty buffers on each node, where a scenario made some
+	Backlog map[string]float64 // MB received and not replayed
 	fault   time.Time
+	stops   []func()
 }
 
 // KillPostgres kills the primary's postmaster and all its children, as a crash or the OOM killer would.

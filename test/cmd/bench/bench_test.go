@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/xml"
 	"errors"
 	"io"
 	"math"
@@ -59,11 +60,12 @@ func TestRatio(t *testing.T) {
 func TestUntilPhase(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		since := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "since"))
-		phase := time.Duration(rapid.Int64Range(0, int64(monitorInterval)-1).Draw(t, "phase"))
-		wait := untilPhase(since, phase)
+		interval := time.Duration(rapid.Int64Range(1, int64(time.Minute)).Draw(t, "interval"))
+		phase := time.Duration(rapid.Int64Range(0, int64(interval)-1).Draw(t, "phase"))
+		wait := untilPhase(since, phase, interval)
 		assert.GreaterOrEqual(t, wait, leastSteady)
-		assert.Less(t, wait, leastSteady+monitorInterval)
-		assert.Equal(t, phase, (since+wait)%monitorInterval)
+		assert.Less(t, wait, leastSteady+interval)
+		assert.Equal(t, phase, (since+wait)%interval)
 	})
 }
 
@@ -74,6 +76,9 @@ func TestChosen(t *testing.T) {
 	what, err = chosen("all")
 	require.NoError(t, err)
 	assert.Equal(t, everything, what)
+	what, err = chosen("heavy,monitor")
+	require.NoError(t, err)
+	assert.Equal(t, append([]string{whatMonitor}, heavy...), what)
 	_, err = chosen("kill-everything")
 	assert.ErrorContains(t, err, "kill-everything")
 }
@@ -84,8 +89,14 @@ func TestParse(t *testing.T) {
 	o, err := parse([]string{"-agents", file + ",paf", "-n", "7"}, io.Discard)
 	require.NoError(t, err)
 	assert.Equal(t, 7, o.n)
-	assert.Equal(t, []agent{{"pgsqlms", file}, {"paf", lab.AgentPAF}}, o.agents)
+	assert.Equal(t, []agent{{"pgsqlms", file, recommended}, {"paf", lab.AgentPAF, recommended}}, o.agents)
+	assert.Equal(t, light, o.what)
+	o, err = parse([]string{"-agents", "paf,hand", "-settings", "recommended,equal", "-nodes", "2,9"}, io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, []agent{{"paf", "paf", recommended}, {floorName, "hand", recommended}, {"paf equal", "paf", equal}}, o.agents)
+	assert.Equal(t, []int{2, 9}, o.nodes)
 	for _, args := range [][]string{
+		{"-settings", "other"}, {"-instances", "0"}, {"-nodes", "x"}, {"-detection", "2s"}, {"-detection", "3500ms"}, {"-dirty-mb", "0"},
 		{"-agents", "paf,paf"}, {"-agents", "/nonexistent/agent"}, {"-n", "0"}, {"-what", ""}, {"rest"}, {"-unknown"},
 	} {
 		_, err := parse(args, io.Discard)
@@ -94,12 +105,17 @@ func TestParse(t *testing.T) {
 }
 
 func sampleReport() *report {
-	ours, paf := agent{"pgsqlms", "/x/pgsqlms"}, agent{"paf", lab.AgentPAF}
-	r := newReport([]string{"bench", "-n", "1"}, options{agents: []agent{ours, paf}, suite: "bookworm", sync: true})
-	r.Corosync = corosyncFigures{Token: 1, Consensus: 1.2}
+	ours, paf := agent{"pgsqlms", "/x/pgsqlms", recommended}, agent{"paf", lab.AgentPAF, recommended}
+	floor := agent{floorName, lab.AgentHand, recommended}
+	r := newReport([]string{"bench", "-n", "1"}, options{agents: []agent{ours, paf, floor}, suite: "bookworm", sync: true})
+	for _, a := range []agent{ours, paf} {
+		r.Corosync[a.Name] = corosyncFigures{Token: 1, Consensus: 1.2}
+		r.Settings[a.Name] = map[string]string{"token": "1s", "monitor Promoted": "15s"}
+	}
 	r.Begun, r.CPUs, r.Token = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), 2, 1
 	r.Faults = []faultFigures{
-		{What: whatSwitchover, Agent: "pgsqlms", Turn: 1, Measured: true, Gap: 0.5},
+		{What: whatSwitchover, Agent: "pgsqlms", Turn: 1, Measured: true, Gap: 0.5, Split: map[string]float64{"stop": 0.2, "client": 0.3}},
+		{What: whatSwitchover, Agent: floorName, Turn: 1, Measured: true, Gap: 0.25, Before: "n1", Dirty: map[string]float64{"n2": 7, "n1": 9}},
 		{What: whatSwitchover, Agent: "paf", Turn: 1, Measured: true, Gap: 2},
 		{What: whatKillNode, Agent: "pgsqlms", Turn: 1, Measured: true, Gap: 3,
 			Loss: &lossFigure{OutOfMembership: 1.5, FenceAsked: 1.6, FenceConfirmed: 2.1, Promoted: 2.5, VIP: 2.8}},
@@ -108,39 +124,56 @@ func sampleReport() *report {
 		{What: whatKillNode, Agent: "paf", Turn: 2, Gap: 90, Error: "did not come back"},
 	}
 	r.Monitors = []monitorFigures{
-		{Agent: "pgsqlms", Role: "primary", CPU: 0.010, Wall: 0.020},
-		{Agent: "paf", Role: "primary", CPU: 0.100, Wall: 0.200},
+		{Agent: "pgsqlms", Role: "primary", CPU: 0.010, Wall: 0.020, PeakMB: 10},
+		{Agent: "paf", Role: "primary", CPU: 0.100, Wall: 0.200, PeakMB: 20, Forks: 32},
+	}
+	r.Instances = []instancesFigure{{Agent: "pgsqlms", Instances: 5, Without: 0.01, With: 0.05}}
+	for nodes, gap := range map[int]float64{2: 1, 3: 1.1, 5: 1.3} {
+		r.Growth = append(r.Growth, faultFigures{What: whatSwitchover, Agent: "pgsqlms", Nodes: nodes, Measured: true, Gap: gap,
+			Split: map[string]float64{"notify": gap / 2, "stop": gap / 2}})
 	}
 	return r
 }
 
 func TestReport(t *testing.T) {
-	const want = `
-Measured by: bench -n 1
-bookworm, begun 2026-01-02T03:04:05Z, 2 CPUs, synchronous (ANY 1) replication, token 1.0 s
+	want, err := os.ReadFile("testdata/report.txt")
+	require.NoError(t, err)
+	assert.Equal(t, string(want), sampleReport().text())
+}
 
-figure                 | agent   | n |   median |      min |      max | ratio to PAF | failed | lost rows
------------------------|---------|---|----------|----------|----------|--------------|--------|----------
-monitor, primary, CPU  | pgsqlms | 1 |  10.0 ms |  10.0 ms |  10.0 ms |        0.100 |      0 |         0
-monitor, primary, CPU  | paf     | 1 | 100.0 ms | 100.0 ms | 100.0 ms |        1.000 |      0 |         0
-monitor, primary, wall | pgsqlms | 1 |  20.0 ms |  20.0 ms |  20.0 ms |        0.100 |      0 |         0
-monitor, primary, wall | paf     | 1 | 200.0 ms | 200.0 ms | 200.0 ms |        1.000 |      0 |         0
-switchover, write gap  | pgsqlms | 1 |   0.50 s |   0.50 s |   0.50 s |        0.250 |      0 |         0
-switchover, write gap  | paf     | 1 |   2.00 s |   2.00 s |   2.00 s |        1.000 |      0 |         0
-kill-node, write gap   | pgsqlms | 1 |   3.00 s |   3.00 s |   3.00 s |        0.500 |      0 |         0
-kill-node, write gap   | paf     | 1 |   6.00 s |   6.00 s |   6.00 s |        1.000 |      1 |         3
+func TestPlot(t *testing.T) {
+	text := sampleReport().plot()
+	require.NoError(t, xml.Unmarshal([]byte(text), new(struct{})))
+	assert.Contains(t, text, ">switchover</text>")
+	assert.Contains(t, text, ">0.50 s (0.50 s to 0.50 s), n 1</text>")
+	assert.Contains(t, text, "bench -n 1", "the command that made it")
+	assert.NotContains(t, text, whatKillPG, "there is no figure of it")
+}
 
-Loss of the primary's node, seconds after it. Corosync's token in effect is 1.00 s, its consensus 1.20 s.
-The rest is what the gap has beside the time until the node is out of the membership, and the fencing.
-agent   | turn | write gap | out of membership | fencing asked | confirmed | promoted |    VIP |   rest | rest <= 2 s | token + fencing + 2 s | kept
---------|------|-----------|-------------------|---------------|-----------|----------|--------|--------|-------------|-----------------------|-----
-pgsqlms |    1 |    3.00 s |            1.50 s |        1.60 s |    2.10 s |   2.50 s | 2.80 s | 1.00 s | yes         |                3.50 s | yes
-paf     |    1 |    6.00 s |            1.50 s |        1.60 s |    2.10 s |        - | 2.80 s | 4.00 s | no          |                3.50 s | no
+func TestSlope(t *testing.T) {
+	assert.InDelta(t, 0.05, points{2: {0.1}, 3: {0.15}, 8: {0.4, 0.3, 0.5}}.slope(), 1e-9)
+	assert.Zero(t, points{2: {1}}.slope())
+}
 
-paf, kill-node, turn 1: 3 acknowledged rows are lost
-paf, kill-node, turn 2: did not come back
-`
-	assert.Equal(t, want, sampleReport().text())
+func TestEnoughMemory(t *testing.T) {
+	const meminfo = "MemTotal: 24000000 kB\nMemAvailable: 20480000 kB\n"
+	assert.NoError(t, enoughMemory(2048, meminfo))
+	assert.ErrorContains(t, enoughMemory(8192, meminfo), "20000 MB of memory are available")
+}
+
+func TestEqualSettings(t *testing.T) {
+	o := options{detection: 5 * time.Second}
+	c := o.configOf(agent{"x", "/x", equal})
+	assert.Equal(t, 2272*time.Millisecond, c.Token)
+	assert.Equal(t, lab.PatroniConfig{TTL: 5 * time.Second, LoopWait: time.Second, RetryTimeout: 2 * time.Second}, c.Patroni)
+	intervals := map[time.Duration]bool{}
+	for _, op := range c.Ops {
+		if op.Name == "monitor" {
+			intervals[op.Interval] = true
+		}
+	}
+	assert.Equal(t, map[time.Duration]bool{time.Second: true, 1100 * time.Millisecond: true}, intervals)
+	assert.Nil(t, o.configOf(agent{"x", "/x", recommended}).Ops, "its own")
 }
 
 func TestTheReportIsSaved(t *testing.T) {
@@ -163,7 +196,7 @@ func TestAFaultThatFailedDoesNotCount(t *testing.T) {
 func TestALossThatWasNotLogged(t *testing.T) {
 	f := faultFigures{Agent: "paf", Turn: 1, Gap: 3, Loss: lossOf(scenario.Result{})}
 	assert.False(t, f.Loss.complete())
-	assert.Equal(t, []string{"paf", "1", "3.00 s", "-", "-", "-", "-", "-", "-", "-", "-", "-"}, f.lossCells(corosyncFigures{}))
+	assert.Equal(t, []string{"paf", "1", "3.00 s", "0.00 s", "0.00 s", "-", "-", "-", "-", "-", "-", "-", "-", "-"}, f.lossCells(corosyncFigures{}))
 }
 
 func TestParseCmap(t *testing.T) {

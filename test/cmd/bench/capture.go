@@ -9,11 +9,10 @@ import (
 	"pgsqlms/test/lab"
 )
 
-// Where Pacemaker finds the agent, and where it is while the wrapper stands in its place.
+// Where the agent is while the wrapper stands in its place.
 const (
-	agentPath   = "/usr/lib/ocf/resource.d/heartbeat/pgsqlms"
-	realPath    = "/usr/lib/ocf/resource.d/heartbeat/.pgsqlms.real"
-	wrapperPath = "/usr/lib/ocf/resource.d/heartbeat/.pgsqlms.wrapper"
+	realPath    = "/usr/lib/ocf/resource.d/heartbeat/.bench.real"
+	wrapperPath = "/usr/lib/ocf/resource.d/heartbeat/.bench.wrapper"
 	capturePath = "/run/pgsqlms-bench.environ"
 )
 
@@ -30,7 +29,7 @@ func monitorEnvironment(ctx context.Context, l *lab.Lab, node string) ([]string,
 	if err := wrap(ctx, l, node); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*monitorInterval)
+	ctx, cancel := context.WithTimeout(ctx, 2*slowestMonitor)
 	defer cancel()
 	text, waitErr := captured(ctx, l, node)
 	if err := unwrap(context.WithoutCancel(ctx), l, node); err != nil {
@@ -47,14 +46,14 @@ func wrap(ctx context.Context, l *lab.Lab, node string) error {
 	if err := l.WriteFile(node, wrapperPath, []byte(wrapper), 0o755, ""); err != nil {
 		return err
 	}
-	_, err := l.Run(ctx, node, "sh", "-c", "set -e; rm -f "+capturePath+"; cp -p "+agentPath+" "+realPath+"; mv "+wrapperPath+" "+agentPath)
+	_, err := l.Run(ctx, node, "sh", "-c", "set -e; rm -f "+capturePath+"; cp -p "+l.Agent()+" "+realPath+"; mv "+wrapperPath+" "+l.Agent())
 	return err
 }
 
 // unwrap leaves the real agent's second name in place: the monitor that was captured still runs by it, and PAF looks for
 // its own file while it starts.
 func unwrap(ctx context.Context, l *lab.Lab, node string) error {
-	_, err := l.Run(ctx, node, "sh", "-c", "cp -p "+realPath+" "+wrapperPath+" && mv "+wrapperPath+" "+agentPath)
+	_, err := l.Run(ctx, node, "sh", "-c", "cp -p "+realPath+" "+wrapperPath+" && mv "+wrapperPath+" "+l.Agent())
 	return err
 }
 

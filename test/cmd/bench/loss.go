@@ -45,21 +45,21 @@ func (r *report) lossText() string {
 	var cells [][]string
 	for _, f := range r.Faults {
 		if f.Loss != nil && f.Measured {
-			cells = append(cells, f.lossCells(r.Corosync))
+			cells = append(cells, f.lossCells(r.Corosync[f.Agent]))
 		}
 	}
 	if len(cells) == 0 {
 		return ""
 	}
-	header := []string{"agent", "turn", "write gap", "out of membership", "fencing asked", "confirmed", "promoted", "VIP",
-		"rest", fmt.Sprintf("rest <= %.0f s", slack), fmt.Sprintf("token + fencing + %.0f s", slack), "kept"}
-	return fmt.Sprintf("\nLoss of the primary's node, seconds after it. Corosync's token in effect is %.2f s, its consensus %.2f s.\n"+
-		"The rest is what the gap has beside the time until the node is out of the membership, and the fencing.\n",
-		r.Corosync.Token, r.Corosync.Consensus) + scenario.Table(header, cells)
+	header := []string{"system", "turn", "write gap", "token", "consensus", "out of membership", "fencing asked", "confirmed", "promoted", "VIP",
+		"rest", fmt.Sprintf("rest <= %.1f s", slack), fmt.Sprintf("token + fencing + %.1f s", slack), "kept"}
+	return "\nLoss of the primary's node, seconds after it. The token and the consensus are corosync's, in effect.\n" +
+		"The rest is what the gap has beside the time until the node is out of the membership, and the fencing.\n\n" +
+		scenario.Table(header, cells)
 }
 
 func (f faultFigures) lossCells(c corosyncFigures) []string {
-	cells := []string{f.Agent, fmt.Sprint(f.Turn), seconds(f.Gap)}
+	cells := []string{f.Agent, fmt.Sprint(f.Turn), seconds(f.Gap), seconds(c.Token), seconds(c.Consensus)}
 	for _, at := range []float64{f.Loss.OutOfMembership, f.Loss.FenceAsked, f.Loss.FenceConfirmed, f.Loss.Promoted, f.Loss.VIP} {
 		cells = append(cells, seconds(at))
 	}

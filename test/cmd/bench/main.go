@@ -42,7 +42,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	series := &series{options: options, report: report, progress: newProgress(stderr)}
 	runErr := series.run(ctx)
 	_, _ = fmt.Fprint(stdout, report.text())
-	if err := report.save(options.json); err != nil {
+	err = errors.Join(report.save(options.json), write(options.markdown, report.text()), write(options.svg, report.plot()))
+	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "bench:", err)
 		return 1
 	}

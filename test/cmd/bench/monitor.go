@@ -43,7 +43,11 @@ func monitorCost(ctx context.Context, l *lab.Lab, node string, m monitored, n in
 	if err != nil {
 		return nil, err
 	}
-	samples, err := l.Measure(ctx, node, n, false, environment, agentPath, "monitor")
+	samples, err := l.Measure(ctx, node, n, false, environment, l.Agent(), "monitor")
+	if err != nil {
+		return nil, err
+	}
+	counted, err := l.Measure(ctx, node, 1, true, environment, l.Agent(), "monitor")
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +56,8 @@ func monitorCost(ctx context.Context, l *lab.Lab, node string, m monitored, n in
 		if s.Exit != m.exit {
 			return nil, fmt.Errorf("exit code %d, want %d", s.Exit, m.exit)
 		}
-		figures = append(figures, monitorFigures{Role: m.role, CPU: s.CPU.Seconds(), Wall: s.Wall.Seconds()})
+		figures = append(figures, monitorFigures{Role: m.role, CPU: s.CPU.Seconds(), Wall: s.Wall.Seconds(),
+			PeakMB: float64(s.MaxRSS) / 1024, Forks: counted[0].Forks, Programs: len(counted[0].Programs) - 1})
 	}
 	return figures, nil
 }

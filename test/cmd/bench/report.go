@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,17 +15,20 @@ import (
 
 // report is everything that was measured, as it is saved.
 type report struct {
-	Command  string           `json:"command"`
-	Begun    time.Time        `json:"begun"`
-	CPUs     int              `json:"cpus"`
-	Suite    string           `json:"suite"`
-	Sync     bool             `json:"synchronous"`
-	Token    float64          `json:"token"`    // as configured
-	Corosync corosyncFigures  `json:"corosync"` // in effect
-	Agents   []agent          `json:"agents"`
-	Rows     []row            `json:"summary"`
-	Faults   []faultFigures   `json:"faults"`
-	Monitors []monitorFigures `json:"monitors"`
+	Command   string                       `json:"command"`
+	Begun     time.Time                    `json:"begun"`
+	CPUs      int                          `json:"cpus"`
+	Suite     string                       `json:"suite"`
+	Sync      bool                         `json:"synchronous"`
+	Token     float64                      `json:"token"`    // as configured
+	Corosync  map[string]corosyncFigures   `json:"corosync"` // in effect, by system
+	Settings  map[string]map[string]string `json:"settings"` // by system
+	Agents    []agent                      `json:"agents"`
+	Rows      []row                        `json:"summary"`
+	Faults    []faultFigures               `json:"faults"`
+	Monitors  []monitorFigures             `json:"monitors"`
+	Instances []instancesFigure            `json:"instances,omitempty"`
+	Growth    []faultFigures               `json:"growth,omitempty"`
 }
 
 // row is one line of the summary: one figure of one agent.
@@ -32,15 +37,17 @@ type row struct {
 	Agent  string  `json:"agent"`
 	Unit   string  `json:"unit"`
 	Stats  summary `json:"stats"`
-	// RatioToPAF is this median over PAF's; absent when there is none.
-	RatioToPAF *float64 `json:"ratio_to_paf,omitempty"`
-	Failed     int      `json:"failed"`
-	Lost       int      `json:"lost"`
+	// RatioToPAF is this median over PAF's with the same settings, RatioToFloor that over the floor's; absent when there is none.
+	RatioToPAF   *float64 `json:"ratio_to_paf,omitempty"`
+	RatioToFloor *float64 `json:"ratio_to_floor,omitempty"`
+	Failed       int      `json:"failed"`
+	Lost         int      `json:"lost"`
 }
 
 func newReport(args []string, o options) *report {
 	return &report{Command: strings.Join(args, " "), Begun: time.Now().UTC().Truncate(time.Second), CPUs: runtime.NumCPU(),
-		Suite: o.suite, Sync: o.sync, Agents: o.agents}
+		Suite: o.suite, Sync: o.sync, Agents: o.agents,
+		Corosync: map[string]corosyncFigures{}, Settings: map[string]map[string]string{}}
 }
 
 // summary gives a row for each figure and agent that there is something of.
@@ -59,7 +66,7 @@ func (r *report) summary() []row {
 func (r *report) monitorRows() []row {
 	var rows []row
 	for _, role := range []string{"primary", "standby"} {
-		for _, kind := range []string{"CPU", "wall"} {
+		for _, kind := range monitorKinds {
 			rows = append(rows, r.compared(func(a agent) (row, bool) { return r.monitorRow(role, kind, a) })...)
 		}
 	}
@@ -74,17 +81,37 @@ func (r *report) compared(of func(agent) (row, bool)) []row {
 			rows = append(rows, one)
 		}
 	}
-	for _, paf := range rows {
-		if paf.Agent != lab.AgentPAF {
-			continue
+	for i, one := range rows {
+		paf := lab.AgentPAF
+		if r.settingsOf(one.Agent) == equal {
+			paf += " " + equal
 		}
-		for i := range rows {
-			if q := ratio(rows[i].Stats, paf.Stats); !math.IsNaN(q) {
-				rows[i].RatioToPAF = &q
-			}
-		}
+		rows[i].RatioToPAF = ratioTo(rows, one, paf)
+		rows[i].RatioToFloor = ratioTo(rows, one, floorName)
 	}
 	return rows
+}
+
+func (r *report) settingsOf(name string) string {
+	for _, a := range r.Agents {
+		if a.Name == name {
+			return a.Settings
+		}
+	}
+	return ""
+}
+
+// ratioTo is a row's median over that of the row of a name.
+func ratioTo(rows []row, one row, name string) *float64 {
+	for _, other := range rows {
+		if other.Agent != name {
+			continue
+		}
+		if q := ratio(one.Stats, other.Stats); !math.IsNaN(q) {
+			return &q
+		}
+	}
+	return nil
 }
 
 func (r *report) faultRow(what string, a agent) (row, bool) {
@@ -108,20 +135,28 @@ func (r *report) faultRow(what string, a agent) (row, bool) {
 	return one, found
 }
 
-func (r *report) monitorRow(role, kind string, a agent) (row, bool) {
+func (r *report) monitorRow(role string, kind monitorKind, a agent) (row, bool) {
 	var figures []float64
 	for _, m := range r.Monitors {
-		if m.Role != role || m.Agent != a.Name {
-			continue
+		if m.Role == role && m.Agent == a.Name {
+			figures = append(figures, kind.of(m))
 		}
-		seconds := m.Wall
-		if kind == "CPU" {
-			seconds = m.CPU
-		}
-		figures = append(figures, seconds*1000)
 	}
-	return row{Figure: fmt.Sprintf("monitor, %s, %s", role, kind), Agent: a.Name, Unit: "ms", Stats: summarize(figures)},
+	return row{Figure: fmt.Sprintf("monitor, %s, %s", role, kind.name), Agent: a.Name, Unit: kind.unit, Stats: summarize(figures)},
 		len(figures) > 0
+}
+
+// monitorKind is one thing that a monitor costs.
+type monitorKind struct {
+	name, unit string
+	of         func(monitorFigures) float64
+}
+
+var monitorKinds = []monitorKind{
+	{"CPU", "ms", func(m monitorFigures) float64 { return m.CPU * 1000 }},
+	{"wall", "ms", func(m monitorFigures) float64 { return m.Wall * 1000 }},
+	{"peak memory", "MB", func(m monitorFigures) float64 { return m.PeakMB }},
+	{"processes forked", "", func(m monitorFigures) float64 { return float64(m.Forks) }},
 }
 
 // text is the report for a reader.
@@ -132,41 +167,82 @@ func (r *report) text() string {
 	if r.Sync {
 		replication = "synchronous (ANY 1)"
 	}
-	fmt.Fprintf(&b, "\nMeasured by: %s\n%s, begun %s, %d CPUs, %s replication, token %.1f s\n\n",
-		r.Command, r.Suite, r.Begun.Format(time.RFC3339), r.CPUs, replication, r.Token)
-	header := []string{"figure", "agent", "n", "median", "min", "max", "ratio to PAF", "failed", "lost rows"}
+	fmt.Fprintf(&b, "\nMeasured by: %s\n%s, begun %s, %d CPUs, %s replication\n\n",
+		r.Command, r.Suite, r.Begun.Format(time.RFC3339), r.CPUs, replication)
+	header := []string{"figure", "system", "n", "median", "min", "max", "ratio to PAF", "ratio to floor", "failed", "lost rows"}
 	var cells [][]string
 	for _, one := range r.Rows {
 		cells = append(cells, one.cells())
 	}
 	b.WriteString(scenario.Table(header, cells))
-	b.WriteString(r.lossText())
-	b.WriteString(r.complaintsText())
+	for _, text := range []func() string{r.lossText, r.splitText, r.instancesText, r.growthText, r.settingsText, r.preparedText, r.complaintsText} {
+		b.WriteString(text())
+	}
 	return b.String()
 }
 
 func (o row) cells() []string {
-	q := "-"
-	if o.RatioToPAF != nil {
-		q = fmt.Sprintf("%.3f", *o.RatioToPAF)
+	q := func(ratio *float64) string {
+		if ratio == nil {
+			return "-"
+		}
+		return fmt.Sprintf("%.3f", *ratio)
 	}
 	figure := func(v float64) string {
 		if o.Stats.N == 0 {
 			return "-"
 		}
-		if o.Unit == "ms" {
-			return fmt.Sprintf("%.1f ms", v)
+		switch o.Unit {
+		case "s":
+			return fmt.Sprintf("%.2f s", v)
+		case "":
+			return fmt.Sprintf("%.0f", v)
+		default:
+			return fmt.Sprintf("%.1f %s", v, o.Unit)
 		}
-		return fmt.Sprintf("%.2f s", v)
 	}
 	return []string{o.Figure, o.Agent, fmt.Sprint(o.Stats.N), figure(o.Stats.Median), figure(o.Stats.Min), figure(o.Stats.Max),
-		q, fmt.Sprint(o.Failed), fmt.Sprint(o.Lost)}
+		q(o.RatioToPAF), q(o.RatioToFloor), fmt.Sprint(o.Failed), fmt.Sprint(o.Lost)}
+}
+
+// settingsText tells what decides how soon each system acts.
+func (r *report) settingsText() string {
+	var cells [][]string
+	for _, a := range r.Agents {
+		var pairs []string
+		for _, name := range slices.Sorted(maps.Keys(r.Settings[a.Name])) {
+			pairs = append(pairs, strings.TrimSpace(name)+" "+r.Settings[a.Name][name])
+		}
+		if len(pairs) > 0 {
+			cells = append(cells, []string{a.Name, strings.Join(pairs, ", ")})
+		}
+	}
+	if len(cells) == 0 {
+		return ""
+	}
+	return "\nSettings:\n\n" + scenario.Table([]string{"system", "settings"}, cells)
+}
+
+// preparedText tells how much there was to write or to replay when a fault came.
+func (r *report) preparedText() string {
+	var cells [][]string
+	for _, f := range r.Faults {
+		for what, by := range map[string]map[string]float64{"dirty": f.Dirty, "not replayed": f.Backlog} {
+			if len(by) > 0 {
+				cells = append(cells, []string{f.What, f.Agent, fmt.Sprint(f.Turn), f.Before, what, scenario.Megabytes(by)})
+			}
+		}
+	}
+	if len(cells) == 0 {
+		return ""
+	}
+	return "\nBefore the fault:\n\n" + scenario.Table([]string{"figure", "system", "turn", "primary", "what", "on each node"}, cells)
 }
 
 // complaintsText names what went wrong.
 func (r *report) complaintsText() string {
 	var b strings.Builder
-	for _, f := range r.Faults {
+	for _, f := range append(slices.Clone(r.Faults), r.Growth...) {
 		for _, text := range append(f.Complaints, f.Error) {
 			if text != "" {
 				fmt.Fprintf(&b, "\n%s, %s, turn %d: %s", f.Agent, f.What, f.Turn, text)

@@ -8,27 +8,31 @@ import (
 )
 
 // slack is what may come on top of corosync and the fencing when a node is lost.
-const slack = 2.0
+const slack = 1.5
 
 // faultFigures is one fault under a writer. Times are seconds.
 type faultFigures struct {
-	What         string      `json:"what"`
-	Agent        string      `json:"agent"`
-	Turn         int         `json:"turn"`
-	Measured     bool        `json:"measured"` // the gap is a figure, whatever went wrong besides
-	Gap          float64     `json:"gap"`
-	Before       string      `json:"before"`
-	After        string      `json:"after"`
-	Acknowledged int         `json:"acknowledged"`
-	InDoubt      int         `json:"in_doubt"`
-	Lost         int         `json:"lost"`
-	Fencings     int         `json:"fencings"`
-	Loss         *lossFigure `json:"loss,omitempty"`    // of the primary's node
-	Streaming    float64     `json:"streaming"`         // from the fault until all nodes streamed; 0: they did not
-	Rebuilt      []string    `json:"rebuilt,omitempty"` // nodes that died with WAL that nobody had
-	Complaints   []string    `json:"complaints,omitempty"`
-	Error        string      `json:"error,omitempty"`
-	Story        []string    `json:"story,omitempty"` // what the client saw in the gap
+	What         string             `json:"what"`
+	Agent        string             `json:"agent"`
+	Turn         int                `json:"turn"`
+	Nodes        int                `json:"nodes,omitempty"` // where that is what differs
+	Measured     bool               `json:"measured"`        // the gap is a figure, whatever went wrong besides
+	Gap          float64            `json:"gap"`
+	Before       string             `json:"before"`
+	After        string             `json:"after"`
+	Acknowledged int                `json:"acknowledged"`
+	InDoubt      int                `json:"in_doubt"`
+	Lost         int                `json:"lost"`
+	Fencings     int                `json:"fencings"`
+	Loss         *lossFigure        `json:"loss,omitempty"`  // of the primary's node
+	Split        map[string]float64 `json:"split,omitempty"` // of the gap, by scenario.Parts
+	Dirty        map[string]float64 `json:"dirty_mb,omitempty"`
+	Backlog      map[string]float64 `json:"backlog_mb,omitempty"`
+	Streaming    float64            `json:"streaming"`         // from the fault until all nodes streamed; 0: they did not
+	Rebuilt      []string           `json:"rebuilt,omitempty"` // nodes that died with WAL that nobody had
+	Complaints   []string           `json:"complaints,omitempty"`
+	Error        string             `json:"error,omitempty"`
+	Story        []string           `json:"story,omitempty"` // what the client saw in the gap
 }
 
 // lossFigure is when, after the fault, Pacemaker logged the steps of a node's loss. Negative: it did not.
@@ -52,8 +56,15 @@ func faultSample(what string, r scenario.Result, err error) faultFigures {
 		Acknowledged: r.Verdict.Acknowledged, InDoubt: r.Verdict.InDoubt, Lost: len(r.Verdict.Lost),
 		Fencings: len(r.Fencings), Rebuilt: r.Rebuilt, Streaming: r.Streaming.Seconds(), Story: writer.Story(r.History, r.Gap),
 	}
-	if what == whatKillNode {
+	if what == whatKillNode && r.Fenced() {
 		f.Loss = lossOf(r)
+	}
+	f.Dirty, f.Backlog = r.Dirty, r.Backlog
+	if r.Split != nil {
+		f.Split = map[string]float64{}
+		for part, d := range r.Split {
+			f.Split[part] = d.Seconds()
+		}
 	}
 	if err != nil {
 		f.Error = err.Error()
@@ -83,4 +94,8 @@ type monitorFigures struct {
 	Role  string  `json:"role"` // primary or standby
 	CPU   float64 `json:"cpu"`  // user and system, with all children
 	Wall  float64 `json:"wall"`
+	// PeakMB is the largest resident size of any one of its processes.
+	PeakMB   float64 `json:"peak_mb"`
+	Forks    int     `json:"forks"`    // processes made, beside its own
+	Programs int     `json:"programs"` // programs executed, beside its own
 }

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"pgsqlms/test/lab"
+	"pgsqlms/test/scenario"
+)
+
+// growthTurn plays a switchover and the loss of the primary's node on clusters of several sizes.
+func (s *series) growthTurn(ctx context.Context, turn int, a agent, _ []string) error {
+	for _, nodes := range s.options.nodes {
+		config := s.options.configOf(a)
+		config.Nodes = nodes
+		err := s.withLab(ctx, turn, a, config, func(l *lab.Lab, say func(string)) error {
+			for _, what := range []string{whatSwitchover, whatKillNode} {
+				say(fmt.Sprintf("%s, %d nodes", what, nodes))
+				sample, err := s.play(ctx, l, what, turn)
+				sample.Agent, sample.Turn, sample.Nodes = a.Name, turn+1, nodes
+				s.report.Growth = append(s.report.Growth, sample)
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("%d nodes: %w", nodes, err)
+		}
+	}
+	return nil
+}
+
+// grown are the parts of a gap that an election is made of. What corosync and the fencing take is not of it.
+var grown = []string{"notify", "agent", "promote", "cluster"}
+
+// growthText tells how a gap, and the election in it, grow with the number of nodes.
+func (r *report) growthText() string {
+	if len(r.Growth) == 0 {
+		return ""
+	}
+	var cells, slopes [][]string
+	for _, a := range r.Agents {
+		for _, what := range []string{whatSwitchover, whatKillNode} {
+			gaps, elections := points{}, points{}
+			for _, f := range r.Growth {
+				if f.Agent != a.Name || f.What != what || !f.Measured {
+					continue
+				}
+				gaps[f.Nodes] = append(gaps[f.Nodes], f.Gap)
+				if f.Split != nil {
+					elections[f.Nodes] = append(elections[f.Nodes], f.election())
+				}
+			}
+			for _, nodes := range gaps.sizes() {
+				gap, election := summarize(gaps[nodes]), summarize(elections[nodes])
+				cells = append(cells, []string{what, a.Name, fmt.Sprint(nodes), fmt.Sprint(gap.N), seconds(gap.Median), seconds(gap.Min), seconds(gap.Max), orNothing(election)})
+			}
+			if len(gaps) > 1 {
+				slopes = append(slopes, []string{what, a.Name, milliseconds(gaps.slope()), milliseconds(elections.slope())})
+			}
+		}
+	}
+	text := "\nBy the number of nodes. The election is what notify, agent, promote and cluster have of the gap, see the split.\n\n" +
+		scenario.Table([]string{"figure", "system", "nodes", "n", "gap, median", "min", "max", "election, median"}, cells)
+	if len(slopes) > 0 {
+		text += "\nFor each node more, by the line of least squares through the medians:\n\n" +
+			scenario.Table([]string{"figure", "system", "gap", "election"}, slopes)
+	}
+	return text
+}
+
+func (f faultFigures) election() float64 {
+	sum := 0.0
+	for _, part := range grown {
+		sum += f.Split[part]
+	}
+	return sum
+}
+
+func orNothing(s summary) string {
+	if s.N == 0 {
+		return "-"
+	}
+	return seconds(s.Median)
+}
+
+func milliseconds(s float64) string { return fmt.Sprintf("%.0f ms", s*1000) }
+
+// points are figures by the number of nodes.
+type points map[int][]float64
+
+func (p points) sizes() []int {
+	var sizes []int
+	for n := range p {
+		sizes = append(sizes, n)
+	}
+	slices.Sort(sizes)
+	return sizes
+}
+
+// slope is that of the line of least squares through the medians; 0 where there is no line.
+func (p points) slope() float64 {
+	if len(p) < 2 {
+		return 0
+	}
+	var meanX, meanY, over, under float64
+	for n, figures := range p {
+		meanX += float64(n) / float64(len(p))
+		meanY += summarize(figures).Median / float64(len(p))
+	}
+	for n, figures := range p {
+		dx := float64(n) - meanX
+		over += dx * (summarize(figures).Median - meanY)
+		under += dx * dx
+	}
+	return over / under
+}
