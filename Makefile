@@ -62,7 +62,7 @@ check: fmt-check vet lint tidy-check unit ## everything that is fast and needs n
 test: root host-tools check fuzz realpg lab-test ## everything (root)
 
 .PHONY: bench
-bench: root host-tools build ## measure the agent against PAF, on this machine (root); BENCHFLAGS are given to bin/bench
+bench: root host-tools build ## measure the agent against its peers and the floor, on this machine (root, 40 min); BENCHFLAGS are given to bin/bench
 	$(BUILD) -o bin/bench ./test/cmd/bench
 	bin/bench $(BENCHFLAGS)
 

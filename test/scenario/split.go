@@ -56,7 +56,8 @@ func split(all []activity, from, to time.Time) Split {
 		return nil
 	}
 	cuts := []time.Time{from, to}
-	begun, address := to, from
+	begun, address := to, to // when anything began, and when the address was there for good
+	moved := false
 	for _, a := range all {
 		for _, t := range []time.Time{a.from, a.to} {
 			if t.After(from) && t.Before(to) {
@@ -66,8 +67,8 @@ func split(all []activity, from, to time.Time) Split {
 		if a.to.After(from) && a.from.Before(begun) {
 			begun = a.from
 		}
-		if a.part == "VIP" && a.to.After(address) {
-			address = a.to
+		if a.part == "VIP" && a.to.After(from) && (!moved || a.to.After(address)) {
+			moved, address = true, a.to
 		}
 	}
 	slices.SortFunc(cuts, time.Time.Compare)
@@ -80,7 +81,7 @@ func split(all []activity, from, to time.Time) Split {
 
 func partAt(all []activity, t, begun, address time.Time) string {
 	// After the address is there the client may go on, and what the cluster still does is not what it waits for.
-	if !t.Before(address) && address.After(begun) {
+	if !t.Before(address) {
 		return "client"
 	}
 	for _, part := range precedence {

@@ -38,6 +38,12 @@ func TestFencingInASplit(t *testing.T) {
 	assert.Equal(t, 260*time.Millisecond, s["fencing"])
 }
 
+// Without an address that moves nothing tells when the client could go on.
+func TestASplitWithoutAnAddress(t *testing.T) {
+	s := split([]activity{{"stop", atSecond(1), atSecond(3)}}, atSecond(2), atSecond(4))
+	assert.Equal(t, Split{"stop": time.Second, "cluster": time.Second}, s)
+}
+
 func TestASplitOfNothing(t *testing.T) {
 	assert.Nil(t, split(nil, atSecond(1), atSecond(2)))
 	assert.Nil(t, split([]activity{{"stop", atSecond(1), atSecond(2)}}, atSecond(2), atSecond(2)))
