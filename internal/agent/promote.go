@@ -247,7 +247,8 @@ func (a *agent) elect(ctx context.Context, me election.Vote, record *election.Re
 	case o.Winner == me.Node:
 		return votes, nil
 	case o.Winner != "":
-		err = a.writeBoth(ctx, o.Winner, me.Node)
+		// Stepping aside was not enough: a location rule, of a move perhaps, is stronger than any score but this.
+		err = a.writeBoth(ctx, o.Winner, me.Node, election.ScoreBanned)
 		return nil, reasonBetter.Because(err, o.Winner, shown(o.Position), shown(me.Position))
 	}
 	return nil, a.await(ctx, o)
@@ -290,10 +291,8 @@ func (a *agent) await(ctx context.Context, o election.Outcome) error {
 }
 
 // writeBoth makes Pacemaker prefer the winner over this node.
-func (a *agent) writeBoth(ctx context.Context, winner, loser string) error {
-	_, err := a.writeScores(ctx, nil, map[string]int{
-		winner: election.ScoreBest, loser: election.ScoreFirstStart,
-	})
+func (a *agent) writeBoth(ctx context.Context, winner, loser string, score int) error {
+	_, err := a.writeScores(ctx, nil, map[string]int{winner: election.ScoreBest, loser: score})
 	return err
 }
 

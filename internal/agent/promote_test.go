@@ -141,7 +141,7 @@ func TestPromotionGoesToTheBestVoter(t *testing.T) {
 		err := decide(a, failover)
 		assert.ErrorContains(t, err, "c holds more WAL")
 		assert.Equal(t, ocf.ErrGeneric, ocf.CodeOf(err))
-		assert.Equal(t, map[string]int{"b": 1, "c": 1000}, cluster.scores)
+		assert.Equal(t, map[string]int{"b": election.ScoreBanned, "c": 1000}, cluster.scores)
 	})
 }
 

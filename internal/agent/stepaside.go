@@ -42,7 +42,7 @@ func (a *agent) stepAside(ctx context.Context, self string, t election.Transitio
 	}
 	a.log.Infof("%s holds more WAL (%s) than this node (%s): stepping aside before the promotion begins",
 		o.Winner, shown(o.Position), shown(me.Position))
-	return errors.Join(a.writeBoth(ctx, o.Winner, self), a.awaitScore(ctx, o.Winner, election.ScoreBest))
+	return errors.Join(a.writeBoth(ctx, o.Winner, self, election.ScoreFirstStart), a.awaitScore(ctx, o.Winner, election.ScoreBest))
 }
 
 // earlyVotes are those that are there once all are, or the time is over.

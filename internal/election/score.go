@@ -19,9 +19,9 @@ const (
 	ScoreNotConnected = -1000 // does not replicate from this primary
 
 	// ScoreBanned is Pacemaker's -INFINITY, which no location rule can make up for. A
-	// switchover to the node was cancelled, and it has not been seen streaming since:
-	// the rule with which the administrator asked for it would otherwise have the
-	// primary demoted, in vain, again and again.
+	// switchover to the node was cancelled, or it was to be promoted although another
+	// node holds more, and it has not been seen streaming since: the rule with which the
+	// administrator asked for it would otherwise be tried, in vain, again and again.
 	ScoreBanned = -1_000_000
 )
 
