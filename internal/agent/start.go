@@ -78,17 +78,35 @@ func (a *agent) startStandby(ctx context.Context) error {
 		return reasonStandbySignal.Because(err)
 	}
 	failpoint.Hit("start-signal")
-	a.clearStaleLock()
 	a.prepareOutput()
-	server, err := a.db.Launch(ctx)
+	again, err := a.launchStandby(ctx)
+	if err != nil && again {
+		a.log.Warnf("%v: it is started once more", err)
+		if err := a.endOrphans(ctx); err != nil {
+			return err
+		}
+		_, err = a.launchStandby(ctx)
+	}
 	if err != nil {
 		return reasonStart.Because(err, a.conf.dataDir)
 	}
-	failpoint.Hit("start-launched")
-	if err := a.awaitStandby(ctx, server); err != nil {
-		return reasonStart.Because(err, a.conf.dataDir)
-	}
 	return nil
+}
+
+// launchStandby starts the server and waits until it is up. again says that another
+// attempt makes sense: somebody killed the postmaster, often the kernel for want of
+// memory. PostgreSQL itself would have come back from that in a moment; a start that
+// fails makes Pacemaker keep the instance off the node until a person comes
+// (start-failure-is-fatal).
+func (a *agent) launchStandby(ctx context.Context) (again bool, err error) {
+	a.clearStaleLock()
+	server, err := a.db.Launch(ctx)
+	if err != nil {
+		return false, err
+	}
+	failpoint.Hit("start-launched")
+	err = a.awaitStandby(ctx, server)
+	return server.Killed(), err
 }
 
 // clearStaleLock takes away a postmaster.pid that would keep PostgreSQL from starting:

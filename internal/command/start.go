@@ -58,11 +58,21 @@ func ended(err error) error {
 	if !errors.As(err, &exit) {
 		return err
 	}
-	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	switch {
+	case ok && status.Signal() == syscall.SIGKILL:
+		return errKilled
+	case ok && status.Signaled():
 		return fmt.Errorf("ended by signal %d (%s)", int(status.Signal()), status.Signal())
 	}
 	return fmt.Errorf("exited with code %d", exit.ExitCode())
 }
+
+var errKilled = fmt.Errorf("ended by signal %d (%s)", int(syscall.SIGKILL), syscall.SIGKILL)
+
+// WasKilled says whether an error of Exited means SIGKILL, which a program cannot send
+// itself by mistake: an administrator has, or the kernel that is out of memory.
+func WasKilled(how error) bool { return errors.Is(how, errKilled) }
 
 // Done is closed once the program has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }

@@ -23,6 +23,12 @@ func (l *Launched) Pid() int { return l.process.Pid }
 // Connect tell how far it is.
 func (l *Launched) Exited() (bool, error) { return l.process.Exited() }
 
+// Killed says whether it has ended by SIGKILL, of which it knew nothing.
+func (l *Launched) Killed() bool {
+	_, how := l.process.Exited()
+	return command.WasKilled(how)
+}
+
 // Done is closed when the server has ended.
 func (l *Launched) Done() <-chan struct{} { return l.process.Done() }
 

@@ -43,6 +43,7 @@ const longestLife = 3 * time.Minute
 //	hang-queries                   answers no query
 //	garbage                        answers nonsense
 //	die                            ends as it starts, with a message
+//	killed TIMES                   is killed as it starts, the script's first so many times
 //	never-ready                    does not come up
 //	primary                        comes up as a primary, whatever standby.signal says
 //	deaf [TIMES]                   ignores SIGINT, always or so many times
@@ -94,7 +95,24 @@ func (p place) rememberServer() {
 	fmt.Fprintln(f, os.Getpid())
 }
 
+// killed is the end of a server that is told so, the first times that it is started.
+func (s *server) killed() {
+	times, ok := s.toldOf(serverName, "killed")
+	if !ok {
+		return
+	}
+	starts, err := os.ReadFile(s.servers())
+	if err != nil {
+		die("%v", err)
+	}
+	if strings.Count(string(starts), "\n") <= number(times) {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {} // it is on its way
+	}
+}
+
 func (s *server) start() {
+	s.killed()
 	if text, ok := s.toldOf(serverName, "die"); ok {
 		fatal("%s", text)
 	}
