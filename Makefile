@@ -11,6 +11,15 @@ LINT_MODULE  := github.com/golangci/golangci-lint/v2
 LINT_VERSION := $(shell awk '$$1 == "$(LINT_MODULE)" { print $$2; exit }' tools/go.mod)
 LINT         := .cache/bin/golangci-lint-$(LINT_VERSION)
 
+# A module of its own, beside the linter's (docs/decisions/0021).
+NFPM_MODULE  := github.com/goreleaser/nfpm/v2
+NFPM_VERSION := $(shell awk '$$1 == "$(NFPM_MODULE)" { print $$2; exit }' tools/nfpm/go.mod)
+NFPM         := .cache/bin/nfpm-$(NFPM_VERSION)
+
+# What packages and releases are made in, and the version they get.
+DIST    ?= dist
+VERSION ?= $(shell tools/version.sh)
+
 BUILD := $(GO) build -trimpath -buildvcs=auto -ldflags='-s -w'
 
 # Behind these build tags are the tests that need PostgreSQL and the cluster.
@@ -48,6 +57,16 @@ install: bin/pgsqlms ## install the agent below $(DESTDIR)/usr/lib/ocf, and a li
 	install -d -m 0755 "$(COMMAND_DIR)"
 	ln -sfn "$(OCF_ROOT)/resource.d/heartbeat/pgsqlms" "$(COMMAND_DIR)/pgsqlms"
 
+.PHONY: packages
+packages: $(NFPM) ## make the deb and the rpm for this machine's architecture, in dist/
+	@$(MAKE) --no-print-directory package-$(shell $(GO) env GOARCH)
+
+.PHONY: release
+release: ## make packages and archives for amd64 and arm64, and their checksums, in an empty dist/
+	rm -rf $(DIST)
+	@$(MAKE) --no-print-directory package-amd64 package-arm64
+	GO="$(GO)" VERSION="$(VERSION)" tools/release.sh $(DIST) amd64 arm64
+
 .PHONY: demo
 demo: root host-tools build ## show failovers and switchovers on a real cluster, on this machine (root); KEEP=1 leaves it up
 	$(BUILD) -o bin/demo ./test/cmd/demo
@@ -81,12 +100,12 @@ lint: $(LINT) ## run the linter
 	$(LINT) run ./...
 
 .PHONY: reference
-reference: ## write docs/reference.md anew from package metadata
-	$(GO) run ./metadata/gen docs/reference.md
+reference: ## write docs/reference.md and the manual pages anew from package metadata
+	$(GO) run ./metadata/gen .
 
 .PHONY: clean
 clean: ## remove what was built; the lab's cached tree stays
-	rm -rf bin .cache coverage.out
+	rm -rf bin dist .cache coverage.out
 
 .PHONY: help
 help: ## show this
@@ -133,6 +152,15 @@ lab-test: root build failpoint-agent ## end-to-end tests in the lab, and the met
 failpoint-agent:
 	$(BUILD) -tags failpoint -o bin/pgsqlms-failpoint ./cmd/pgsqlms
 
+# Git's state is in the version already; whether Go finds it depends on the kind of checkout, and would change the bytes.
+# The binary is checked to be static before it is packed.
+.PHONY: package-%
+package-%: $(NFPM)
+	GOOS=linux GOARCH=$* $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -X main.packaged=$(VERSION)' \
+		-o $(DIST)/build/$*/pgsqlms ./cmd/pgsqlms
+	$(GO) run ./test/cmd/static $* $(DIST)/build/$*/pgsqlms
+	GO="$(GO)" VERSION="$(VERSION)" tools/packages.sh $* $(DIST)/build/$*/pgsqlms $(NFPM) $(DIST)
+
 .PHONY: host-tools
 host-tools: ## install what the lab needs on this machine, where apt-get is there
 	tools/host-tools.sh
@@ -146,3 +174,8 @@ $(LINT):
 	@echo "building golangci-lint $(LINT_VERSION), once; this takes some minutes"
 	@mkdir -p $(@D)
 	cd tools && $(GO) build -trimpath -o ../$@ $(LINT_MODULE)/cmd/golangci-lint
+
+$(NFPM):
+	@echo "building nfpm $(NFPM_VERSION), once"
+	@mkdir -p $(@D)
+	cd tools/nfpm && $(GO) build -trimpath -o ../../$@ $(NFPM_MODULE)/cmd/nfpm

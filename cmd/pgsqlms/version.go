@@ -2,9 +2,16 @@ package main
 
 import "runtime/debug"
 
-// version is the module's version from the build: a tag, or a pseudo-version that
-// names the commit.
+// packaged is the version of the package that this program is part of, set when it is
+// built for one.
+var packaged string
+
+// version is the package's, or else the module's from the build: a tag, or a
+// pseudo-version that names the commit.
 func version() string {
+	if packaged != "" {
+		return packaged
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
 		return "(devel)"

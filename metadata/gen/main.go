@@ -1,9 +1,11 @@
-// Command gen writes docs/reference.md from the tables of the package metadata. Its argument is the file to write.
+// Command gen writes docs/reference.md and the manual pages in man/ from the tables of the package metadata. Its argument
+// is the root of the checkout.
 package main
 
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"pgsqlms/internal/agent"
 	"pgsqlms/metadata"
@@ -11,19 +13,28 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: gen FILE")
+		fmt.Fprintln(os.Stderr, "usage: gen ROOT")
 		os.Exit(2)
 	}
-	if err := os.WriteFile(os.Args[1], []byte(page()), 0o644); err != nil {
-		fmt.Fprintln(os.Stderr, "gen:", err)
-		os.Exit(1)
+	for name, text := range pages() {
+		if err := os.WriteFile(filepath.Join(os.Args[1], name), []byte(text), 0o644); err != nil {
+			fmt.Fprintln(os.Stderr, "gen:", err)
+			os.Exit(1)
+		}
 	}
 }
 
-// page is the reference with everything that the agent's packages have to add to it.
-func page() string {
-	return metadata.Reference(reasons())
+// pages are the files to write, with everything that the agent's packages have to add to them.
+func pages() map[string]string {
+	return map[string]string{
+		"docs/reference.md":           metadata.Reference(reasons()),
+		"man/ocf_heartbeat_pgsqlms.7": metadata.AgentManual(reasons()),
+		"man/pgsqlms.8":               metadata.CommandManual(commands()),
+	}
 }
+
+// commands are what a person can give to the program beside the actions.
+func commands() []metadata.Command { return nil }
 
 func reasons() []metadata.Reason {
 	var rows []metadata.Reason

@@ -2,13 +2,16 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheCheckedInReferenceIsCurrent(t *testing.T) {
-	written, err := os.ReadFile("../../docs/reference.md")
-	require.NoError(t, err)
-	require.Equal(t, page(), string(written), `docs/reference.md is stale: run "make reference"`)
+func TestTheCheckedInPagesAreCurrent(t *testing.T) {
+	for name, text := range pages() {
+		written, err := os.ReadFile(filepath.Join("../..", name))
+		require.NoError(t, err)
+		require.Equal(t, text, string(written), `%s is stale: run "make reference"`, name)
+	}
 }

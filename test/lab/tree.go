@@ -29,6 +29,7 @@ var treePackages = []string{
 	"pacemaker", "corosync", "pacemaker-cli-utils", "resource-agents",
 	"resource-agents-paf", "pcs", "crmsh", "postgresql",
 	"iproute2", "nftables", "procps", "iputils-arping", "libxml2-utils", "libfaketime",
+	"groff-base", "mandoc", "rpm", // judge the manual pages and the rpm
 }
 
 // treeDir is the place of a tree with these packages beyond the lab's own.
