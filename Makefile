@@ -59,6 +59,7 @@ install: bin/pgsqlms ## install the agent below $(DESTDIR)/usr/lib/ocf, and a li
 
 .PHONY: packages
 packages: $(NFPM) ## make the deb and the rpm for this machine's architecture, in dist/
+	rm -rf $(DIST)
 	@$(MAKE) --no-print-directory package-$(shell $(GO) env GOARCH)
 
 .PHONY: release
@@ -144,7 +145,7 @@ realpg: root build ## tests with a real PostgreSQL, in the lab's tree (root)
 
 # One package after the other: each brings up a cluster of its own, and times what happens in it.
 .PHONY: lab-test
-lab-test: root build failpoint-agent ## end-to-end tests in the lab, and the meta-data's validators (root)
+lab-test: root build failpoint-agent packages ## end-to-end tests in the lab, and the meta-data's validators (root)
 	$(GO) test -tags lab -count=1 -p 1 -timeout 20m ./test/...
 
 # For tests alone: it can be told to die at a named step.

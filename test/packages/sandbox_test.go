@@ -1,0 +1,211 @@
+//go:build lab
+
+package packages
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pgsqlms/test/lab"
+)
+
+func TestMain(m *testing.M) {
+	lab.Hook()
+	os.Exit(m.Run())
+}
+
+// made finds a package as "make packages" leaves it.
+func made(t *testing.T, pattern string) string {
+	t.Helper()
+	files, err := filepath.Glob("../../dist/" + pattern)
+	require.NoError(t, err)
+	require.Len(t, files, 1, `packages like %s in dist/: run "make packages"`, pattern)
+	path, err := filepath.Abs(files[0])
+	require.NoError(t, err)
+	return path
+}
+
+func deb(t *testing.T) string { return made(t, "pgsqlms_*_"+runtime.GOARCH+".deb") }
+
+func rpm(t *testing.T) string {
+	return made(t, "pgsqlms-*."+map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]+".rpm")
+}
+
+// sandbox runs a shell script in a throw-away root of the lab's tree, where the packages are /deb and /rpm, and returns
+// what it printed. The script fails the test when a command in it does.
+func sandbox(t *testing.T, script string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // the first one may have to make the tree
+	defer cancel()
+	var out bytes.Buffer
+	code, err := lab.RunInTree(ctx, lab.Sandbox{
+		Binds:  []lab.Bind{{Host: deb(t), Inside: "/deb"}, {Host: rpm(t), Inside: "/rpm"}},
+		Dir:    "/tmp",
+		Env:    []string{"LC_ALL=C.UTF-8", "TERM=dumb", "DEBIAN_FRONTEND=noninteractive"},
+		Stdout: &out,
+		Stderr: &out,
+	}, "/bin/bash", "-ec", script)
+	require.NoError(t, err)
+	require.Zero(t, code, "%s\n%s", script, &out)
+	return out.String()
+}
+
+// shell is what the scripts below have in common.
+const shell = `
+agent=/usr/lib/ocf/resource.d/heartbeat/pgsqlms
+
+# newer OLD NEW: makes a package of a higher version, with another agent.
+newer() {
+	dpkg-deb -R $1 /tmp/newer
+	sed -i 's/^Version: .*/&.1/' /tmp/newer/DEBIAN/control
+	printf 'x' >>/tmp/newer$agent
+	dpkg-deb --root-owner-group -b /tmp/newer $2 >/dev/null
+}
+
+# watched COMMAND...: runs it while the agent is called all the time, and says whether it was once not there.
+watched() {
+	(
+		calls=0 missed=0
+		trap 'echo "missed $missed calls"; [ $calls -gt 0 ]; exit' TERM
+		while :; do
+			calls=$((calls + 1)) code=0
+			$agent methods >/dev/null 2>&1 || code=$?
+			[ $code -lt 126 ] || missed=$((missed + 1)) # not there, or not to be run
+		done
+	) &
+	watcher=$!
+	sleep 0.2
+	"$@"
+	sleep 0.2
+	kill $watcher
+	wait $watcher
+}
+`
+
+func TestDebTakesThePlaceOfPAF(t *testing.T) {
+	out := sandbox(t, shell+`
+		dpkg-query -W -f '${Package} was ${Status}\n' resource-agents-paf
+		watched dpkg -i /deb
+		test -e /var/lib/dpkg/info/resource-agents-paf.list || echo "PAF is not installed"
+		ls /usr/lib/ocf/lib/heartbeat/OCF_Functions.pm || echo "nor anything of it there"
+		crm_resource --list-agents ocf:heartbeat | grep '^pgsqlms'
+		stat -c '%A %U:%G %n' $agent
+		stat -c '%A %N' /usr/sbin/pgsqlms
+		crm_resource --show-metadata ocf:heartbeat:pgsqlms | grep '<resource-agent'
+		dpkg --verify pgsqlms`)
+	require.Contains(t, out, "resource-agents-paf was install ok installed\n")
+	require.Contains(t, out, "missed 0 calls\n")
+	require.Contains(t, out, "PAF is not installed\n")
+	require.Contains(t, out, "nor anything of it there\n")
+	require.Contains(t, out, "-rwxr-xr-x root:root /usr/lib/ocf/resource.d/heartbeat/pgsqlms\n")
+	require.Contains(t, out, "lrwxrwxrwx '/usr/sbin/pgsqlms' -> '../lib/ocf/resource.d/heartbeat/pgsqlms'\n")
+	version := strings.Split(filepath.Base(deb(t)), "_")[1]
+	require.Contains(t, out, `<resource-agent name="pgsqlms" version="`+version+`">`)
+}
+
+func TestDebIsUpgradedAndRemoved(t *testing.T) {
+	out := sandbox(t, shell+`
+		find / -xdev -not -path '/var/lib/dpkg/*' -not -path '/tmp*' | sort >before
+		dpkg -i /deb
+		newer /deb new.deb
+		watched dpkg -i new.deb
+		tail -c 1 $agent; echo " is the new agent's end"
+		dpkg -r pgsqlms
+		dpkg -P pgsqlms
+		test -e /var/lib/dpkg/info/pgsqlms.list || echo "it is not installed"
+		find / -xdev -not -path '/var/lib/dpkg/*' -not -path '/tmp*' | sort >after
+		comm -13 before after | sed 's/^/left behind: /'`)
+	require.Contains(t, out, "missed 0 calls\n")
+	require.Contains(t, out, "x is the new agent's end\n")
+	require.Contains(t, out, "it is not installed\n")
+	require.NotContains(t, out, "left behind")
+}
+
+// PAF's own package, put together from what the tree has of it, comes back the way docs/install.md says.
+func TestBackToPAF(t *testing.T) {
+	out := sandbox(t, packPAF+`
+		dpkg -i /deb
+		dpkg -r pgsqlms
+		dpkg -i paf.deb
+		head -n 1 $agent
+		dpkg --verify resource-agents-paf`)
+	require.Contains(t, out, "perl")
+}
+
+// packPAF makes paf.deb.
+const packPAF = shell + `
+	mkdir -p paf/DEBIAN
+	dpkg-query -s resource-agents-paf | grep -v '^Status:' >paf/DEBIAN/control
+	dpkg-query -L resource-agents-paf | while read -r file; do
+		if [ -f "$file" ]; then install -D -m "$(stat -c %a "$file")" "$file" "paf$file"; fi
+	done
+	dpkg-deb --root-owner-group -b paf paf.deb >/dev/null
+`
+
+// A rpm with the name, the version and the agent's file of the one that Enterprise Linux ships stands for it.
+func TestRpm(t *testing.T) {
+	out := sandbox(t, shell+`
+		exec 2>/dev/null # rpm says that this is a Debian
+		rpm -K /rpm
+		rpm -qp --qf '%{NAME} %{VENDOR} %{LICENSE}\n' --requires --obsoletes --scripts /rpm
+		rpm -qlvp /rpm | grep -v /usr/share/doc
+		printf '%s\n' 'Name: resource-agents-paf' 'Version: 4.10.0' 'Release: 1' 'Summary: s' 'License: l' 'BuildArch: noarch' \
+			%description d %install "mkdir -p %{buildroot}${agent%/*}" "echo paf >%{buildroot}$agent" %files $agent >paf.spec
+		rpmbuild --quiet -bb --define '_rpmdir /tmp' --define '__os_install_post %{nil}' paf.spec
+		rpm --root /tmp/root -i noarch/resource-agents-paf-4.10.0-1.noarch.rpm
+		cat root$agent
+		rpm --root /tmp/root -U --nodeps --test /rpm
+		rpm --root /tmp/root -U --nodeps /rpm
+		rpm --root /tmp/root -qa
+		rpm --root /tmp/root -V --nodeps pgsqlms
+		cmp root$agent root/usr/sbin/pgsqlms
+		rpm --root /tmp/root -e pgsqlms
+		find root -name '*pgsqlms*' | sed 's/^/left behind: /'`)
+	require.Contains(t, out, "digests OK\n")
+	require.Contains(t, out, "pacemaker-cli >= 1.1.13\nresource-agents\n")
+	require.Contains(t, out, "\nresource-agents-paf\n", "Obsoletes")
+	require.Regexp(t, `-rwxr-xr-x +1 root +root .* /usr/lib/ocf/resource.d/heartbeat/pgsqlms\n`, out)
+	require.Contains(t, out, "/usr/sbin/pgsqlms -> ../lib/ocf/resource.d/heartbeat/pgsqlms\n")
+	require.Contains(t, out, "\npaf\npgsqlms-", "after the obsolete package only ours is installed")
+	require.NotContains(t, out, "left behind")
+}
+
+// What the version script promises is true for both tools.
+func TestVersionsAreSortedAsMeant(t *testing.T) {
+	sandbox(t, `
+		older() {
+			dpkg --compare-versions "$1" lt "$2"
+			[ "$(rpm --eval "%{lua:print(rpm.vercmp('$1', '$2'))}" 2>/dev/null)" = -1 ]
+		}
+		older 0.0.0+9.gffffffff 0.0.0+10.g00000000
+		older 0.0.0+9.gffffffff 0.1.0~rc1
+		older 0.1.0~rc1 0.1.0~rc1+2.gffffffff
+		older 0.1.0~rc1+2.gffffffff 0.1.0
+		older 0.1.0 0.1.0+0.gffffffff.dirty
+		older 0.1.0+3.gffffffff 0.1.1`)
+}
+
+func TestManualPages(t *testing.T) {
+	out := sandbox(t, `
+		dpkg -i /deb >/dev/null 2>&1
+		for page in 7/ocf_heartbeat_pgsqlms.7 8/pgsqlms.8; do
+			zcat /usr/share/man/man$page.gz >page
+			mandoc -T lint -W warning page | grep -v 'missing date' | sed "s,^,mandoc: $page: ,"
+			groff -ww -man -T utf8 -K utf8 page 2>&1 >shown | sed "s,^,groff: $page: ,"
+			test -s shown
+		done
+		ls /usr/share/doc/pgsqlms/docs/install.md /usr/share/doc/pgsqlms/copyright
+		grep -c 'is part of the program' /usr/share/doc/pgsqlms/copyright
+		bash -c 'source /usr/share/bash-completion/completions/pgsqlms; complete -p pgsqlms'`)
+	require.NotContains(t, out, "mandoc:")
+	require.NotContains(t, out, "groff:")
+	require.Contains(t, out, "complete -F _pgsqlms pgsqlms\n")
+}
