@@ -19,14 +19,15 @@ import (
 // The monitors' intervals are shorter than recommended, so that some fall into each step. Their timeout is longer: PAF's
 // takes its time on a busy machine, which is not what is tested here.
 const (
-	promotedInterval   = 3 * time.Second
-	unpromotedInterval = 4 * time.Second
+	promotedInterval   = 2 * time.Second
+	unpromotedInterval = 3 * time.Second
 	monitorTimeout     = 30 * time.Second
 )
 
-// gapBound is what no interval between two writes may reach. That PostgreSQL ran on is seen from its processes; this is
-// for an address or a role that went away for a while.
-const gapBound = 5 * time.Second
+// gapBound is what no interval between two writes may reach: less than the recommended 15 s between two monitors of the
+// primary, and more than a machine takes that is busy with other things. That PostgreSQL ran on is seen from its
+// processes; this is for an address or a role that went away for a while.
+const gapBound = 10 * time.Second
 
 // cluster is a lab that began with PAF's package, and a client that writes all the time.
 type cluster struct {
