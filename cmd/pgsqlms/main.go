@@ -29,12 +29,12 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	}))
 }
 
-// operate runs a command, until its end or Ctrl-C.
+// operate runs a command, until its end, Ctrl-C, or the loss of its terminal.
 func operate(args, environ []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	return int(operator.Run(ctx, operator.Process{
-		Args: args, Environ: environ, Stdout: stdout, Stderr: stderr,
-		Terminal: isTerminal(stdout), Columns: columns(stdout), Version: version(),
+		Args: args, Environ: environ, Stdin: os.Stdin, Stdout: stdout, Stderr: stderr,
+		Asks: isTerminal(os.Stdin), Terminal: isTerminal(stdout), Columns: columns(stdout), Version: version(),
 	}))
 }

@@ -24,6 +24,11 @@ type CIB struct {
 	Resources  []Resource
 	Locations  []Location
 
+	Colocations []Colocation // those of two resources; sets are not read
+	Orders      []Order      // the same
+	OrderSets   []string     // ids of those that order sets of resources
+
+	groups         map[string][]string          // members by the group's name
 	nodeIDs        map[string]string            // names by the cluster's own ids
 	nodeAttributes map[string]map[string]string // by node: those that last
 	transient      map[string]map[string]string // by node: those until its reboot
@@ -110,6 +115,7 @@ func ParseCIB(text string) (CIB, error) {
 	}
 	c.Resources = readResources(root)
 	c.Locations = readLocations(root)
+	c.readRules(root)
 	c.readStatus(root)
 	return c, nil
 }

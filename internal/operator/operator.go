@@ -15,6 +15,8 @@ import (
 type Process struct {
 	Args     []string // without the program's name; the first is the command
 	Environ  []string
+	Stdin    io.Reader
+	Asks     bool // standard input is a terminal, so that a question can be answered
 	Stdout   io.Writer
 	Stderr   io.Writer
 	Terminal bool // standard output is a terminal
@@ -52,12 +54,14 @@ type call struct {
 	output   output   // --output
 	now      func() time.Time
 
-	watch watchFlag // status
+	watch  watchFlag // status
+	yes    bool      // switchover
+	dryRun bool      // switchover
 }
 
 // commands are in the order in which they are listed.
 func commands() []verb {
-	return []verb{statusCommand(), historyCommand()}
+	return []verb{statusCommand(), historyCommand(), switchoverCommand()}
 }
 
 // The words that ask what there is.

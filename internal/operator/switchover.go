@@ -1,0 +1,275 @@
+package operator
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"pgsqlms/internal/crm"
+)
+
+func switchoverCommand() verb {
+	return verb{
+		name:    "switchover",
+		purpose: "give the primary's role to a standby, and say how long nobody could write",
+		args:    " [NODE]",
+		example: "pgsqlms switchover                 # to the standby with the best promotion score; asks first\n" +
+			"pgsqlms switchover n2 --dry-run    # what is checked, and what would be done\n" +
+			"pgsqlms switchover n2 --yes        # without a question\n",
+		setup: func(c *call) {
+			c.flags.BoolVar(&c.yes, "yes", false, "do not ask")
+			c.flags.BoolVar(&c.dryRun, "dry-run", false, "check, say what would be done, and do nothing")
+		},
+		run: switchover,
+	}
+}
+
+func switchover(ctx context.Context, c *call) (ExitCode, error) {
+	if len(c.args) > 1 {
+		return ExitUsage, usagef("takes one node at most, found %q", c.args[1])
+	}
+	if !c.yes && !c.dryRun && (!c.Asks || c.output == outputJSON) {
+		return ExitUsage, usagef("cannot ask without a terminal, or with --output json: nothing was done; expected --yes or --dry-run")
+	}
+	target := ""
+	if len(c.args) == 1 {
+		target = c.args[0]
+	}
+	s := newSurveyor(c)
+	found, err := s.survey(ctx, c.now())
+	if err != nil {
+		return ExitUnknown, err
+	}
+	if ctx.Err() != nil {
+		return ExitUnknown, errors.New("interrupted, nothing was done")
+	}
+	v := switchoverView{switchoverPlan: planSwitchover(found, target), Taken: found.taken, Resource: found.resource.Clone, primitive: found.resource.Name, DryRun: c.dryRun}
+	if c.output == outputText {
+		fmt.Fprint(c.Stdout, v.planText(newStyle(c.Process)))
+	}
+	switch {
+	case v.Refused:
+		return v.end(c, outcomeRefused, ExitWrong)
+	case v.switchoverPlan.Done:
+		v.Primary = v.From
+		return v.end(c, outcomeNothing, ExitWell)
+	case c.dryRun:
+		return v.end(c, outcomeDryRun, ExitWell)
+	}
+	if !c.yes && !confirmed(ctx, c) {
+		return v.end(c, outcomeDeclined, ExitUnknown)
+	}
+	return newMover(c, s, found, v).carryOut(ctx)
+}
+
+// confirmed asks, and takes only yes for yes. Ctrl-C is a no.
+func confirmed(ctx context.Context, c *call) bool {
+	fmt.Fprint(c.Stdout, "\nDo it? yes or no: ")
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(c.Stdin).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(c.Stdout)
+		return false
+	case text := <-answer:
+		return text == "yes" || text == "y"
+	}
+}
+
+// The bounds of a switchover that do not follow from the operations' timeouts.
+const (
+	moveWait  = 20 * time.Second       // for crm_resource to make the constraint
+	clearWait = 30 * time.Second       // for the constraint to be removed, tried again and again
+	lookEvery = 500 * time.Millisecond // crm_mon costs some 50 ms of one processor
+	askEvery  = 200 * time.Millisecond // between two questions to PostgreSQL
+	againWait = time.Second            // between two attempts to remove the constraint
+)
+
+// mover carries a switchover out.
+type mover struct {
+	c     *call
+	crm   *crm.Cluster
+	found survey
+	v     switchoverView
+	began time.Time
+	every time.Duration // between two looks
+	said  progress
+}
+
+func newMover(c *call, s surveyor, found survey, v switchoverView) *mover {
+	return &mover{c: c, crm: s.crm, found: found, v: v, every: lookEvery, said: progress{
+		resource: found.resource.Name, from: v.From, target: v.Target, followers: v.Followers, before: found.state.Failures,
+	}}
+}
+
+// carryOut moves the role, waits, and removes the constraint, on every way out: that part
+// runs on when ctx has ended.
+func (m *mover) carryOut(ctx context.Context) (ExitCode, error) {
+	// A reader that goes away, as of a pipe, would otherwise end this process before
+	// the constraint is removed.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	defer signal.Stop(broken)
+
+	asked, stopAsking := context.WithCancel(ctx)
+	defer stopAsking()
+	gap := startGap(asked, m.askers(ctx))
+	m.began = m.c.now()
+	m.say("asks Pacemaker to move the role to " + m.v.Target)
+
+	// Killed half-way it may have made the constraint or not, so Ctrl-C does not end it.
+	uninterrupted := context.WithoutCancel(ctx)
+	bounded, cancel := context.WithTimeout(uninterrupted, moveWait)
+	err := m.crm.MovePromoted(bounded, m.found.resource.Clone, m.v.Target, m.found.state.Version)
+	cancel()
+	if err != nil {
+		m.v.Outcome, m.v.Reason = outcomeFailed, first(err)
+	} else {
+		m.v.Outcome, m.v.Reason = m.wait(ctx)
+	}
+	m.v.Seconds = m.c.now().Sub(m.began).Seconds()
+	m.unmove(uninterrupted)
+	if m.v.Outcome == outcomeCancelled {
+		m.awaitReturn(ctx)
+	}
+	m.last(uninterrupted)
+	stopAsking()
+	m.v.measure(gap.wait(), m.said)
+	return m.finish()
+}
+
+// wait looks until the role is where it should be, has been refused, or the bound is over.
+func (m *mover) wait(ctx context.Context) (outcome, string) {
+	bounded, cancel := context.WithTimeout(ctx, m.v.Bound)
+	defer cancel()
+	for {
+		if state, err := m.look(bounded); err == nil {
+			if reason, refused := m.said.refused(state); refused {
+				return outcomeCancelled, reason
+			}
+			if m.said.complete(state) && m.isBest(bounded) {
+				return outcomeDone, ""
+			}
+		}
+		switch m.pause(bounded); {
+		case ctx.Err() != nil:
+			return outcomeInterrupted, "interrupted"
+		case bounded.Err() != nil:
+			return outcomeTimeout, fmt.Sprintf("not done within %s", durationText(m.v.Bound))
+		}
+	}
+}
+
+func (m *mover) pause(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(m.every):
+	}
+}
+
+// look asks Pacemaker once, and says what is new.
+func (m *mover) look(ctx context.Context) (crm.State, error) {
+	bounded, cancel := context.WithTimeout(ctx, toolWait)
+	defer cancel()
+	state, err := m.crm.State(bounded)
+	if err != nil {
+		return state, err
+	}
+	for _, line := range m.said.advance(state, m.c.now()) {
+		m.say(line)
+	}
+	return state, nil
+}
+
+// isBest keeps the constraint until the new primary's score is written: without either,
+// Pacemaker would take the role away from it again.
+func (m *mover) isBest(ctx context.Context) bool {
+	bounded, cancel := context.WithTimeout(ctx, toolWait)
+	defer cancel()
+	cib, err := m.crm.CIB(bounded)
+	return err == nil && bestScored(cib, m.found.resource, m.v.Target)
+}
+
+// unmove removes the constraint that this switchover made, and looks whether it is gone.
+func (m *mover) unmove(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, clearWait)
+	defer cancel()
+	for {
+		err := m.unmoveOnce(ctx)
+		if err == nil {
+			m.v.Cleared = true
+			m.say("the constraint is removed")
+			return
+		}
+		m.v.ClearError = first(err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(againWait):
+		}
+	}
+}
+
+func (m *mover) unmoveOnce(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, moveWait/2)
+	defer cancel()
+	clone := m.found.resource.Clone
+	if err := m.crm.Unmove(bounded, clone, m.v.Target); err != nil {
+		return err
+	}
+	cib, err := m.crm.CIB(bounded)
+	if err != nil {
+		return err
+	}
+	for _, l := range cib.Locations {
+		if l.ID == crm.MoveID(clone) && l.Node == m.v.Target {
+			return fmt.Errorf("%s is still there", l.ID)
+		}
+	}
+	return nil
+}
+
+// awaitReturn waits, after a refusal, until some node is promoted again.
+func (m *mover) awaitReturn(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, m.v.Bound)
+	defer cancel()
+	for ctx.Err() == nil {
+		if state, err := m.look(ctx); err == nil && len(state.Promoted(m.found.resource.Name)) > 0 {
+			return
+		}
+		m.pause(ctx)
+	}
+}
+
+// last says who is the primary in the end.
+func (m *mover) last(ctx context.Context) {
+	if state, err := m.look(ctx); err == nil {
+		m.v.Primary = strings.Join(state.Promoted(m.found.resource.Name), ", ")
+	}
+}
+
+func (m *mover) say(line string) {
+	if m.c.output == outputText {
+		fmt.Fprintf(m.c.Stdout, "%7.1f s  %s\n", m.c.now().Sub(m.began).Seconds(), clean(line))
+	}
+}
+
+func (m *mover) finish() (ExitCode, error) {
+	code := ExitWrong
+	switch {
+	case m.v.Outcome == outcomeDone && m.v.Cleared:
+		code = ExitWell
+	case m.v.Outcome == outcomeFailed, m.v.Outcome == outcomeInterrupted, m.v.Outcome == outcomeTimeout:
+		code = ExitUnknown
+	}
+	return m.v.end(m.c, m.v.Outcome, code)
+}

@@ -1,0 +1,278 @@
+package operator
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pgsqlms/internal/crm"
+)
+
+// From what each situation looks like, whether a switchover may be tried, and what is in
+// its way.
+func TestSwitchoverPlanOfEachSituation(t *testing.T) {
+	for name, f := range situations(t) {
+		p := planSwitchover(f, "")
+		v := switchoverView{switchoverPlan: p, Resource: f.resource.Clone}
+		golden(t, "switchover/"+name+".txt", v.planText(style{columns: leastColumns}))
+		require.Equal(t, name != "healthy" && name != "lagging", p.Refused, name)
+	}
+}
+
+func TestSwitchoverTargets(t *testing.T) {
+	f := situations(t)["healthy"]
+	p := planSwitchover(f, "")
+	require.Equal(t, []string{"n1", "n2"}, []string{p.From, p.Target}, "the best score")
+	require.Equal(t, "crm_resource --move --resource pgsqld-clone --promoted --node n2", p.Command)
+	require.Equal(t, []string{"pgsql-vip"}, p.Followers)
+	require.Equal(t, (120+30+4*60+40)*time.Second, p.Bound)
+	require.True(t, planSwitchover(f, "n1").Done)
+	require.True(t, planSwitchover(f, "n9").Refused)
+	f.state.Version = "2.0.3-4b1f869f0f"
+	require.Contains(t, planSwitchover(f, "n3").Command, "--master --node n3")
+
+	lagging := situations(t)["lagging"]
+	require.True(t, planSwitchover(lagging, "n3").Refused)
+
+	broken := map[string]func(*survey){
+		"quorum":        func(f *survey) { f.state.Quorum = false },
+		"fence devices": func(f *survey) { f.state.Instances[0].Role = crm.RoleStopped },
+		"fencing":       func(f *survey) { f.cib.Properties["stonith-enabled"] = "false" },
+		"maintenance":   func(f *survey) { f.cib.Properties["maintenance-mode"] = "true" },
+		"failed actions": func(f *survey) {
+			f.state.Failures = []crm.Failure{{Operation: "x_monitor_0", Task: "monitor", Node: "n3"}}
+		},
+		"constraints": func(f *survey) {
+			f.cib.Locations = []crm.Location{{ID: "mine", Resource: "pgsqld-clone", Node: "n2", Score: -crm.Infinity}}
+		},
+		"transition": func(f *survey) { f.state.Instances[0].Pending = "Starting" },
+	}
+	for check, breaks := range broken {
+		f := situations(t)["healthy"]
+		breaks(&f)
+		p := planSwitchover(f, "n2")
+		require.True(t, p.Refused, check)
+		for _, finding := range p.Checks {
+			require.False(t, finding.Level == levelError && finding.Check != check, "%s: %v", check, finding)
+		}
+	}
+	f = situations(t)["healthy"]
+	f.cib.Locations = []crm.Location{{ID: "cli-prefer-pgsqld-clone", Resource: "pgsqld-clone", Node: "n3", Score: crm.Infinity}}
+	require.True(t, planSwitchover(f, "n2").Refused, "a move of somebody else's would be replaced")
+	f.cib.Locations[0].ID = "home"
+	require.False(t, planSwitchover(f, "n2").Refused)
+}
+
+// moving is a cluster of fake tools in which a switchover is under way.
+type moving struct {
+	t   *testing.T
+	dir string
+	out bytes.Buffer
+	m   *mover
+}
+
+// newMoving makes tools that serve files: now.mon and now.cib until crm_resource has been
+// called, then moved.mon and moved.cib; a delete goes back to now.cib.
+func newMoving(t *testing.T) *moving {
+	t.Helper()
+	w := &moving{t: t, dir: t.TempDir()}
+	read := func(name string) string {
+		text, err := os.ReadFile("../crm/testdata/" + name)
+		require.NoError(t, err)
+		return string(text)
+	}
+	mon, cib := read("healthy.mon.xml"), read("healthy.cib.xml")
+	w.write("now.mon", mon)
+	w.write("now.cib", cib)
+	w.write("moved.mon", switched(mon))
+	w.write("moved.cib", strings.Replace(switchedScores(cib), "</constraints>",
+		`<rsc_location id="cli-prefer-pgsqld-clone" rsc="pgsqld-clone" role="Promoted" node="n2" score="INFINITY"/></constraints>`, 1))
+	w.tool("crm_resource", `touch "$d/moved" "$d/constraint"`)
+	w.tool("crm_mon", `if [ -e "$d/moved" ]; then cat "$d/moved.mon"; else cat "$d/now.mon"; fi`)
+	w.tool("crm_node", "echo n1")
+	w.tool("cibadmin", `case "$1" in
+--delete) [ -e "$d/stuck" ] && { rm "$d/stuck"; echo no >&2; exit 1; }; rm -f "$d/constraint";;
+*) if [ -e "$d/constraint" ]; then cat "$d/moved.cib"; else cat "$d/now.cib"; fi;;
+esac`)
+	c := &call{Process: Process{Environ: []string{"HA_SBIN_DIR=" + w.dir}, Stdout: &w.out, Stderr: &w.out}, output: outputText, now: time.Now}
+	f := situations(t)["healthy"]
+	v := switchoverView{switchoverPlan: planSwitchover(f, "n2"), Resource: "pgsqld-clone", primitive: "pgsqld"}
+	require.False(t, v.Refused)
+	w.m = newMover(c, newSurveyor(c), f, v)
+	w.m.every = 10 * time.Millisecond
+	return w
+}
+
+func (w *moving) write(name, text string) {
+	require.NoError(w.t, os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600))
+}
+
+func (w *moving) tool(name, script string) {
+	text := fmt.Sprintf("#!/bin/sh\nd='%s'\necho %s \"$@\" >> \"$d/calls\"\n%s\n", w.dir, name, script)
+	require.NoError(w.t, os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o700)) //nolint:gosec // a program
+}
+
+func (w *moving) calls() string {
+	text, err := os.ReadFile(filepath.Join(w.dir, "calls"))
+	require.NoError(w.t, err)
+	return string(text)
+}
+
+// cleared wants exactly the one constraint to have been removed.
+func (w *moving) cleared() {
+	w.t.Helper()
+	require.NoFileExists(w.t, filepath.Join(w.dir, "constraint"))
+	require.True(w.t, w.m.v.Cleared)
+	require.Contains(w.t, w.calls(), "cibadmin --delete --xpath //constraints/rsc_location[@id='cli-prefer-pgsqld-clone' and @node='n2']\n")
+	require.Equal(w.t, 1, strings.Count(w.calls(), "crm_resource"), w.calls())
+}
+
+// switched has n1's and n2's places exchanged, and the virtual IP on n2.
+func switched(mon string) string { return exchange(mon, `node name="n1" id`, `node name="n2" id`) }
+
+func switchedScores(cib string) string {
+	return exchange(cib, `name="master-pgsqld" value="1001"`, `name="master-pgsqld" value="1000"`)
+}
+
+func exchange(text, a, b string) string {
+	before, resources, found := strings.Cut(text, "<resources")
+	if !found || strings.Contains(text, "<cib") {
+		before, resources = "", text
+	} else {
+		before += "<resources"
+	}
+	return before + strings.NewReplacer(a, b, b, a).Replace(resources)
+}
+
+func TestSwitchoverDone(t *testing.T) {
+	w := newMoving(t)
+	code, err := w.m.carryOut(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, ExitWell, code, w.out.String())
+	require.Equal(t, outcomeDone, w.m.v.Outcome)
+	require.Contains(t, w.calls(), "crm_resource --move --resource pgsqld-clone --promoted --node n2\n")
+	for _, line := range []string{"n1 is demoted", "n2 is promoted", "pgsql-vip is started on n2", "the constraint is removed", "n2 is the primary now"} {
+		require.Contains(t, w.out.String(), line)
+	}
+	w.cleared()
+}
+
+// The agent on the target refuses; the reason is its own.
+func TestSwitchoverCancelled(t *testing.T) {
+	w := newMoving(t)
+	mon, err := os.ReadFile(filepath.Join(w.dir, "now.mon"))
+	require.NoError(t, err)
+	w.write("moved.mon", strings.Replace(string(mon), "</pacemaker-result>", `<failures><failure op_key="pgsqld_promote_0" node="n2" task="promote"
+ exitstatus="error" exitcode="1" exitreason="switchover cancelled: 24 bytes are missing"/></failures></pacemaker-result>`, 1))
+	code, err := w.m.carryOut(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, ExitWrong, code)
+	require.Contains(t, w.out.String(), "cancelled by the agent on n2: switchover cancelled: 24 bytes are missing\nthe primary is n1\n")
+	require.Contains(t, w.out.String(), "to do: crm_resource --cleanup -r pgsqld --node n2\n")
+	w.cleared()
+}
+
+// The constraint goes on every way out.
+func TestSwitchoverRemovesItsConstraint(t *testing.T) {
+	t.Run("after a signal", func(t *testing.T) {
+		for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+			w := newMoving(t)
+			w.write("moved.mon", "broken")
+			ctx, stop := signal.NotifyContext(t.Context(), s)
+			time.AfterFunc(300*time.Millisecond, func() { _ = syscall.Kill(syscall.Getpid(), s) })
+			code, err := w.m.carryOut(ctx)
+			stop()
+			require.NoError(t, err)
+			require.Equal(t, ExitUnknown, code)
+			require.Equal(t, outcomeInterrupted, w.m.v.Outcome)
+			w.cleared()
+		}
+	})
+	t.Run("after a signal before crm_resource has ended", func(t *testing.T) {
+		w := newMoving(t)
+		w.tool("crm_resource", `sleep 0.3; touch "$d/moved" "$d/constraint"`)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(100*time.Millisecond, cancel)
+		_, err := w.m.carryOut(ctx)
+		require.NoError(t, err)
+		w.cleared()
+	})
+	t.Run("after the bound", func(t *testing.T) {
+		w := newMoving(t)
+		w.write("moved.mon", "broken")
+		w.m.v.Bound = 200 * time.Millisecond
+		code, err := w.m.carryOut(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, ExitUnknown, code)
+		require.Equal(t, outcomeTimeout, w.m.v.Outcome)
+		w.cleared()
+	})
+	t.Run("when crm_resource fails and has made it", func(t *testing.T) {
+		w := newMoving(t)
+		w.tool("crm_resource", `touch "$d/constraint"; echo 'timed out' >&2; exit 124`)
+		code, err := w.m.carryOut(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, ExitUnknown, code)
+		require.Contains(t, w.out.String(), "the role was not moved: crm_resource ended with exit code 124: timed out")
+		w.cleared()
+	})
+	t.Run("when it does not succeed at once", func(t *testing.T) {
+		w := newMoving(t)
+		w.write("stuck", "")
+		code, err := w.m.carryOut(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, ExitWell, code)
+		w.cleared()
+	})
+}
+
+// A question needs somebody to answer it.
+func TestSwitchoverAsks(t *testing.T) {
+	got := runs(t, nil, "switchover", "n2")
+	require.Equal(t, ExitUsage, got.code)
+	require.Contains(t, got.errout, "expected --yes or --dry-run")
+	require.Equal(t, ExitUsage, runs(t, nil, "switchover", "n2", "n3", "--yes").code)
+	for text, want := range map[string]bool{"yes\n": true, "Y\n": true, "no\n": false, "\n": false, "": false, "yess\n": false} {
+		c := &call{Process: Process{Stdin: strings.NewReader(text), Stdout: &bytes.Buffer{}}}
+		require.Equal(t, want, confirmed(t.Context(), c), text)
+	}
+}
+
+func TestSwitchoverAsJSON(t *testing.T) {
+	w := newMoving(t)
+	w.m.c.output = outputJSON
+	_, err := w.m.carryOut(t.Context())
+	require.NoError(t, err)
+	var v switchoverView
+	require.NoError(t, json.Unmarshal(w.out.Bytes(), &v))
+	require.Equal(t, outcomeDone, v.Outcome)
+	require.Equal(t, "n2", v.Primary)
+}
+
+// The gap is measured from the last question that the old primary answered as one to the
+// first answer of a new one, and never too short.
+func TestGap(t *testing.T) {
+	start := time.Unix(1_000_000, 0)
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	var g gap
+	g.note(true, at(0), at(10))
+	g.note(true, at(200), at(230))
+	g.note(false, at(1800), at(1820))
+	g.note(false, at(2000), at(2020))
+	require.Equal(t, 1620*time.Millisecond, g.wait())
+	var back gap
+	back.note(true, at(0), at(10))
+	back.note(true, at(3000), at(3010))
+	require.Equal(t, 3010*time.Millisecond, back.wait(), "the old one is one again")
+	require.Zero(t, (&gap{}).wait())
+}

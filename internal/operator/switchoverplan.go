@@ -1,0 +1,310 @@
+package operator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"pgsqlms/internal/crm"
+	"pgsqlms/internal/election"
+	"pgsqlms/metadata"
+)
+
+// switchoverPlan is what a switchover would do, and whether it may be tried.
+type switchoverPlan struct {
+	From      string        `json:"from,omitempty"`
+	Target    string        `json:"target,omitempty"`
+	Checks    findings      `json:"checks"`
+	Refused   bool          `json:"refused"`
+	Done      bool          `json:"nothing_to_do"` // the target is the primary already
+	Followers []string      `json:"followers"`     // what moves along, such as a virtual IP
+	Steps     []string      `json:"steps"`
+	Command   string        `json:"command"`
+	Bound     time.Duration `json:"-"`
+}
+
+// What a target may lack. More than that is sent while the old primary shuts down, when
+// nobody can write.
+const (
+	mostLag      = 16 << 20  // bytes of WAL that its disk has not: one segment
+	mostToReplay = 256 << 20 // bytes that a promotion would have to replay first
+)
+
+// planSwitchover judges a survey. An empty target stands for the best standby.
+func planSwitchover(f survey, target string) switchoverPlan {
+	p := planner{survey: f, v: assess(f)}
+	p.Followers, p.Steps, p.Checks = append([]string{}, f.cib.Followers(f.resource)...), []string{}, findings{}
+	p.cluster()
+	p.primary()
+	p.Target = target
+	if target == "" {
+		p.Target = p.best()
+	}
+	if p.Done = p.Target != "" && p.Target == p.From; p.Done {
+		return p.switchoverPlan
+	}
+	p.target()
+	p.rules()
+	p.rest()
+	p.Refused = p.Checks.count(levelError) > 0
+	if p.Refused {
+		return p.switchoverPlan
+	}
+	p.Bound = switchoverBound(f.resource)
+	p.Command = "crm_resource " + strings.Join(crm.MoveArguments(f.resource.Clone, p.Target, f.state.Version), " ")
+	p.steps()
+	return p.switchoverPlan
+}
+
+type planner struct {
+	survey
+	switchoverPlan
+	v statusView
+}
+
+// must adds a check that refuses the switchover when it is not ok.
+func (p *planner) must(check string, ok bool, found, expected, todo string) {
+	p.Checks.add(check, "", ok, levelError, found, expected, todo)
+}
+
+// cluster is what has to be so of the cluster as a whole.
+func (p *planner) cluster() {
+	if p.stateErr != nil {
+		p.must("pacemaker", false, first(p.stateErr), "an answer on this node", pacemakerToDo(p.stateErr))
+		return
+	}
+	p.must("quorum", p.state.Quorum && p.state.DC != "", fmt.Sprintf("quorum %s, coordinator %s", yesNo(&p.state.Quorum, "yes", "no"), orUnknown(p.state.DC, true)),
+		"a quorum and a coordinator", "corosync-quorumtool")
+	p.Checks = append(p.Checks, fencingChecks(p.survey)...)
+	p.must("maintenance", !*p.v.Pacemaker.Maintenance, "maintenance mode "+yesNo(p.v.Pacemaker.Maintenance, "on", "off"), "off: Pacemaker would do nothing",
+		"crm_attribute -n maintenance-mode -v false")
+	p.must("promotable", p.resource.Promotable(), p.resource.Name+" in "+orUnknown(p.resource.Clone, true), "a promotable clone", "README.md, Quick start")
+	found := "none"
+	if len(p.state.Failures) > 0 {
+		var all []string
+		for _, failure := range p.state.Failures {
+			all = append(all, failure.Operation+" on "+failure.Node)
+		}
+		found = strings.Join(all, ", ")
+	}
+	p.must("failed actions", len(p.state.Failures) == 0, found, "none", "pgsqlms status; mend the cause, then crm_resource --cleanup")
+	var busy []string
+	for _, i := range p.state.Instances {
+		if i.Pending != "" && i.Pending != "Monitoring" {
+			busy = append(busy, i.Resource+": "+i.Pending)
+		}
+	}
+	p.must("transition", len(busy) == 0, orNone(busy), "nothing under way", "crm_resource --wait")
+}
+
+// fencingChecks are of fencing: switched on, and a device that runs.
+func fencingChecks(f survey) (checks findings) {
+	on := f.cib.Fencing()
+	checks.add("fencing", "", on, levelError, "stonith-enabled="+fmt.Sprint(on), "true: without fencing no promotion is safe", "crm_attribute -n stonith-enabled -v true")
+	if f.stateErr != nil {
+		return checks
+	}
+	var up, down []string
+	for _, i := range f.state.Instances {
+		switch {
+		case !strings.HasPrefix(i.Agent, "stonith:"):
+		case i.Role == crm.RoleStarted && !i.Failed:
+			up = append(up, i.Resource+" on "+i.Node)
+		default:
+			down = append(down, i.Resource)
+		}
+	}
+	checks.add("fence devices", "", len(up) > 0, levelError, "running: "+orNone(up), "a fence device that runs", "README.md, Quick start: fencing first")
+	if len(down) > 0 {
+		checks.add("fence devices", "", false, levelWarning, "not running: "+orNone(down), "all of them running", "crm_resource --cleanup -r "+down[0])
+	}
+	for _, event := range f.state.Fencings {
+		if event.Status != "success" {
+			checks.add("fencing", event.Target, false, levelError, "fencing of it is "+event.Status, "none that is under way or failed",
+				"stonith_admin --history "+event.Target+" --verbose")
+		}
+	}
+	return checks
+}
+
+// primary finds the one that has the role now.
+func (p *planner) primary() {
+	promoted := p.state.Promoted(p.resource.Name)
+	if len(promoted) == 1 {
+		p.From = promoted[0]
+	}
+	p.must("primary", len(promoted) == 1, "promoted: "+orNone(promoted), "one node", "pgsqlms status")
+	for _, n := range p.v.Nodes {
+		if n.Name == p.From {
+			p.must("primary", n.Role == rolePrimary && n.State == stateRunning, n.Name+" is "+string(n.State), string(stateRunning), "pgsqlms status")
+		} else if n.Role == rolePrimary {
+			p.must("primary", false, n.Name+" runs a primary as well", "one primary", "pgsqlms status")
+		}
+	}
+}
+
+// best is the standby with the highest score among those that stream; empty without any.
+func (p *planner) best() string {
+	best := nodeView{}
+	for _, n := range p.v.Nodes {
+		if n.Role == roleStandby && n.State == stateStreaming && n.Score != nil && *n.Score > 0 && (best.Score == nil || *n.Score > *best.Score) {
+			best = n
+		}
+	}
+	return best.Name
+}
+
+// target is what has to be so of the node that takes the role.
+func (p *planner) target() {
+	const check = "target"
+	if p.Target == "" {
+		p.must(check, false, "no standby that streams and has a positive promotion score", "one", "pgsqlms status")
+		return
+	}
+	n := slices.IndexFunc(p.v.Nodes, func(n nodeView) bool { return n.Name == p.Target })
+	if n < 0 {
+		p.must(check, false, "the cluster has no node "+p.Target, "one of "+orNone(p.cib.NodeNames), "")
+		return
+	}
+	v := p.v.Nodes[n]
+	member, _ := p.state.Node(v.Name)
+	p.must(check, member.Online && !member.Standby && !member.Maintenance && !member.Unclean && !member.Shutdown, v.Name+nodeText(member),
+		"online, neither in standby nor in maintenance mode", "pgsqlms status")
+	placed, _ := p.state.On(p.resource.Name, v.Name)
+	p.must(check, placed.Managed && !placed.Blocked && !placed.Failed, v.Name+instanceText(placed), "an instance that Pacemaker manages", "crm_resource --cleanup -r "+p.resource.Name+" --node "+v.Name)
+	p.must("streaming", v.State == stateStreaming, v.Name+" is "+string(v.State), string(stateStreaming), "pgsqlms status")
+	lag, few := "not known", false
+	if v.LagBytes != nil {
+		lag, few = bytesText(*v.LagBytes), *v.LagBytes <= mostLag
+	}
+	p.must("lag", few, lag, "at most "+bytesText(mostLag), "wait, or write less, until it has caught up")
+	score, positive := "none", false
+	if v.Score != nil {
+		score, positive = fmt.Sprint(*v.Score), *v.Score > 0
+	}
+	p.must("score", positive, "promotion score "+score, "above 0", "pgsqlms status")
+	if v.ToReplayBytes != nil {
+		p.must("replay", *v.ToReplayBytes <= mostToReplay, bytesText(*v.ToReplayBytes)+" to replay", "at most "+bytesText(mostToReplay)+": the promotion waits for it", "wait")
+	}
+	if r := (&assessor{survey: p.survey}).reportOf(v.Name); r != nil {
+		p.must("replay", !r.ReplayPaused, "paused: "+yesNo(&r.ReplayPaused, "yes", "no"), "no", "select pg_wal_replay_resume(), on "+v.Name)
+	}
+}
+
+func nodeText(n crm.Node) string {
+	switch {
+	case n.Unclean:
+		return " is lost and not fenced yet"
+	case !n.Online:
+		return " is not in the cluster"
+	case n.Standby:
+		return " is in standby mode"
+	case n.Maintenance:
+		return " is in maintenance mode"
+	case n.Shutdown:
+		return " is leaving the cluster"
+	}
+	return " is online"
+}
+
+func instanceText(i crm.Instance) string {
+	switch {
+	case i.Node == "":
+		return ": no instance runs there"
+	case i.Blocked:
+		return ": its instance is blocked"
+	case i.Failed:
+		return ": its instance has failed"
+	case !i.Managed:
+		return ": its instance is unmanaged"
+	}
+	return ": its instance is managed"
+}
+
+// rules are constraints in the way: a ban of the target, and what another move or ban of
+// crm_resource has left, which a new move would replace.
+func (p *planner) rules() {
+	clear := "crm_resource --clear -r " + p.resource.Clone
+	clean := true
+	for _, l := range p.cib.LocationsOf(p.resource) {
+		banned := l.Score <= -crm.Infinity && l.Node == p.Target && l.Role != crm.RoleUnpromoted
+		if !banned && !crm.IsMove(l.ID) {
+			continue
+		}
+		clean = false
+		todo := clear
+		if !crm.IsMove(l.ID) {
+			todo = "pcs constraint delete " + l.ID + ", or crm configure delete " + l.ID
+		}
+		p.must("constraints", false, l.ID+" "+constraintText(l, l.Role), "no ban of the target, and nothing left by an earlier move or ban", todo)
+	}
+	if clean {
+		p.must("constraints", true, "none in the way", "", "")
+	}
+}
+
+// rest is what is not well, and no reason to refuse.
+func (p *planner) rest() {
+	for _, r := range p.v.Problems {
+		told := strings.Contains(r.Text, "failed action") || strings.Contains(r.Text, "fencing") || r.Node == p.Target || r.Node == p.From
+		if !told {
+			p.Checks.add("status", r.Node, false, levelWarning, r.Text, "", r.ToDo)
+		}
+	}
+}
+
+// steps says what will happen.
+func (p *planner) steps() {
+	p.Steps = append(p.Steps,
+		fmt.Sprintf("%s is shut down cleanly, with a checkpoint before: its clients lose their connections, and nobody can write", p.From),
+		fmt.Sprintf("%s starts again as a standby", p.From),
+		fmt.Sprintf("%s is promoted if it holds all that %s has written; otherwise it is cancelled, and %[2]s is the primary again", p.Target, p.From))
+	if len(p.Followers) > 0 {
+		p.Steps = append(p.Steps, fmt.Sprintf("%s: stopped on %s, started on %s", strings.Join(p.Followers, ", "), p.From, p.Target))
+	}
+	p.Steps = append(p.Steps, fmt.Sprintf("the constraint %s, which moves the role, is removed again, whatever happens", crm.MoveID(p.resource.Clone)))
+}
+
+// timeoutOf is what an operation of the resource may take: as it is configured, else as
+// the meta-data recommend.
+func timeoutOf(r crm.Resource, name string) (longest time.Duration) {
+	for _, op := range r.Ops {
+		if d, ok := crm.Duration(op.Timeout); ok && op.Name == name {
+			longest = max(longest, d)
+		}
+	}
+	if longest > 0 {
+		return longest
+	}
+	for _, a := range metadata.Actions() {
+		if a.Name == name {
+			longest = max(longest, a.Timeout)
+		}
+	}
+	return longest
+}
+
+// switchoverBound is as long as Pacemaker may take: each action with the notifications
+// before and after it, and as much for what moves along as Pacemaker gives to an operation
+// that has no timeout of its own (20 s), to stop and to start.
+func switchoverBound(r crm.Resource) time.Duration {
+	const follower = 2 * 20 * time.Second
+	notify := 2 * timeoutOf(r, metadata.Notify)
+	return timeoutOf(r, metadata.Demote) + notify + timeoutOf(r, metadata.Promote) + notify + follower
+}
+
+// bestScored says whether a node has the best promotion score, so that Pacemaker leaves
+// the role there when the constraint is gone.
+func bestScored(cib crm.CIB, r crm.Resource, node string) bool {
+	own, found := cib.Score(node, r.Name)
+	if !found || own <= election.ScoreHeld {
+		return false
+	}
+	for _, other := range cib.NodeNames {
+		if score, found := cib.Score(other, r.Name); other != node && found && score >= own {
+			return false
+		}
+	}
+	return true
+}
