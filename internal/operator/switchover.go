@@ -56,7 +56,7 @@ func switchover(ctx context.Context, c *call) (ExitCode, error) {
 	switch {
 	case v.Refused:
 		return v.end(c, outcomeRefused, ExitWrong)
-	case v.switchoverPlan.Done:
+	case v.Done:
 		v.Primary = v.From
 		return v.end(c, outcomeNothing, ExitWell)
 	case c.dryRun:

@@ -119,7 +119,7 @@ func (w *moving) write(name, text string) {
 
 func (w *moving) tool(name, script string) {
 	text := fmt.Sprintf("#!/bin/sh\nd='%s'\necho %s \"$@\" >> \"$d/calls\"\n%s\n", w.dir, name, script)
-	require.NoError(w.t, os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o700)) //nolint:gosec // a program
+	require.NoError(w.t, os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o700))
 }
 
 func (w *moving) calls() string {
