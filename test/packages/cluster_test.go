@@ -84,6 +84,14 @@ func (c cluster) everywhere(script string) {
 	}
 }
 
+// put writes a file to the home of root on every node.
+func (c cluster) put(name string, text []byte) {
+	c.t.Helper()
+	for _, n := range c.Nodes() {
+		require.NoError(c.t, c.WriteFile(n.Name, "/root/"+name, text, 0o644, ""))
+	}
+}
+
 func (c cluster) maintenance(on bool) {
 	c.t.Helper()
 	c.sh("n1", fmt.Sprintf("crm_attribute --type crm_config --name maintenance-mode --update %t; crm_resource --wait", on))
@@ -125,9 +133,12 @@ func TestPackagesAreExchangedUnderARunningCluster(t *testing.T) {
 	c := newCluster(t)
 	ours, err := os.ReadFile(deb(t))
 	require.NoError(t, err)
-	for _, n := range c.Nodes() {
-		require.NoError(t, c.WriteFile(n.Name, "/root/ours.deb", ours, 0o644, ""))
-		c.sh(n.Name, "cd /root; "+packPAF+"newer ours.deb newer.deb")
+	c.put("ours.deb", ours)
+	c.sh("n1", "cd /root; "+packPAF+"newer ours.deb newer.deb")
+	for _, name := range []string{"newer.deb", "paf.deb"} {
+		made, err := c.ReadFile("n1", "/root/"+name)
+		require.NoError(t, err)
+		c.put(name, made)
 	}
 	before := c.look()
 	require.Contains(t, before, "failed actions: [], fencings: 0")

@@ -67,7 +67,7 @@ newer() {
 	dpkg-deb -R $1 /tmp/newer
 	sed -i 's/^Version: .*/&.1/' /tmp/newer/DEBIAN/control
 	printf 'x' >>/tmp/newer$agent
-	dpkg-deb --root-owner-group -b /tmp/newer $2 >/dev/null
+	dpkg-deb --root-owner-group -Zgzip -z1 -b /tmp/newer $2 >/dev/null
 }
 
 # watched COMMAND...: runs it while the agent is called all the time, and says whether it was once not there.
@@ -147,7 +147,7 @@ const packPAF = shell + `
 	dpkg-query -L resource-agents-paf | while read -r file; do
 		if [ -f "$file" ]; then install -D -m "$(stat -c %a "$file")" "$file" "paf$file"; fi
 	done
-	dpkg-deb --root-owner-group -b paf paf.deb >/dev/null
+	dpkg-deb --root-owner-group -Zgzip -z1 -b paf paf.deb >/dev/null
 `
 
 // A rpm with the name, the version and the agent's file of the one that Enterprise Linux ships stands for it.
