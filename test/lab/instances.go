@@ -25,7 +25,7 @@ func (l *Lab) MakeInstances(ctx context.Context, n int) error {
 		c.PGConf = merged(merged(map[string]string{}, c.PGConf), map[string]string{
 			"data_directory": at.data, "hba_file": at.conf + "/pg_hba.conf", "ident_file": at.conf + "/pg_ident.conf",
 			"port": fmt.Sprint(at.port), "log_filename": at.name + ".log",
-			"shared_buffers": "16MB", "max_connections": "20",
+			"shared_buffers": "16MB",
 		})
 		for file, text := range map[string]string{
 			"postgresql.conf": pgConf(c, l.plan.Facts, l.Nodes(), node), "pg_hba.conf": pgHBA(c, node), "pg_ident.conf": "",

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,6 +30,15 @@ type Result struct {
 	History       writer.History // of the writer at the VIP
 	PinnedHistory writer.History // of those at the nodes' own addresses
 	judged        bool
+}
+
+// measure draws from the writer's history how long nobody could write, and from the logs where that went. It needs no
+// cluster that is well, and so tells of a failover after which something else went wrong.
+func (r *Result) measure(ctx context.Context, l *lab.Lab) {
+	r.Gap = writer.WriteGap(r.History, r.History.At(r.Fault))
+	if !r.Gap.Open {
+		r.Split = splitOf(ctx, l, r.History.Epoch.Add(r.Gap.From), r.History.Epoch.Add(r.Gap.To))
+	}
 }
 
 // conclude draws the figures from the histories and the ids that the table holds.
@@ -71,9 +81,9 @@ func Some(ids []int64) string {
 }
 
 // Measured says whether the gap is a figure: the fault was there, and writes were acknowledged again after it. All nodes
-// need not stream again for that.
+// need not stream again for that, and what the table holds afterwards need not be known: see Complaints.
 func (r Result) Measured() bool {
-	return r.judged && !r.Injected.IsZero() && !r.Gap.Open
+	return !r.Injected.IsZero() && r.Gap.Length() > 0 && !r.Gap.Open
 }
 
 // Fenced says whether a node was fenced.

@@ -78,6 +78,7 @@ func (r Runner) Run(ctx context.Context, s Scenario) (Result, error) {
 	courseErr := r.course(ctx, s, play, &result)
 	play.stop()
 	result.History, result.PinnedHistory = clients.stop()
+	result.measure(ctx, r.Lab)
 	if err := r.judge(ctx, play, clients, &result); courseErr == nil && err != nil {
 		courseErr = fmt.Errorf("afterwards: %w", err)
 	}
@@ -206,9 +207,6 @@ func (r Runner) judge(ctx context.Context, play *Play, c *clients, result *Resul
 		return err
 	}
 	result.conclude(stored)
-	if gap := result.Gap; !gap.Open {
-		result.Split = splitOf(ctx, r.Lab, result.History.Epoch.Add(gap.From), result.History.Epoch.Add(gap.To))
-	}
 	return nil
 }
 
