@@ -61,7 +61,7 @@ type call struct {
 
 // commands are in the order in which they are listed.
 func commands() []verb {
-	return []verb{statusCommand(), historyCommand(), switchoverCommand()}
+	return []verb{statusCommand(), historyCommand(), switchoverCommand(), checkCommand()}
 }
 
 // The words that ask what there is.

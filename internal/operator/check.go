@@ -1,0 +1,182 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"pgsqlms/internal/command"
+	"pgsqlms/internal/pg"
+)
+
+func checkCommand() verb {
+	return verb{
+		name:    "check",
+		purpose: "every requirement and known trap: before going live, and any day after",
+		example: "pgsqlms check                      # on each node: some things only the node itself can tell\n" +
+			"pgsqlms check --output json | jq '.findings[] | select(.level != \"ok\")'\n",
+		run: check,
+	}
+}
+
+// checkWait bounds what is asked after the survey; a well cluster takes a tenth of it.
+const checkWait = 3 * time.Second
+
+// checkFacts are a survey, and what only a check asks. Maps are by node.
+type checkFacts struct {
+	survey
+	version     string // of this program
+	appName     string // application_name in this node's primary_conninfo
+	conninfoErr error
+	checkups    map[string]checkup
+	replication map[string]replicationTest
+	space       []pg.Space
+	spaceErr    error
+	units       map[string]string // of PostgreSQL's own service, what systemctl is-enabled says
+	unitsErr    error
+}
+
+type checkup struct {
+	pg.Checkup
+	err error
+}
+
+type replicationTest struct {
+	system string
+	err    error
+}
+
+// checkView is what `pgsqlms check` shows, and its JSON.
+type checkView struct {
+	Taken    time.Time `json:"time"`
+	AskedOn  string    `json:"asked_on"`
+	Resource string    `json:"resource"`
+	Errors   int       `json:"errors"`
+	Warnings int       `json:"warnings"`
+	Unknown  int       `json:"unknown"`
+	Findings findings  `json:"findings"`
+}
+
+func check(ctx context.Context, c *call) (ExitCode, error) {
+	found, err := newSurveyor(c).survey(ctx, c.now())
+	if err != nil {
+		return ExitUnknown, err
+	}
+	f := gather(ctx, found, c.Version)
+	if ctx.Err() != nil {
+		return ExitUnknown, nil
+	}
+	v := viewCheck(f)
+	if c.output == outputJSON {
+		err = writeJSON(c, v)
+	} else {
+		_, err = fmt.Fprint(c.Stdout, v.text(newStyle(c.Process)))
+	}
+	switch {
+	case err != nil:
+		return ExitUnknown, err
+	case v.Errors > 0:
+		return ExitWrong, nil
+	}
+	return ExitWell, nil
+}
+
+// viewCheck judges; it does no input and output.
+func viewCheck(f checkFacts) checkView {
+	all := judge(f)
+	return checkView{
+		Taken: f.taken, AskedOn: f.node, Resource: f.resource.Name, Findings: all,
+		Errors: all.count(levelError), Warnings: all.count(levelWarning), Unknown: all.count(levelUnknown),
+	}
+}
+
+func (v checkView) text(s style) string {
+	var b strings.Builder
+	verdict := s.paint("no error", green)
+	if v.Errors > 0 {
+		verdict = s.paint(plural(v.Errors, "error"), red)
+	}
+	fmt.Fprintf(&b, "%s, checked on %s, %s: %s, %s, %d cannot be told from here\n\n", s.paint(clean(v.Resource), bold), clean(orUnknown(v.AskedOn, false)),
+		timeText(v.Taken), verdict, plural(v.Warnings, "warning"), v.Unknown)
+	s.findings(&b, v.Findings)
+	return b.String()
+}
+
+// gather asks what a survey does not, everything at once.
+func gather(ctx context.Context, s survey, version string) checkFacts {
+	f := checkFacts{survey: s, version: version, checkups: map[string]checkup{}, replication: map[string]replicationTest{}}
+	if s.instance.Instance == nil { // its parameters are wrong
+		f.conninfoErr, f.spaceErr, f.unitsErr = s.local.err, s.local.err, errNotAsked
+		return f
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkWait)
+	defer cancel()
+	var asked sync.WaitGroup
+	var mu sync.Mutex
+	if s.local.ok() {
+		asked.Go(func() {
+			c, err := s.instance.Checkup(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			f.checkups[s.node] = checkup{c, err}
+		})
+	}
+	asked.Go(func() { f.space, f.spaceErr = s.instance.Space() })
+	asked.Go(func() { f.units, f.unitsErr = enabledUnits(ctx, s.instance) })
+	conninfo, err := s.instance.Conninfo(ctx)
+	if err == nil && conninfo.Empty() {
+		err = errors.New("primary_conninfo is not set")
+	}
+	f.conninfoErr = err
+	if err == nil {
+		f.appName = conninfo.ApplicationName()
+		for _, node := range f.askable() {
+			there := conninfo.At(node)
+			asked.Go(func() {
+				c, err := s.instance.CheckupAt(ctx, there)
+				mu.Lock()
+				defer mu.Unlock()
+				f.checkups[node] = checkup{c, err}
+			})
+			asked.Go(func() {
+				system, err := s.instance.TryReplication(ctx, there)
+				mu.Lock()
+				defer mu.Unlock()
+				f.replication[node] = replicationTest{system, err}
+			})
+		}
+	}
+	asked.Wait()
+	return f
+}
+
+// errNoSystemd says that nobody can tell which services start by themselves.
+var errNoSystemd = errors.New("systemd does not run here")
+
+// enabledUnits asks systemd about the services under which Debian's and PostgreSQL's own
+// packages start an instance at boot.
+func enabledUnits(ctx context.Context, i instance) (map[string]string, error) {
+	if _, err := os.Stat("/run/systemd/system"); err != nil { // sd_booted(3)
+		return nil, errNoSystemd
+	}
+	units := []string{"postgresql.service"}
+	if major, err := i.Version(); err == nil {
+		units = append(units, fmt.Sprintf("postgresql-%d.service", major), fmt.Sprintf("postgresql@%d-main.service", major))
+	}
+	found := map[string]string{}
+	for _, unit := range units {
+		// It says enabled, disabled, masked, ... and ends with 1 for most of them.
+		result, err := command.Run(ctx, command.Cmd{Path: "/usr/bin/systemctl", Args: []string{"is-enabled", unit}})
+		if err != nil {
+			return nil, err
+		}
+		if word := command.FirstLine(result.Stdout); word != "" {
+			found[unit] = word
+		}
+	}
+	return found, nil
+}

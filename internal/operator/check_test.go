@@ -1,0 +1,158 @@
+package operator
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"pgsqlms/internal/crm"
+	"pgsqlms/internal/pg"
+)
+
+// wellSettings are a node's that is set up as README.md says.
+func wellSettings() map[string]string {
+	return map[string]string{
+		"wal_level": "replica", "hot_standby": "on", "fsync": "on", "full_page_writes": "on", "max_wal_senders": "10",
+		"wal_log_hints": "on", "wal_keep_size": "1024", "max_slot_wal_keep_size": "-1", "restore_command": "",
+		"recovery_target": "", "recovery_target_timeline": "latest", "recovery_target_action": "pause", "recovery_target_inclusive": "on",
+		"synchronous_standby_names": "ANY 1 (n1, n2, n3)",
+	}
+}
+
+// wellSetUp is what a check finds on n2 of a cluster in which all is well.
+func wellSetUp(t *testing.T) checkFacts {
+	f := checkFacts{
+		survey: situations(t)["healthy"], version: "v1", appName: "n2", checkups: map[string]checkup{}, replication: map[string]replicationTest{},
+		space: []pg.Space{{Path: "/data", Free: 60 << 30, Total: 100 << 30}}, units: map[string]string{"postgresql.service": "disabled"},
+	}
+	f.survey.others = maps.Clone(f.others)
+	f.local.report.Version = "15.6 (Debian)"
+	for node, other := range f.others {
+		other.report.Version = "15.6 (Debian)"
+		f.others[node] = other
+		f.replication[node] = replicationTest{system: "7001"}
+	}
+	for _, node := range []string{"n1", "n2", "n3"} {
+		f.checkups[node] = checkup{Checkup: pg.Checkup{Settings: wellSettings(), Doubt: time.Millisecond}}
+	}
+	return f
+}
+
+// badlySetUp has everything wrong that can be found.
+func badlySetUp(t *testing.T) checkFacts {
+	f := wellSetUp(t)
+	f.survey.cib = captured(t, "ban", "n2").cib
+	f.cib.Properties["stonith-enabled"] = "false"
+	f.resource.Meta = map[string]string{"promotable": "true", "promoted-max": "2", "clone-node-max": "3"}
+	f.resource.Ops = []crm.Op{
+		{Name: "start", Timeout: "20s"}, {Name: "promote", Timeout: "30s"}, {Name: "demote", Timeout: "2min"}, {Name: "notify", Timeout: "60"},
+		{Name: "monitor", Interval: "60s", Timeout: "10s", Role: crm.RolePromoted}, {Name: "monitor", Interval: "60s", Timeout: "5s", Role: crm.RoleUnpromoted},
+	}
+	f.cib.Orders = []crm.Order{{ID: "o", First: "pgsqld-clone", FirstAction: "promote", Then: "pgsql-vip", ThenAction: "start", Symmetrical: true, Mandatory: true}}
+	f.appName = "standby"
+	f.replication["n1"] = replicationTest{err: errPgHba}
+	f.replication["n3"] = replicationTest{system: "8"}
+	s := wellSettings()
+	maps.Copy(s, map[string]string{
+		"recovery_target_timeline": "current", "recovery_target_time": "2026-01-01", "fsync": "off", "wal_log_hints": "off", "max_wal_senders": "2",
+		"wal_keep_size": "0", "synchronous_standby_names": "*",
+	})
+	f.checkups["n1"] = checkup{Checkup: pg.Checkup{Settings: s, Ahead: 5 * time.Second, Slots: []pg.Slot{{Name: "old", Retained: 9 << 30}}}}
+	f.checkups["n3"] = checkup{err: errPgHba}
+	f.space = []pg.Space{{Path: "/data", Free: 1 << 30, Total: 100 << 30}, {Path: "/data/pg_wal", Free: 10 << 30, Total: 100 << 30}}
+	f.units = map[string]string{"postgresql.service": "enabled", "postgresql@15-main.service": "enabled-runtime"}
+	return f
+}
+
+// barelyKnown is a node without Pacemaker, PostgreSQL and systemd.
+func barelyKnown(t *testing.T) checkFacts {
+	return checkFacts{survey: situations(t)["nothing"], version: "v1", conninfoErr: errNobody, spaceErr: errors.New("/data: permission denied"), unitsErr: errNoSystemd}
+}
+
+func TestCheckOfEachSituation(t *testing.T) {
+	for name, f := range map[string]checkFacts{"well": wellSetUp(t), "badly": badlySetUp(t), "nothing": barelyKnown(t)} {
+		v := viewCheck(f)
+		text := v.text(style{columns: leastColumns})
+		golden(t, "check/"+name+".txt", text)
+		require.Equal(t, name == "well", v.Errors == 0, name)
+		for line := range strings.Lines(text) {
+			if !strings.Contains(line, "to do: ") { // which is never broken, to be copied
+				require.LessOrEqual(t, utf8.RuneCountInString(line), leastColumns+1, line)
+			}
+		}
+		for _, one := range v.Findings {
+			require.True(t, one.Level == levelOK || one.Level == levelUnknown || one.Expected != "", "%v says what was expected", one)
+		}
+	}
+	require.Zero(t, viewCheck(wellSetUp(t)).Warnings)
+	var out bytes.Buffer
+	require.NoError(t, writeJSON(&call{Process: Process{Stdout: &out}}, viewCheck(wellSetUp(t))))
+	var back checkView
+	require.NoError(t, json.Unmarshal(out.Bytes(), &back))
+	require.Equal(t, viewCheck(wellSetUp(t)).Findings, back.Findings)
+}
+
+// Each wrong value alone is found, and nothing else.
+func TestCheckFindsEach(t *testing.T) {
+	for name, c := range map[string]struct {
+		check  string
+		level  level
+		breaks func(*checkFacts)
+	}{
+		"sync wildcard": {"synchronous", levelWarning, everywhere("synchronous_standby_names", "ANY 1 (*)")},
+		"sync stranger": {"synchronous", levelWarning, everywhere("synchronous_standby_names", "ANY 1 (n1, n2, n3, backup)")},
+		"sync all":      {"synchronous", levelWarning, everywhere("synchronous_standby_names", "ANY 2 (n1, n2, n3)")},
+		"sync more":     {"synchronous", levelError, everywhere("synchronous_standby_names", "ANY 3 (n1, n2, n3)")},
+		"wal_level":     {"settings", levelError, func(f *checkFacts) { f.checkups["n3"].Settings["wal_level"] = "minimal" }},
+		"clock": {"clock", levelError, func(f *checkFacts) {
+			f.checkups["n3"] = checkup{Checkup: pg.Checkup{Settings: wellSettings(), Ahead: -2 * time.Minute}}
+		}},
+		"minor": {"versions", levelWarning, version("15.7")},
+		"major": {"versions", levelError, version("16.1")},
+		"lag": {"kept WAL", levelError, func(f *checkFacts) {
+			f.checkups["n1"].Settings["wal_keep_size"] = "16"
+			f.others["n1"].report.Standbys[1].Flush = lsn(0x100000)
+			f.others["n1"].report.Standbys[1].Replay = lsn(0x100000)
+		}},
+		"service": {"service", levelError, func(f *checkFacts) { f.units["postgresql@15-main.service"] = "enabled" }},
+		"notify":  {"notify", levelError, func(f *checkFacts) { f.resource.Meta = map[string]string{"promotable": "true"} }},
+		"move": {"constraints", levelWarning, func(f *checkFacts) {
+			f.cib.Locations = []crm.Location{{ID: "cli-prefer-pgsqld-clone", Resource: "pgsqld-clone", Node: "n1", Score: crm.Infinity}}
+		}},
+	} {
+		f := wellSetUp(t)
+		c.breaks(&f)
+		var bad findings
+		for _, one := range viewCheck(f).Findings {
+			if one.Level == levelError || one.Level == levelWarning {
+				bad = append(bad, one)
+			}
+		}
+		require.Len(t, bad, 1, "%s: %v", name, bad)
+		require.Equal(t, c.check, bad[0].Check, name)
+		require.Equal(t, c.level, bad[0].Level, name)
+	}
+}
+
+func everywhere(name, value string) func(*checkFacts) {
+	return func(f *checkFacts) {
+		for _, c := range f.checkups {
+			c.Settings[name] = value
+		}
+	}
+}
+
+func version(text string) func(*checkFacts) {
+	return func(f *checkFacts) {
+		other := f.others["n3"]
+		other.report.Version = text
+		f.others["n3"] = other
+	}
+}

@@ -1,0 +1,191 @@
+package operator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"pgsqlms/internal/crm"
+	"pgsqlms/metadata"
+)
+
+// judge says of every requirement whether it is met. It does no input and output.
+func judge(f checkFacts) findings {
+	j := judgement{checkFacts: f, v: assess(f.survey)}
+	j.cluster()
+	j.clone()
+	j.operations()
+	j.constraints()
+	for _, name := range f.cib.Followers(f.resource) {
+		j.orders(name)
+	}
+	j.versions()
+	j.names()
+	j.replicationTests()
+	for _, node := range j.nodes() {
+		j.settings(node)
+	}
+	j.synchronous()
+	j.keptWAL()
+	j.service()
+	j.freeSpace()
+	return j.all
+}
+
+type judgement struct {
+	checkFacts
+	v   statusView
+	all findings
+}
+
+func (j *judgement) add(check, node string, ok bool, bad level, found, expected, todo string) {
+	j.all.add(check, node, ok, bad, found, expected, todo)
+}
+
+func (j *judgement) unknown(check, node, found, todo string) {
+	j.all = append(j.all, finding{check, levelUnknown, node, found, "", todo})
+}
+
+// nodes are those that may run an instance.
+func (j *judgement) nodes() []string { return (&assessor{survey: j.survey}).nodeNames() }
+
+func (j *judgement) cluster() {
+	if j.stateErr != nil {
+		j.add("pacemaker", j.node, false, levelError, first(j.stateErr), "an answer on this node", pacemakerToDo(j.stateErr))
+	} else {
+		j.add("quorum", "", j.state.Quorum, levelError, "quorum "+yesNo(&j.state.Quorum, "yes", "no"), "yes", "corosync-quorumtool")
+	}
+	j.all = append(j.all, fencingChecks(j.survey)...)
+	on := *j.v.Pacemaker.Maintenance
+	j.add("maintenance", "", !on, levelWarning, "maintenance mode "+yesNo(&on, "on", "off"), "off", "crm_attribute -n maintenance-mode -v false")
+	j.add("status", "", j.v.Well, levelError, plural(len(j.v.Problems), "problem"), "none", "pgsqlms status")
+}
+
+// clone looks at the meta attributes, in both spellings.
+func (j *judgement) clone() {
+	r := j.resource
+	j.add("promotable", "", r.Promotable(), levelError, "promotable="+orUnset(r.Meta["promotable"]), "a promotable clone", "README.md, Quick start")
+	meta := func(name string) string {
+		return fmt.Sprintf("crm_resource --meta -r %s -p %s -v ", r.Clone, name)
+	}
+	notify := strings.ToLower(r.Meta["notify"])
+	j.add("notify", "", slices.Contains([]string{"true", "yes", "on", "y", "1"}, notify), levelError, "notify="+orUnset(notify),
+		"true: without it there is no vote before a promotion", meta("notify")+"true")
+	for _, names := range [][]string{{"promoted-max", "master-max"}, {"promoted-node-max", "master-node-max"}, {"clone-node-max"}} {
+		for _, name := range names {
+			if value := r.Meta[name]; value != "" || name == names[0] {
+				j.add(names[0], "", value == "" || value == "1", levelError, name+"="+orUnset(value), "1", meta(name)+"1")
+			}
+		}
+	}
+}
+
+func orUnset(s string) string {
+	if s == "" {
+		return "(not set)"
+	}
+	return s
+}
+
+// operations are held against the meta-data: no timeout shorter, no interval longer.
+func (j *judgement) operations() {
+	const check = "operations"
+	bad := false
+	complain := func(l level, found, expected string) {
+		bad = true
+		j.add(check, "", false, l, found, expected, "pcs resource update "+j.resource.Name+" op ..., or crm configure edit "+j.resource.Name)
+	}
+	intervals := map[string]bool{}
+	for _, want := range metadata.Actions() {
+		if !slices.Contains([]string{metadata.Start, metadata.Stop, metadata.Promote, metadata.Demote, metadata.Monitor, metadata.Notify}, want.Name) {
+			continue
+		}
+		name := strings.TrimSpace(want.Name + " " + string(want.Role))
+		op, found := operationOf(j.resource, want.Name, string(want.Role))
+		if !found {
+			l := levelWarning
+			if want.Name == metadata.Monitor {
+				l = levelError
+			}
+			complain(l, name+" is not configured", "timeout "+want.Timeout.String())
+			continue
+		}
+		if d, ok := crm.Duration(op.Timeout); !ok || d < want.Timeout {
+			complain(levelWarning, name+": timeout "+orUnset(op.Timeout), want.Timeout.String()+" or more")
+		}
+		if want.Name != metadata.Monitor {
+			continue
+		}
+		d, ok := crm.Duration(op.Interval)
+		if !ok || d == 0 || d > want.Interval {
+			complain(levelWarning, name+": interval "+orUnset(op.Interval), want.Interval.String()+" or less")
+		}
+		if intervals[d.String()] {
+			complain(levelError, name+": interval "+op.Interval+", as the other role's", "two different ones: Pacemaker tells the monitors apart by it")
+		}
+		intervals[d.String()] = true
+	}
+	if !bad {
+		j.add(check, "", true, levelOK, "timeouts and intervals as recommended, or safer", "", "")
+	}
+}
+
+func operationOf(r crm.Resource, name, role string) (crm.Op, bool) {
+	for _, op := range r.Ops {
+		if op.Name == name && (role == "" || string(op.Role) == role) {
+			return op, true
+		}
+	}
+	return crm.Op{}, false
+}
+
+// constraints left over by moves keep the promoted role where nobody remembers why.
+func (j *judgement) constraints() {
+	found := false
+	for _, l := range j.cib.LocationsOf(j.resource) {
+		switch {
+		case crm.IsMove(l.ID):
+			found = true
+			j.add("constraints", "", false, levelWarning, l.ID+" "+constraintText(l, l.Role), "none left over by a move or a ban", "crm_resource --clear -r "+j.resource.Clone)
+		case l.Score <= -crm.Infinity && !l.Rule:
+			found = true
+			j.add("constraints", "", false, levelWarning, l.ID+" "+constraintText(l, l.Role), "no ban, unless it is meant", "")
+		}
+	}
+	if !found {
+		j.add("constraints", "", true, levelOK, "none left over by a move or a ban", "", "")
+	}
+}
+
+// orders looks at what lets a follower, such as a virtual IP, start after the promotion
+// and stop after the demotion. A symmetrical order turns the latter around: the address
+// goes first, and standbys that connect to it miss the old primary's last WAL.
+func (j *judgement) orders(follower string) {
+	for _, want := range []struct{ first, then string }{{"promote", "start"}, {"demote", "stop"}} {
+		check, expected := "order", fmt.Sprintf("%s, then %s of %s, mandatory, symmetrical=false", want.first, want.then, follower)
+		todo := fmt.Sprintf("pcs constraint order %s %s then %s %s symmetrical=false kind=Mandatory", want.first, j.resource.Clone, want.then, follower)
+		o, found := j.orderOf(follower, want.first, want.then)
+		switch {
+		case !found && len(j.cib.OrderSets) > 0:
+			j.unknown(check, "", "order sets are not read ("+strings.Join(j.cib.OrderSets, ", ")+"); wanted: "+expected, "pcs constraint config, or crm configure show")
+		case !found:
+			j.add(check, "", false, levelError, "none of "+want.first+" and "+want.then+" of "+follower, expected, todo)
+		default:
+			text := fmt.Sprintf("%s: %s, then %s of %s, mandatory=%t, symmetrical=%t", o.ID, want.first, want.then, follower, o.Mandatory, o.Symmetrical)
+			j.add(check, "", o.Mandatory && !o.Symmetrical, levelError, text, expected, todo+"; and remove "+o.ID)
+		}
+	}
+}
+
+// orderOf finds an order of an action of the clone before one of the follower, or of a
+// group with it.
+func (j *judgement) orderOf(follower, firstAction, thenAction string) (crm.Order, bool) {
+	for _, o := range j.cib.Orders {
+		ours := o.First == j.resource.Clone || o.First == j.resource.Name
+		its := o.Then == follower || slices.Contains(j.cib.Group(o.Then), follower)
+		if ours && its && o.FirstAction == firstAction && o.ThenAction == thenAction {
+			return o, true
+		}
+	}
+	return crm.Order{}, false
+}

@@ -1,0 +1,337 @@
+package operator
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"pgsqlms/internal/election"
+)
+
+func (j *judgement) checkOn(node string) string { return "pgsqlms check, on " + node }
+
+// versions compares the servers; of this program the other nodes' is not known here.
+func (j *judgement) versions() {
+	const check = "versions"
+	assessor := assessor{survey: j.survey}
+	var own, text string
+	for _, node := range append([]string{j.node}, j.nodes()...) {
+		r := assessor.reportOf(node)
+		if r == nil || node == j.node && text != "" {
+			continue
+		}
+		text, _, _ = strings.Cut(r.Version, " ")
+		if own == "" {
+			own = text
+		}
+		l := levelWarning
+		if majorOf(text) != majorOf(own) {
+			l = levelError
+		}
+		j.add(check, node, text == own, l, "PostgreSQL "+text, own+" as elsewhere", "upgrade the standbys first, then switch over")
+	}
+	j.add(check, j.node, true, levelOK, "pgsqlms "+orUnknown(j.version, false), "", "")
+	for _, node := range j.nodes() {
+		if node != j.node {
+			j.unknown(check, node, "its version of pgsqlms cannot be told from here", "pgsqlms help, on "+node)
+		}
+	}
+}
+
+func majorOf(version string) string {
+	major, _, _ := strings.Cut(version, ".")
+	return major
+}
+
+// names are those by which the primary knows its standbys.
+func (j *judgement) names() {
+	const check = "application_name"
+	const todo = "application_name in primary_conninfo"
+	if j.conninfoErr != nil {
+		j.add(check, j.node, false, levelError, first(j.conninfoErr), "a primary_conninfo with application_name="+j.node, todo)
+	} else {
+		j.add(check, j.node, j.appName == j.node, levelError, "application_name="+orUnset(j.appName), "the node's own name, "+j.node, todo+" = "+j.node)
+	}
+	primary := (&assessor{survey: j.survey}).reportOf(j.primaryNode())
+	if primary == nil {
+		return
+	}
+	for _, row := range primary.Standbys {
+		if row.State == "streaming" && !slices.Contains(j.nodes(), row.ApplicationName) {
+			j.add(check, "", false, levelWarning, "a standby calls itself "+strconv.Quote(row.ApplicationName), "a node's name, unless it is none of the cluster's", todo)
+		}
+	}
+}
+
+// replicationTests tell whether this node could be a standby of each other one.
+func (j *judgement) replicationTests() {
+	const check = "replication"
+	local := (&assessor{survey: j.survey}).reportOf(j.node)
+	for _, node := range j.nodes() {
+		if node == j.node {
+			continue
+		}
+		test, tried := j.replication[node]
+		switch {
+		case !tried:
+			j.unknown(check, node, "not tried from here: it is not in the cluster, or nothing says how to connect", j.checkOn(node))
+		case test.err != nil:
+			j.add(check, node, false, levelError, "a connection for replication from "+orUnknown(j.node, false)+" fails: "+first(test.err),
+				"to be let in: any node may become the primary", "pg_hba.conf, password and address, on "+node+"; then pg_ctl reload there")
+		case local != nil && local.System != test.system:
+			j.add(check, node, false, levelError, "the server there is of another database cluster ("+test.system+")", local.System, "look where the name "+node+" leads")
+		default:
+			j.add(check, node, true, levelOK, "a connection for replication from "+orUnknown(j.node, false)+" is let in", "", "")
+		}
+	}
+}
+
+// settings are what an instance's configuration must have, or better had.
+func (j *judgement) settings(node string) {
+	const check = "settings"
+	c, asked := j.checkups[node]
+	if !asked || c.err != nil {
+		why := "nothing says how to connect, or it does not run"
+		if c.err != nil {
+			why = first(c.err)
+		}
+		j.unknown(check, node, "its settings, slots and clock cannot be asked for from here ("+why+")", j.checkOn(node))
+		return
+	}
+	before := len(j.all)
+	must := func(name string, ok bool, bad level, expected string) {
+		if value, known := c.Settings[name]; known && !ok {
+			j.add(check, node, false, bad, name+"="+orUnset(value), expected, name+" in postgresql.conf, on "+node)
+		}
+	}
+	s := c.Settings
+	must("wal_level", s["wal_level"] == "replica" || s["wal_level"] == "logical", levelError, "replica or logical")
+	must("hot_standby", s["hot_standby"] == "on", levelError, "on: a standby that takes no questions cannot be watched")
+	must("fsync", s["fsync"] == "on", levelError, "on: a crash loses what was acknowledged")
+	must("full_page_writes", s["full_page_writes"] == "on", levelWarning, "on")
+	senders := len(j.nodes())
+	must("max_wal_senders", number(s["max_wal_senders"]) >= senders, levelError, fmt.Sprintf("%d or more: the standbys, and one to ask with", senders))
+	must("wal_log_hints", s["wal_log_hints"] == "on" || s["data_checksums"] == "on", levelWarning, "on, or data checksums: pg_rewind needs one of them")
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		if name == "recovery_target_timeline" {
+			must(name, s[name] == "latest" || s[name] == "", levelError, "latest: or a standby does not follow a new primary")
+		} else if strings.HasPrefix(name, "recovery_target") && name != "recovery_target_action" && name != "recovery_target_inclusive" {
+			must(name, s[name] == "", levelError, "nothing: a standby would stop there")
+		}
+	}
+	if len(j.all) == before {
+		j.add(check, node, true, levelOK, "wal_level, hot_standby, fsync, max_wal_senders, recovery targets as they should be", "", "")
+	}
+	j.clock(node, c)
+}
+
+// What clocks may differ by. PostgreSQL and Pacemaker compare no clocks of two nodes; whoever
+// reads two logs does, and certificates and Kerberos have bounds of their own.
+const (
+	clockWarning = 2 * time.Second
+	clockError   = time.Minute
+)
+
+func (j *judgement) clock(node string, c checkup) {
+	if node == j.node {
+		return
+	}
+	off := c.Ahead.Abs()
+	l := levelWarning
+	if off-c.Doubt > clockError {
+		l = levelError
+	}
+	word := "ahead of"
+	if c.Ahead < 0 {
+		word = "behind"
+	}
+	found := fmt.Sprintf("its clock is %s %s this node's", durationText(off), word)
+	if off-c.Doubt <= clockWarning {
+		found = "its clock agrees with this node's, within " + durationText(clockWarning)
+	}
+	j.add("clock", node, off-c.Doubt <= clockWarning, l, found, "less than "+durationText(clockWarning), "timedatectl; chronyc tracking")
+}
+
+// number is zero for what is none.
+func number(s string) int {
+	n, _ := strconv.Atoi(s)
+	return n
+}
+
+// synchronous looks at the names that commits wait for, on every node that was asked.
+func (j *judgement) synchronous() {
+	const check = "synchronous"
+	const name = "synchronous_standby_names"
+	values := map[string][]string{}
+	for _, node := range j.nodes() {
+		if c, asked := j.checkups[node]; asked && c.err == nil {
+			value := c.Settings[name]
+			values[value] = append(values[value], node)
+		}
+	}
+	if len(values) > 1 {
+		var all []string
+		for _, value := range slices.Sorted(maps.Keys(values)) {
+			all = append(all, strings.Join(values[value], ", ")+" have '"+value+"'")
+		}
+		j.add(check, "", false, levelWarning, strings.Join(all, "; "), "the same everywhere: whoever is promoted uses its own", name+" in postgresql.conf")
+	}
+	for _, value := range slices.Sorted(maps.Keys(values)) {
+		j.synchronousNames(check, name+"='"+value+"'", value)
+	}
+}
+
+func (j *judgement) synchronousNames(check, text, value string) {
+	names, err := election.ParseSynchronousStandbyNames(value)
+	switch {
+	case err != nil:
+		j.add(check, "", false, levelError, text+": "+first(err), "a list of nodes", "")
+		return
+	case names.Need == 0:
+		j.add(check, "", true, levelOK, "off: a failover may lose the last commits", "", "")
+		return
+	}
+	var strangers []string
+	for _, one := range names.Names {
+		known := slices.ContainsFunc(j.nodes(), func(node string) bool { return strings.EqualFold(node, one) })
+		if !known && one != "*" {
+			strangers = append(strangers, one)
+		}
+	}
+	const nodesOnly = "nodes of the cluster by name: whoever acknowledges must have a vote"
+	switch {
+	case slices.Contains(names.Names, "*"):
+		j.add(check, "", false, levelWarning, text, nodesOnly, "name the nodes")
+	case len(strangers) > 0:
+		j.add(check, "", false, levelWarning, text+": "+strings.Join(strangers, ", ")+" no node", nodesOnly, "docs/election.md, What is not")
+	case names.Need > len(j.nodes())-1:
+		j.add(check, "", false, levelError, text, fmt.Sprintf("at most %d to wait for: nothing commits else", len(j.nodes())-1), "")
+	case names.Need == len(j.nodes())-1:
+		j.add(check, "", false, levelWarning, text, "fewer to wait for than there are standbys: the loss of one stops all commits", "ANY 1 (...), or one node more")
+	default:
+		j.add(check, "", true, levelOK, text, "", "")
+	}
+}
+
+// keptWAL holds what the primary keeps for its standbys against what they lack, and names
+// slots that nobody uses.
+func (j *judgement) keptWAL() {
+	const check = "kept WAL"
+	for _, node := range j.nodes() {
+		c, asked := j.checkups[node]
+		if !asked || c.err != nil {
+			continue
+		}
+		for _, slot := range c.Slots {
+			if !slot.Active && slot.Retained > 0 {
+				j.add(check, node, false, levelWarning, fmt.Sprintf("slot %s is used by nobody and keeps %s", slot.Name, bytesText(slot.Retained)),
+					"no slot that nobody uses: it fills the disk", "select pg_drop_replication_slot('"+slot.Name+"'), on "+node)
+			}
+		}
+		if node == j.primaryNode() {
+			j.keptFor(check, node, c)
+		}
+	}
+}
+
+func (j *judgement) primaryNode() string {
+	for _, n := range j.v.Nodes {
+		if n.Role == rolePrimary {
+			return n.Name
+		}
+	}
+	return ""
+}
+
+func (j *judgement) keptFor(check, primary string, c checkup) {
+	kept := keptBytes(c.Settings)
+	slots := 0
+	for _, slot := range c.Slots {
+		if slot.Active {
+			slots++
+		}
+	}
+	how := fmt.Sprintf("%s kept for standbys that were away, %s in use", bytesText(kept), plural(slots, "slot"))
+	if kept == 0 && slots == 0 && c.Settings["restore_command"] == "" {
+		j.add(check, primary, false, levelWarning, how+", no restore_command", "wal_keep_size, slots, or an archive: a standby that was away is lost else",
+			"alter system set wal_keep_size = '1GB', on every node")
+		return
+	}
+	j.add(check, primary, true, levelOK, how, "", "")
+	if slots > 0 && c.Settings["max_slot_wal_keep_size"] == "-1" {
+		j.add(check, primary, false, levelWarning, "slots, and max_slot_wal_keep_size=-1", "a bound: a standby that stays away fills the disk else", "max_slot_wal_keep_size in postgresql.conf")
+	}
+	for _, n := range j.v.Nodes {
+		if n.Role != roleStandby || n.LagBytes == nil || slots > 0 || *n.LagBytes <= kept/2 {
+			continue
+		}
+		l := levelWarning
+		if *n.LagBytes > kept {
+			l = levelError
+		}
+		j.add(check, n.Name, false, l, bytesText(*n.LagBytes)+" behind, "+bytesText(kept)+" kept", "less than half of what is kept", "wal_keep_size in postgresql.conf, then reload")
+	}
+}
+
+// keptBytes is wal_keep_size, which pg_settings has in MB, or before PostgreSQL 13
+// wal_keep_segments.
+func keptBytes(s map[string]string) uint64 {
+	if size, known := s["wal_keep_size"]; known {
+		return uint64(max(number(size), 0)) << 20
+	}
+	return uint64(max(number(s["wal_keep_segments"]), 0)) * uint64(max(number(s["wal_segment_size"]), 0))
+}
+
+// service looks whether PostgreSQL would start by itself at boot: perhaps as a second
+// primary.
+func (j *judgement) service() {
+	const check = "service"
+	if j.unitsErr != nil {
+		j.unknown(check, j.node, "whether PostgreSQL's own service is disabled cannot be told: "+first(j.unitsErr), "systemctl is-enabled postgresql")
+	} else {
+		bad := false
+		for _, unit := range slices.Sorted(maps.Keys(j.units)) {
+			if word := j.units[unit]; strings.HasPrefix(word, "enabled") {
+				bad = true
+				j.add(check, j.node, false, levelError, unit+" is "+word, "disabled: Pacemaker alone starts PostgreSQL", "systemctl disable "+unit)
+			}
+		}
+		if !bad {
+			j.add(check, j.node, true, levelOK, "PostgreSQL's own service is not enabled", "", "")
+		}
+	}
+	for _, node := range j.nodes() {
+		if node != j.node {
+			j.unknown(check, node, "its services and its free space can be told there only", j.checkOn(node))
+		}
+	}
+}
+
+// How full a file system may be, in percent of it that is free.
+const (
+	spaceWarning = 15
+	spaceError   = 5
+)
+
+func (j *judgement) freeSpace() {
+	const check = "free space"
+	if j.spaceErr != nil {
+		j.unknown(check, j.node, first(j.spaceErr), "df")
+		return
+	}
+	for _, s := range j.space {
+		percent := uint64(0)
+		if s.Total > 0 {
+			percent = s.Free / (s.Total/100 + 1)
+		}
+		l := levelWarning
+		if percent < spaceError {
+			l = levelError
+		}
+		j.add(check, j.node, percent >= spaceWarning, l, fmt.Sprintf("%s of %s free at %s", bytesText(s.Free), bytesText(s.Total), s.Path),
+			fmt.Sprintf("%d %% or more", spaceWarning), "df "+s.Path)
+	}
+}

@@ -1,0 +1,140 @@
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Checkup is how an instance is set up, as far as that decides whether replication and
+// failovers work.
+type Checkup struct {
+	Settings map[string]string // in PostgreSQL's own units, see pg_settings; without primary_conninfo
+	Slots    []Slot
+
+	// Ahead is how far the server's clock is before this machine's, negative when it is
+	// behind; Doubt is how wrong that may be, either way: half of the question's time.
+	Ahead, Doubt time.Duration
+}
+
+// Slot is a replication slot.
+type Slot struct {
+	Name     string
+	Active   bool
+	Retained uint64 // bytes of WAL that it keeps from being removed; 0 if it keeps none
+}
+
+const checkupSQL = `
+SELECT extract(epoch FROM pg_catalog.clock_timestamp());
+SELECT name, setting FROM pg_catalog.pg_settings
+WHERE name LIKE 'recovery\_target%' OR name IN ('wal_level', 'hot_standby', 'max_wal_senders', 'fsync', 'full_page_writes',
+  'wal_log_hints', 'data_checksums', 'wal_keep_size', 'wal_keep_segments', 'wal_segment_size', 'max_slot_wal_keep_size',
+  'restore_command', 'primary_slot_name', 'synchronous_standby_names', 'synchronous_commit', 'server_version', 'archive_mode');
+SELECT slot_name, active, pg_catalog.pg_wal_lsn_diff(
+    CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn)
+FROM pg_catalog.pg_replication_slots ORDER BY slot_name`
+
+// Checkup asks the server.
+func (c *Conn) Checkup(ctx context.Context) (Checkup, error) {
+	asked := time.Now()
+	tables, err := c.query(ctx, checkupSQL)
+	if err != nil {
+		return Checkup{}, err
+	}
+	return readCheckup(tables, asked, time.Now())
+}
+
+func readCheckup(tables [][]row, asked, answered time.Time) (Checkup, error) {
+	if len(tables) != 3 || len(tables[0]) != 1 {
+		return Checkup{}, fmt.Errorf("the server gave %d results to a checkup, expected 3", len(tables))
+	}
+	p := Checkup{Settings: map[string]string{}, Doubt: answered.Sub(asked) / 2}
+	if clock := unixTime(tables[0][0], 0); !clock.IsZero() {
+		p.Ahead = clock.Sub(asked.Add(p.Doubt))
+	}
+	for _, r := range tables[1] {
+		p.Settings[r.text(0)] = r.text(1)
+	}
+	for _, r := range tables[2] {
+		s := Slot{Name: r.text(0), Active: r.bool(1)}
+		if n, err := strconv.ParseInt(r.text(2), 10, 64); err == nil && n > 0 {
+			s.Retained = uint64(n)
+		}
+		p.Slots = append(p.Slots, s)
+	}
+	return p, nil
+}
+
+// Checkup connects to the running instance as the system user and asks it.
+func (i *Instance) Checkup(ctx context.Context) (Checkup, error) {
+	c, err := i.Connect(ctx)
+	if err != nil {
+		return Checkup{}, err
+	}
+	defer c.Close()
+	return c.Checkup(ctx)
+}
+
+// CheckupAt is that of another server, reached as Neighbour does.
+func (i *Instance) CheckupAt(ctx context.Context, conninfo Conninfo) (Checkup, error) {
+	c, err := i.Neighbour(ctx, conninfo)
+	if err != nil {
+		return Checkup{}, err
+	}
+	defer c.Close()
+	return c.Checkup(ctx)
+}
+
+// TryReplication connects to another server for replication, as this instance's WAL
+// receiver would, has it identify itself, and leaves: it takes a free walsender for that
+// moment and no slot. It returns the server's system identifier.
+func (i *Instance) TryReplication(ctx context.Context, conninfo Conninfo) (string, error) {
+	configs, err := i.primaryConfigs(ctx, conninfo.values)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrConninfo, err)
+	}
+	var errs []error
+	for _, config := range configs {
+		conn, err := pgconn.ConnectConfig(ctx, config)
+		if err != nil {
+			errs = append(errs, &connectError{address: addressOf(config.Host, int(config.Port)), err: err})
+			continue
+		}
+		c := &Conn{conn: conn}
+		defer c.Close()
+		r, err := c.single(ctx, "IDENTIFY_SYSTEM", 1)
+		return r.text(0), err
+	}
+	if len(errs) == 0 {
+		return "", errors.New("primary_conninfo names no server")
+	}
+	return "", joined(errs)
+}
+
+// Space is how much room there is on a file system.
+type Space struct {
+	Path        string
+	Free, Total uint64 // bytes; free ones for others than root
+}
+
+// Space looks at those of the data directory and of pg_wal, as the system user.
+func (i *Instance) Space() (found []Space, err error) {
+	err = i.asUser(func() error {
+		for _, path := range []string{i.cfg.DataDir, filepath.Join(i.cfg.DataDir, "pg_wal")} {
+			var s syscall.Statfs_t
+			if err := syscall.Statfs(path, &s); err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+			block := uint64(max(s.Bsize, 0))
+			found = append(found, Space{Path: path, Free: s.Bavail * block, Total: s.Blocks * block})
+		}
+		return nil
+	})
+	return found, err
+}
