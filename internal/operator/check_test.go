@@ -32,7 +32,7 @@ func wellSetUp(t *testing.T) checkFacts {
 		survey: situations(t)["healthy"], version: "v1", appName: "n2", checkups: map[string]checkup{}, replication: map[string]replicationTest{},
 		space: []pg.Space{{Path: "/data", Free: 60 << 30, Total: 100 << 30}}, units: map[string]string{"postgresql.service": "disabled"},
 	}
-	f.survey.others = maps.Clone(f.others)
+	f.others = maps.Clone(f.others)
 	f.local.report.Version = "15.6 (Debian)"
 	for node, other := range f.others {
 		other.report.Version = "15.6 (Debian)"
@@ -48,7 +48,7 @@ func wellSetUp(t *testing.T) checkFacts {
 // badlySetUp has everything wrong that can be found.
 func badlySetUp(t *testing.T) checkFacts {
 	f := wellSetUp(t)
-	f.survey.cib = captured(t, "ban", "n2").cib
+	f.cib = captured(t, "ban", "n2").cib
 	f.cib.Properties["stonith-enabled"] = "false"
 	f.resource.Meta = map[string]string{"promotable": "true", "promoted-max": "2", "clone-node-max": "3"}
 	f.resource.Ops = []crm.Op{
