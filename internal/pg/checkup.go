@@ -106,15 +106,19 @@ func (i *Instance) TryReplication(ctx context.Context, conninfo Conninfo) (strin
 			errs = append(errs, &connectError{address: addressOf(config.Host, int(config.Port)), err: err})
 			continue
 		}
-		c := &Conn{conn: conn}
-		defer c.Close()
-		r, err := c.single(ctx, "IDENTIFY_SYSTEM", 1)
-		return r.text(0), err
+		return identify(ctx, &Conn{conn: conn})
 	}
 	if len(errs) == 0 {
 		return "", errors.New("primary_conninfo names no server")
 	}
 	return "", joined(errs)
+}
+
+// identify has a server name its system, and leaves.
+func identify(ctx context.Context, c *Conn) (system string, err error) {
+	defer c.Close()
+	r, err := c.single(ctx, "IDENTIFY_SYSTEM", 1)
+	return r.text(0), err
 }
 
 // Space is how much room there is on a file system.
