@@ -132,6 +132,11 @@ func (a *agent) followsNot(ctx context.Context, times int) error {
 	if err == nil && up.Refusal == "" && up.Divergence == nil {
 		a.reconnect(ctx, up.Address)
 	}
+	if err != nil && times >= settled {
+		if d := a.leftRecord(ctx); d != nil {
+			return a.diverged(ctx, *d)
+		}
+	}
 	switch {
 	case err != nil && times >= unreachable:
 		a.trouble(ctx, "does not stream: "+err.Error())
@@ -194,6 +199,29 @@ func (a *agent) diverged(ctx context.Context, d pg.Divergence) error {
 	return e
 }
 
+// leftRecord says where the data of this standby left the lineage of the cluster's
+// record, nil where they did not or it cannot be told. It is for when the primary cannot
+// be asked: the record has the places at which the primary's timelines begin, and who
+// has replayed past one of them can follow no more, whoever answers.
+func (a *agent) leftRecord(ctx context.Context) *pg.Divergence {
+	ctx, cancel := context.WithTimeout(ctx, watchWait)
+	defer cancel()
+	record, err := a.record(ctx)
+	if err != nil || record == nil {
+		return nil
+	}
+	s, err := a.db.Standing(ctx)
+	if err != nil {
+		a.log.Infof("this standby cannot tell whether it is on the cluster's timelines: %v", err)
+		return nil
+	}
+	at, left := record.Left(s.Replayed)
+	if !left {
+		return nil
+	}
+	return &pg.Divergence{Left: at, Bytes: uint64(s.Replayed.LSN - at.LSN)}
+}
+
 // refuseDiverged is for a start, where the cluster has a primary: an instance that has
 // left its history is not to serve.
 func (a *agent) refuseDiverged(ctx context.Context) error {
@@ -201,13 +229,16 @@ func (a *agent) refuseDiverged(ctx context.Context) error {
 	if len(n.Promoted) == 0 || len(n.Promote) > 0 || len(n.Demote) > 0 {
 		return nil // there is no primary, or soon another one
 	}
-	ctx, cancel := context.WithTimeout(ctx, watchWait)
+	wait, cancel := context.WithTimeout(ctx, watchWait)
 	defer cancel()
-	up, err := a.db.AskPrimary(ctx)
+	up, err := a.db.AskPrimary(wait)
 	if err != nil {
 		a.log.Infof("the primary cannot be asked whether this standby may follow: %v", err)
+		if d := a.leftRecord(ctx); d != nil {
+			return a.diverged(ctx, *d)
+		}
 	}
-	if a.hasDiverged(ctx, up) {
+	if a.hasDiverged(wait, up) {
 		return a.diverged(ctx, *up.Divergence)
 	}
 	return nil

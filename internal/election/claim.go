@@ -31,3 +31,18 @@ func (r *Record) Follows(v Vote) bool {
 
 // IsOf says whether h is the history of the record's own timeline.
 func (r *Record) IsOf(h wal.History) bool { return r != nil && r.History.Same(h) }
+
+// Left says where a log that is at p has left the record's lineage: past the place at
+// which a later timeline of the record begins. It cannot tell of a timeline that the
+// record does not have.
+func (r *Record) Left(p wal.Position) (at wal.Position, left bool) {
+	if r == nil {
+		return wal.Position{}, false
+	}
+	for _, a := range r.History.Ancestors {
+		if a.Timeline == p.Timeline && p.LSN > a.End {
+			return wal.Position{Timeline: a.Timeline, LSN: a.End}, true
+		}
+	}
+	return wal.Position{}, false
+}

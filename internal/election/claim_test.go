@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"pgsqlms/internal/wal"
 )
@@ -52,4 +53,23 @@ func TestTheHistoryOfTheRecordsTimeline(t *testing.T) {
 	assert.True(t, r.IsOf(r.History))
 	assert.False(t, r.IsOf(wal.History{Timeline: 5, Ancestors: []wal.Ancestor{{Timeline: 4, End: 401}}}), "the same number, begun elsewhere")
 	assert.False(t, r.IsOf(from(6, 5, 500)))
+}
+
+func TestWhatHasLeftTheRecord(t *testing.T) {
+	r, err := ParseRecord("serial=4 timeline=5 node=n2 from=4@0/5000060,2@0/4000028 sync=n2:0")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		timeline wal.Timeline
+		lsn      wal.LSN
+		left     wal.LSN // zero: it has not
+	}{
+		{5, 0x9000000, 0}, {4, 0x5000060, 0}, {4, 0x5000061, 0x5000060}, {2, 0x4000028, 0}, {2, 0x5000000, 0x4000028},
+		{3, 0x9000000, 0}, {6, 0x9000000, 0}, // not known
+	} {
+		at, left := r.Left(wal.Position{Timeline: c.timeline, LSN: c.lsn})
+		assert.Equal(t, c.left != 0, left, "%v", c)
+		assert.Equal(t, c.left, at.LSN, "%v", c)
+	}
+	_, left := (*Record)(nil).Left(wal.Position{Timeline: 1, LSN: 1})
+	assert.False(t, left)
 }

@@ -225,7 +225,7 @@ func instanceText(i crm.Instance) string {
 // rules are constraints in the way: a ban of the target, and what another move or ban of
 // crm_resource has left, which a new move would replace.
 func (p *planner) rules() {
-	clearing := "crm_resource --clear -r " + p.resource.Clone
+	lift := "crm_resource --clear -r " + p.resource.Clone
 	clean := true
 	for _, l := range p.cib.LocationsOf(p.resource) {
 		banned := l.Score <= -crm.Infinity && l.Node == p.Target && l.Role != crm.RoleUnpromoted
@@ -233,7 +233,7 @@ func (p *planner) rules() {
 			continue
 		}
 		clean = false
-		todo := clearing
+		todo := lift
 		if !crm.IsMove(l.ID) {
 			todo = "pcs constraint delete " + l.ID + ", or crm configure delete " + l.ID
 		}

@@ -65,3 +65,17 @@ func TestSwitchoverCommand(t *testing.T) {
 	c.run(third, "crm_resource", "--cleanup", "-r", "pgsqld", "--node", there)
 	require.NoError(t, c.WaitWhole(c.ctx))
 }
+
+// A cluster that is set up as README.md says passes the check on every node, each of which connects to all others for
+// replication.
+func TestCheckCommand(t *testing.T) {
+	c := begin(t)
+	for _, node := range c.Nodes() {
+		result := c.command(node.Name, "check")
+		t.Log(result.Stdout)
+		assert.Zero(t, result.Code, "%s%s", result.Stdout, result.Stderr)
+		assert.Contains(t, result.Stdout, ": no error, ")
+		assert.Contains(t, result.Stdout, "a connection for replication from "+node.Name+" is let in")
+	}
+	c.end(outcome{})
+}
