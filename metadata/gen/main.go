@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"pgsqlms/internal/agent"
+	"pgsqlms/internal/operator"
 	"pgsqlms/metadata"
 )
 
@@ -16,7 +17,12 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: gen ROOT")
 		os.Exit(2)
 	}
-	for name, text := range pages() {
+	all, err := pages()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+	for name, text := range all {
 		if err := os.WriteFile(filepath.Join(os.Args[1], name), []byte(text), 0o644); err != nil {
 			fmt.Fprintln(os.Stderr, "gen:", err)
 			os.Exit(1)
@@ -25,16 +31,17 @@ func main() {
 }
 
 // pages are the files to write, with everything that the agent's packages have to add to them.
-func pages() map[string]string {
+func pages() (map[string]string, error) {
+	commands, err := operator.Manual()
+	if err != nil {
+		return nil, err
+	}
 	return map[string]string{
 		"docs/reference.md":           metadata.Reference(reasons()),
 		"man/ocf_heartbeat_pgsqlms.7": metadata.AgentManual(reasons()),
-		"man/pgsqlms.8":               metadata.CommandManual(commands()),
-	}
+		"man/pgsqlms.8":               metadata.CommandManual(commands),
+	}, nil
 }
-
-// commands are what a person can give to the program beside the actions.
-func commands() []metadata.Command { return nil }
 
 func reasons() []metadata.Reason {
 	var rows []metadata.Reason

@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	"metadata":           nil,
 
 	// Writes the reference page, for which it collects the tables of other packages. It is no part of the agent.
-	"metadata/gen": {"metadata", "internal/ocf", "internal/agent"},
+	"metadata/gen": {"metadata", "internal/ocf", "internal/agent", "internal/operator"},
 }
 
 // onlyIn names the imports that have one home among the packages of the agent, or none (their home is the tests).

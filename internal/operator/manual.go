@@ -1,0 +1,25 @@
+package operator
+
+import (
+	"flag"
+
+	"pgsqlms/metadata"
+)
+
+// Manual is what the manual page pgsqlms(8) says of the commands.
+func Manual() ([]metadata.Command, error) {
+	var all []metadata.Command
+	for _, v := range commands() {
+		c, err := parse(v, Process{Args: []string{v.name}})
+		if err != nil {
+			return nil, err
+		}
+		page := metadata.Command{Name: v.name, Args: v.args, Purpose: v.purpose, Example: v.example}
+		c.flags.VisitAll(func(f *flag.Flag) {
+			value, text := flag.UnquoteUsage(f)
+			page.Flags = append(page.Flags, metadata.Flag{Name: f.Name, Value: value, Text: text})
+		})
+		all = append(all, page)
+	}
+	return all, nil
+}
