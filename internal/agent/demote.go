@@ -45,18 +45,24 @@ const roleWait = 3 * time.Second
 func (a *agent) isStandby(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, roleWait)
 	defer cancel()
-	status, err := a.look(ctx)
-	if err != nil || !status.InRecovery {
+	if !a.inRecovery(ctx) {
 		return false
 	}
 	promoting, err := a.db.Promoting(ctx)
 	switch {
 	case err != nil:
 		a.log.Warnf("cannot tell whether the standby in %s is being promoted, it is shut down: %v", a.conf.dataDir, err)
+		return false
 	case promoting:
 		a.log.Warnf("the instance in %s is being promoted, it is shut down before it is a primary", a.conf.dataDir)
+		return false
 	}
-	return err == nil && !promoting
+	return a.inRecovery(ctx) // no order: there was none, or it has been carried out meanwhile
+}
+
+func (a *agent) inRecovery(ctx context.Context) bool {
+	status, err := a.look(ctx)
+	return err == nil && status.InRecovery
 }
 
 // demoteDown goes on once the instance is down: the shutdown must have been clean, of

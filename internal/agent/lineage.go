@@ -183,10 +183,10 @@ func (a *agent) preferSelf(ctx context.Context, self string) {
 	defer cancel()
 	t := a.transition()
 	var asked error
-	err := errors.Join(sideBySide(
+	err := sideBySide(
 		func() { asked = a.lowerOldPrimary(ctx, self, t) },
-		func() error { return a.crm.SetScore(ctx, self, a.req.Instance, election.ScorePrimary) }), asked)
-	if err != nil {
+		func() error { return a.crm.SetScore(ctx, self, a.req.Instance, election.ScorePrimary) })
+	if err = errors.Join(err, asked); err != nil {
 		a.log.Warnf("Pacemaker may give the promoted role back until this primary's first monitor: %v", err)
 	}
 }

@@ -61,17 +61,18 @@ func (a *agent) missedByAttribute(ctx context.Context) (int, error) {
 	return misses, a.crm.SetPrivate(ctx, self, a.attribute(attrMisses), fmt.Sprintf("%d@%d", misses, time.Now().Unix()))
 }
 
-// countedBefore reads a count and its time, in seconds of Unix. From one monitor's count
-// to the next there is an interval and what is left of the one's and used of the other's
-// timeout; with an answer in between, there are two intervals. So a count is believed for
-// one and a half and a timeout, and no monitor that has an answer needs to delete it.
+// countedBefore reads a count and its time, in seconds of Unix. Each is made when
+// PostgreSQL has had lookPart of the action's time, so that from one monitor's count to
+// the next it is an interval and as much again; with an answer in between, it is an
+// interval more. A count is believed for the one and a half of an interval, and no
+// monitor that has an answer needs to delete it.
 func (a *agent) countedBefore(text string) int {
 	var misses int
 	var at int64
 	if _, err := fmt.Sscanf(text, "%d@%d", &misses, &at); err != nil {
 		return 0
 	}
-	if !within(time.Unix(at, 0), a.req.Interval*3/2+a.req.Timeout) {
+	if !within(time.Unix(at, 0), a.req.Interval*3/2+a.req.Timeout*8/10) {
 		return 0
 	}
 	return misses

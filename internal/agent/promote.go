@@ -247,8 +247,7 @@ func (a *agent) elect(ctx context.Context, me election.Vote, record *election.Re
 	case o.Winner == me.Node:
 		return votes, nil
 	case o.Winner != "":
-		// Stepping aside was not enough: a location rule, of a move perhaps, is stronger than any score but this.
-		err = a.writeBoth(ctx, o.Winner, me.Node, election.ScoreBanned)
+		err = a.writeBoth(ctx, o.Winner, me.Node, a.losersScore(ctx, o.Winner, me.Node))
 		return nil, reasonBetter.Because(err, o.Winner, shown(o.Position), shown(me.Position))
 	}
 	return nil, a.await(ctx, o)
@@ -288,6 +287,19 @@ func (a *agent) await(ctx context.Context, o election.Outcome) error {
 		return reasonNoLineage.Because(err, o)
 	}
 	return reasonAwaits.Because(err, o)
+}
+
+// losersScore is for a node whose promotion is refused. Where it has stepped aside
+// before, and was chosen all the same, a location rule, of a move perhaps, is stronger than
+// any score but Pacemaker's -INFINITY.
+func (a *agent) losersScore(ctx context.Context, winner, loser string) int {
+	ctx, cancel := context.WithTimeout(ctx, attributeWait)
+	defer cancel()
+	scores, err := a.readScores(ctx, []string{winner, loser})
+	if err == nil && scores[winner] == election.ScoreBest && scores[loser] == election.ScoreFirstStart {
+		return election.ScoreBanned
+	}
+	return election.ScoreFirstStart
 }
 
 // writeBoth makes Pacemaker prefer the winner over this node.

@@ -141,6 +141,16 @@ func TestPromotionGoesToTheBestVoter(t *testing.T) {
 		err := decide(a, failover)
 		assert.ErrorContains(t, err, "c holds more WAL")
 		assert.Equal(t, ocf.ErrGeneric, ocf.CodeOf(err))
+		assert.Equal(t, map[string]int{"b": 1, "c": 1000}, cluster.scores)
+	})
+}
+
+// Who was chosen again after it stepped aside was so by a location rule.
+func TestARuleDoesNotWinAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, cluster := newTestAgent(map[string]string{"c lsn_location-pgsqld": "2#501"})
+		cluster.scores = map[string]int{"b": 1, "c": 1000}
+		assert.ErrorContains(t, decide(a, failover), "c holds more WAL")
 		assert.Equal(t, map[string]int{"b": election.ScoreBanned, "c": 1000}, cluster.scores)
 	})
 }

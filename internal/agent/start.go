@@ -61,6 +61,8 @@ func (a *agent) startRunning(ctx context.Context) (ocf.ExitCode, error) {
 		return refuse(reasonAsk.Because(err, a.conf.dataDir))
 	case promoting:
 		return refuse(reasonStartPromoting.With(a.conf.dataDir))
+	case !a.inRecovery(ctx): // the order has been carried out meanwhile
+		return refuse(reasonStartPrimary.With(a.conf.dataDir))
 	}
 	return ocf.Success, nil
 }

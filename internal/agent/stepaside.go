@@ -42,7 +42,10 @@ func (a *agent) stepAside(ctx context.Context, self string, t election.Transitio
 	}
 	a.log.Infof("%s holds more WAL (%s) than this node (%s): stepping aside before the promotion begins",
 		o.Winner, shown(o.Position), shown(me.Position))
-	return errors.Join(a.writeBoth(ctx, o.Winner, self, election.ScoreFirstStart), a.awaitScore(ctx, o.Winner, election.ScoreBest))
+	if err := a.writeBoth(ctx, o.Winner, self, election.ScoreFirstStart); err != nil {
+		return err
+	}
+	return errors.Join(a.awaitScore(ctx, o.Winner, election.ScoreBest), a.awaitScore(ctx, self, election.ScoreFirstStart))
 }
 
 // earlyVotes are those that are there once all are, or the time is over.
