@@ -1,5 +1,6 @@
-// Command bench compares PostgreSQL resource agents in the lab: what a switchover, a crash of the primary's PostgreSQL
-// and the loss of the primary's node cost a client, and what a healthy monitor costs the machine. docs/performance.md
+// Command bench compares what keeps PostgreSQL available, in the lab: what a switchover, a crash of the primary's PostgreSQL
+// and the loss of the primary's node cost a client, idle and under load, where the time goes, what a healthy monitor costs
+// the machine, and how that grows. The same work done by hand is the floor. docs/performance.md
 // says how it measures and what it found.
 package main
 

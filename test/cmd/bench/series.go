@@ -104,7 +104,7 @@ func (s *series) withLab(ctx context.Context, turn int, a agent, config lab.Conf
 		s.report.Token = l.Config().Token.Seconds()
 		corosync, err := corosyncOf(ctx, l)
 		if err != nil {
-			return err
+			return errors.Join(err, s.keepLogs(l, turn, a))
 		}
 		s.report.Corosync[a.Name] = corosync
 	}
