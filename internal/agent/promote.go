@@ -311,11 +311,9 @@ func (a *agent) writeBoth(ctx context.Context, winner, loser string, score int) 
 // rememberPromotion leaves the monitors a note: who voted has a claim to a score
 // before it is connected, and what was published is to be taken back.
 func (a *agent) rememberPromotion() {
-	before := a.store.load()
-	a.remember(memory{
-		Promoted: time.Now(), Voters: a.transition().Voters, Published: true,
-		Trouble: before.Trouble, Shown: before.Shown,
-	})
+	m := a.store.load().visible()
+	m.Promoted, m.Voters, m.Published = time.Now(), a.transition().Voters, true
+	a.remember(m)
 }
 
 // shown is a position as PostgreSQL's own messages have it.

@@ -152,12 +152,15 @@ func (s store) replace(data []byte) error {
 
 // forget keeps nothing but what the cluster shows of the node.
 func (s store) forget() {
-	before := s.load()
+	kept := s.load().visible()
 	_ = os.Remove(s.path)
-	if before.Trouble != "" {
-		_ = s.save(memory{Trouble: before.Trouble, Shown: before.Shown})
+	if kept.Trouble != "" {
+		_ = s.save(kept)
 	}
 }
+
+// visible is the part of it that the cluster shows.
+func (m memory) visible() memory { return memory{Trouble: m.Trouble, Shown: m.Shown} }
 
 func (s store) overwrite(data []byte) error {
 	f, err := s.open(os.O_WRONLY)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
+
+	"pgsqlms/internal/ocf"
 )
 
 // CIB is the cluster information base: the configuration, and with Pacemaker up what
@@ -99,7 +101,7 @@ func ParseCIB(text string) (CIB, error) {
 		return CIB{}, fmt.Errorf("CIB: %w", err)
 	}
 	c := CIB{
-		Written: moment(attr(root, "cib-last-written")), Quorum: isTrue(attr(root, "have-quorum")),
+		Written: moment(attr(root, "cib-last-written")), Quorum: ocf.IsTrue(attr(root, "have-quorum")),
 		Properties: map[string]string{}, nodeIDs: map[string]string{},
 		nodeAttributes: map[string]map[string]string{}, transient: map[string]map[string]string{},
 	}
@@ -204,7 +206,7 @@ func (c CIB) NodeOfID(id string) string { return c.nodeIDs[id] }
 func (c CIB) Fencing() bool {
 	for _, name := range []string{"stonith-enabled", "stonith_enabled"} {
 		if v, found := c.Properties[name]; found {
-			return isTrue(v)
+			return ocf.IsTrue(v)
 		}
 	}
 	return true

@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/beevik/etree"
+
+	"pgsqlms/internal/ocf"
 )
 
 // Colocation is a rule that a resource runs where another one does.
@@ -52,7 +54,7 @@ func (c *CIB) readRules(root *etree.Element) {
 		}
 		kind := attr(e, "kind")
 		o.Mandatory = kind == "" || kind == "Mandatory"
-		o.Symmetrical = attr(e, "symmetrical") == "" && kind != "Serialize" || isTrue(attr(e, "symmetrical"))
+		o.Symmetrical = attr(e, "symmetrical") == "" && kind != "Serialize" || ocf.IsTrue(attr(e, "symmetrical"))
 		c.Orders = append(c.Orders, o)
 	}
 }

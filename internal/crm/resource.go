@@ -4,6 +4,8 @@ import (
 	"maps"
 
 	"github.com/beevik/etree"
+
+	"pgsqlms/internal/ocf"
 )
 
 // AgentType is the name under which the agent is installed, and which its resources have
@@ -31,7 +33,7 @@ type Op struct {
 }
 
 // Promotable says whether the resource is a promotable clone, in either spelling.
-func (r Resource) Promotable() bool { return r.Clone != "" && isTrue(r.Meta["promotable"]) }
+func (r Resource) Promotable() bool { return r.Clone != "" && ocf.IsTrue(r.Meta["promotable"]) }
 
 // readResources finds the primitives of this agent, in clones, in groups, and alone.
 func readResources(root *etree.Element) (found []Resource) {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
+
+	"pgsqlms/internal/ocf"
 )
 
 // State is the cluster as Pacemaker's scheduler sees it now: what crm_mon says.
@@ -166,20 +168,20 @@ func ParseState(text string) (State, error) {
 	for _, e := range root.FindElements("./bans/ban") {
 		s.Bans = append(s.Bans, Ban{
 			ID: attr(e, "id"), Resource: attr(e, "resource"), Node: attr(e, "node"),
-			Promoted: isTrue(attr(e, "promoted-only")) || isTrue(attr(e, "master_only")),
+			Promoted: ocf.IsTrue(attr(e, "promoted-only")) || ocf.IsTrue(attr(e, "master_only")),
 		})
 	}
 	return s, nil
 }
 
 func (s *State) readSummary(root *etree.Element) {
-	if dc := root.FindElement("./summary/current_dc"); dc != nil && isTrue(attr(dc, "present")) {
+	if dc := root.FindElement("./summary/current_dc"); dc != nil && ocf.IsTrue(attr(dc, "present")) {
 		s.DC, s.Version = attr(dc, "name"), attr(dc, "version")
-		s.Quorum = isTrue(attr(dc, "with_quorum"))
+		s.Quorum = ocf.IsTrue(attr(dc, "with_quorum"))
 	}
 	if options := root.FindElement("./summary/cluster_options"); options != nil {
-		s.Fencing = isTrue(attr(options, "stonith-enabled"))
-		s.Maintenance = isTrue(attr(options, "maintenance-mode"))
+		s.Fencing = ocf.IsTrue(attr(options, "stonith-enabled"))
+		s.Maintenance = ocf.IsTrue(attr(options, "maintenance-mode"))
 	}
 	if change := root.FindElement("./summary/last_change"); change != nil {
 		s.LastChange = moment(attr(change, "time"))
@@ -188,10 +190,10 @@ func (s *State) readSummary(root *etree.Element) {
 
 func readNode(e *etree.Element) Node {
 	return Node{
-		Name: attr(e, "name"), Online: isTrue(attr(e, "online")),
-		Standby:     isTrue(attr(e, "standby")) || isTrue(attr(e, "standby_onfail")),
-		Maintenance: isTrue(attr(e, "maintenance")), Pending: isTrue(attr(e, "pending")),
-		Unclean: isTrue(attr(e, "unclean")), Shutdown: isTrue(attr(e, "shutdown")), Remote: attr(e, "type") == "remote",
+		Name: attr(e, "name"), Online: ocf.IsTrue(attr(e, "online")),
+		Standby:     ocf.IsTrue(attr(e, "standby")) || ocf.IsTrue(attr(e, "standby_onfail")),
+		Maintenance: ocf.IsTrue(attr(e, "maintenance")), Pending: ocf.IsTrue(attr(e, "pending")),
+		Unclean: ocf.IsTrue(attr(e, "unclean")), Shutdown: ocf.IsTrue(attr(e, "shutdown")), Remote: attr(e, "type") == "remote",
 	}
 }
 
@@ -199,8 +201,8 @@ func readNode(e *etree.Element) Node {
 func (s *State) readInstances(root *etree.Element) {
 	for _, e := range root.FindElements("./resources//resource") {
 		i := Instance{
-			Agent: attr(e, "resource_agent"), Role: roleOf(attr(e, "role")), Managed: isTrue(attr(e, "managed")),
-			Failed: isTrue(attr(e, "failed")), Blocked: isTrue(attr(e, "blocked")), Pending: attr(e, "pending"),
+			Agent: attr(e, "resource_agent"), Role: roleOf(attr(e, "role")), Managed: ocf.IsTrue(attr(e, "managed")),
+			Failed: ocf.IsTrue(attr(e, "failed")), Blocked: ocf.IsTrue(attr(e, "blocked")), Pending: attr(e, "pending"),
 		}
 		i.Resource, _, _ = strings.Cut(attr(e, "id"), ":")
 		for up := e.Parent(); up != nil && up.Tag != "resources"; up = up.Parent() {

@@ -28,15 +28,6 @@ func rootOf(text, name string) (*etree.Element, error) {
 
 func attr(e *etree.Element, name string) string { return e.SelectAttrValue(name, "") }
 
-// isTrue is crm_is_true of Pacemaker.
-func isTrue(s string) bool {
-	switch strings.ToLower(s) {
-	case "true", "on", "yes", "y", "1":
-		return true
-	}
-	return false
-}
-
 // number is zero for what is none.
 func number(s string) int {
 	n, err := strconv.ParseInt(s, 10, 32)

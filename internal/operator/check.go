@@ -71,11 +71,7 @@ func check(ctx context.Context, c *call) (ExitCode, error) {
 		return ExitUnknown, nil
 	}
 	v := viewCheck(f)
-	if c.output == outputJSON {
-		err = writeJSON(c, v)
-	} else {
-		_, err = fmt.Fprint(c.Stdout, v.text(newStyle(c.Process)))
-	}
+	err = c.print(v, v.text)
 	switch {
 	case err != nil:
 		return ExitUnknown, err

@@ -24,11 +24,7 @@ func showHistory(ctx context.Context, c *call) (ExitCode, error) {
 		return ExitUnknown, err
 	}
 	v := history(f)
-	if c.output == outputJSON {
-		err = writeJSON(c, v)
-	} else {
-		_, err = fmt.Fprint(c.Stdout, v.text(newStyle(c.Process)))
-	}
+	err = c.print(v, v.text)
 	if err != nil {
 		return ExitUnknown, err
 	}

@@ -92,22 +92,27 @@ func statusOnce(ctx context.Context, c *call, s surveyor) (ExitCode, error) {
 		return ExitUnknown, nil
 	}
 	v := assess(found)
-	switch {
-	case c.output == outputJSON:
-		err = writeJSON(c, v)
-	case c.watch.on && c.Terminal:
+	text := v.text
+	if c.watch.on && c.Terminal {
 		const home, clearDown = "\x1b[H", "\x1b[J"
-		_, err = fmt.Fprint(c.Stdout, home+clearDown+v.text(newStyle(c.Process)))
-	default:
-		_, err = fmt.Fprint(c.Stdout, v.text(newStyle(c.Process)))
+		text = func(s style) string { return home + clearDown + v.text(s) }
 	}
-	if err != nil {
+	if err := c.print(v, text); err != nil {
 		return ExitUnknown, err
 	}
 	if !v.Well {
 		return ExitWrong, nil
 	}
 	return ExitWell, nil
+}
+
+// print writes what a command has found in the form that was asked for.
+func (c *call) print(v any, text func(style) string) error {
+	if c.output == outputJSON {
+		return writeJSON(c, v)
+	}
+	_, err := fmt.Fprint(c.Stdout, text(newStyle(c.Process)))
+	return err
 }
 
 // writeJSON writes one document: for people to read, or with --watch one a line.

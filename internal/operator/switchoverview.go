@@ -85,13 +85,7 @@ func (v switchoverView) planText(s style) string {
 func (v *switchoverView) end(c *call, o outcome, code ExitCode) (ExitCode, error) {
 	v.Outcome = o
 	v.ToDo = v.todo()
-	var err error
-	if c.output == outputJSON {
-		err = writeJSON(c, v)
-	} else {
-		_, err = fmt.Fprint(c.Stdout, v.endText(newStyle(c.Process)))
-	}
-	if err != nil {
+	if err := c.print(v, v.endText); err != nil {
 		return ExitUnknown, err
 	}
 	return code, nil

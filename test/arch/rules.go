@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"internal/operator": {"internal/pg", "internal/crm", "internal/election", "internal/wal", "internal/command", "metadata"},
 
 	"internal/pg":  {"internal/command", "internal/wal"},
-	"internal/crm": {"internal/command"},
+	"internal/crm": {"internal/ocf", "internal/command"},
 
 	"internal/ocf":       nil,
 	"internal/election":  {"internal/wal"},

@@ -86,7 +86,7 @@ var divergence = regexp.MustCompile(`new timeline \d+ forked off current databas
 // parsePostgres adds what PostgreSQL's log tells.
 func (n *NodeLog) parsePostgres(text string) {
 	for line := range strings.Lines(text) {
-		at, ok := postgresTime(line)
+		at, ok := scenario.DatabaseTime(line)
 		if !ok {
 			continue
 		}
@@ -96,16 +96,6 @@ func (n *NodeLog) parsePostgres(text string) {
 			}
 		}
 	}
-}
-
-// postgresTime reads the time at the begin of a line, as the lab's log_line_prefix writes it.
-func postgresTime(line string) (time.Time, bool) {
-	const layout = "2006-01-02 15:04:05.000 MST"
-	if len(line) < len(layout) {
-		return time.Time{}, false
-	}
-	at, err := time.Parse(layout, line[:len(layout)])
-	return at, err == nil
 }
 
 var (

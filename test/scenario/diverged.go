@@ -85,7 +85,7 @@ func saidSince(log string, message *regexp.Regexp, since time.Time) bool {
 		if !message.MatchString(line) {
 			continue
 		}
-		if at, ok := databaseTime(line); ok && !at.Before(since.Truncate(time.Millisecond)) {
+		if at, ok := DatabaseTime(line); ok && !at.Before(since.Truncate(time.Millisecond)) {
 			return true
 		}
 	}

@@ -165,7 +165,7 @@ func databaseActivities(log string, since, until time.Time) []activity {
 	var all []activity
 	begun := map[string]time.Time{}
 	for line := range strings.Lines(log) {
-		at, ok := databaseTime(line)
+		at, ok := DatabaseTime(line)
 		if !ok || at.Before(since) || at.After(until.Add(time.Minute)) {
 			continue
 		}
@@ -182,8 +182,8 @@ func databaseActivities(log string, since, until time.Time) []activity {
 	return all
 }
 
-// databaseTime reads the time that a line of PostgreSQL's log begins with.
-func databaseTime(line string) (time.Time, bool) {
+// DatabaseTime reads the time that a line of PostgreSQL's log begins with, as the lab's log_line_prefix writes it.
+func DatabaseTime(line string) (time.Time, bool) {
 	const layout = "2006-01-02 15:04:05.000 MST"
 	if len(line) < len(layout) {
 		return time.Time{}, false
