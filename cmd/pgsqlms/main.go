@@ -25,7 +25,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	}
 	return int(agent.Run(context.Background(), agent.Process{
 		Args: args, Environ: environ, Stdout: stdout, Stderr: stderr,
-		Terminal: isTerminal(stderr), Started: time.Now(), Version: version(),
+		Terminal: isTerminal(stderr), Started: started(time.Now()), Version: version(),
 	}))
 }
 

@@ -77,6 +77,7 @@ var actions = map[string]action{
 func Run(ctx context.Context, p Process) ocf.ExitCode {
 	req := ocf.ParseRequest(p.Args, p.Environ, p.Started)
 	log := ocf.NewLogger(metadata.Name, req.Instance, p.Environ, p.Stderr, p.Terminal)
+	defer log.Close()
 	switch req.Action {
 	case metadata.MetaData:
 		fmt.Fprint(p.Stdout, metadata.XML(p.Version))

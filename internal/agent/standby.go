@@ -92,7 +92,7 @@ func (a *agent) trouble(ctx context.Context, text string) {
 	if m.Trouble == text || alike(m.Trouble, text) && within(m.Shown, shownFor) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), scoreWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(scoreWait, time.Until(a.req.Deadline)))
 	defer cancel()
 	self, err := a.nodeName(ctx)
 	if err == nil {

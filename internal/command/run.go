@@ -34,6 +34,10 @@ type Cmd struct {
 	Env  []string // KEY=value, on top of the clean environment
 	Dir  string   // "/" when empty
 
+	// Stdin is read by a program of Start; otherwise, and where it is not set, there is
+	// nothing to read.
+	Stdin *os.File
+
 	// Stdout and Stderr, when set, receive the output directly instead of the
 	// Result. They are files because a server started by the program inherits
 	// them, and a pipe would bind us to its life.

@@ -18,7 +18,7 @@ type Process struct {
 
 // Start starts the program in a session of its own and does not wait for it:
 // neither the end of ctx nor of this process ends it. Its output goes to
-// c.Stdout and c.Stderr, or to /dev/null.
+// c.Stdout and c.Stderr, or to /dev/null. It reads c.Stdin, or /dev/null.
 func Start(ctx context.Context, c Cmd) (*Process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%s not started: %w", c.Path, err)
@@ -28,7 +28,7 @@ func Start(ctx context.Context, c Cmd) (*Process, error) {
 		return nil, err
 	}
 	cmd.SysProcAttr.Setsid = true
-	direct(cmd, c.Stdout, c.Stderr)
+	direct(cmd, c.Stdin, c.Stdout, c.Stderr)
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("cannot run %s: %w", c.Path, err)
 	}
@@ -39,7 +39,10 @@ func Start(ctx context.Context, c Cmd) (*Process, error) {
 
 // direct sets the streams only where there is a file: an interface that holds
 // a nil *os.File is not nil.
-func direct(cmd *exec.Cmd, stdout, stderr *os.File) {
+func direct(cmd *exec.Cmd, stdin, stdout, stderr *os.File) {
+	if stdin != nil {
+		cmd.Stdin = stdin
+	}
 	if stdout != nil {
 		cmd.Stdout = stdout
 	}

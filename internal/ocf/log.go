@@ -6,10 +6,11 @@ import (
 	"net"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"pgsqlms/internal/command"
 )
 
 // Logger writes what the agent has to say where resource-agents' ocf_log would:
@@ -17,31 +18,44 @@ import (
 // names a facility, and to the file HA_LOGFILE; to standard error, which Pacemaker
 // logs, when there is neither. Debug lines only when HA_debug asks for them.
 //
-// A log that cannot be written never fails or delays an action.
+// A log that cannot be written never fails or delays an action, not even on storage that
+// stands still: Pacemaker's log is on a disk, and an agent that waits for it cannot be
+// ended. Close ends the log.
 type Logger struct {
 	stderr   io.Writer
 	tag      string
 	terminal bool
-	facility int // syslog's number, -1 for none
-	file     string
+	facility int               // syslog's number, -1 for none
+	file     *command.Appender // nil for none
 	debug    bool
 }
 
 const reasonPrefix = "ocf-exit-reason:"
 
-// syslogWait bounds the wait for a syslog daemon that does not read its socket.
-const syslogWait = 100 * time.Millisecond
+// logWait bounds the wait for a syslog daemon that does not read its socket, for a full
+// pipe to what writes the file, and for its end.
+const logWait = 100 * time.Millisecond
 
 // NewLogger reads where to log to from environ. terminal says whether stderr is one.
 func NewLogger(agent, instance string, environ []string, stderr io.Writer, terminal bool) *Logger {
 	env := environment(environ)
-	return &Logger{
+	l := &Logger{
 		stderr:   stderr,
 		tag:      fmt.Sprintf("%s(%s)[%d]", agent, instance, os.Getpid()),
 		terminal: terminal,
 		facility: syslogFacility(env["HA_LOGFACILITY"]),
-		file:     env["HA_LOGFILE"],
 		debug:    env["HA_debug"] != "" && env["HA_debug"] != "0",
+	}
+	if path := env["HA_LOGFILE"]; path != "" {
+		l.file = command.NewAppender(path, logWait)
+	}
+	return l
+}
+
+// Close waits for the file to have what was logged, a tenth of a second at most.
+func (l *Logger) Close() {
+	if l.file != nil {
+		l.file.Close()
 	}
 }
 
@@ -85,37 +99,27 @@ func (l *Logger) write(severity int, level, format string, args []any) {
 		fmt.Fprintln(l.stderr, text)
 		return
 	}
-	if l.facility < 0 && l.file == "" {
+	if l.facility < 0 && l.file == nil {
 		fmt.Fprintf(l.stderr, "%s: %s\n", l.tag, text)
 		return
 	}
 	if l.facility >= 0 {
 		l.toSyslog(severity, text)
 	}
-	if l.file != "" {
-		l.toFile(text)
+	if l.file != nil {
+		_ = l.file.Write(fmt.Sprintf("%s:\t%s %s\n", l.tag, time.Now().Format("Jan 02 15:04:05"), text))
 	}
 }
 
 func (l *Logger) toSyslog(severity int, text string) {
-	conn, err := net.DialTimeout("unixgram", "/dev/log", syslogWait)
+	conn, err := net.DialTimeout("unixgram", "/dev/log", logWait)
 	if err != nil {
 		return
 	}
 	defer conn.Close()
-	_ = conn.SetWriteDeadline(time.Now().Add(syslogWait))
+	_ = conn.SetWriteDeadline(time.Now().Add(logWait))
 	stamp := time.Now().Format(time.Stamp)
 	fmt.Fprintf(conn, "<%d>%s %s: %s", l.facility<<3|severity, stamp, l.tag, text)
-}
-
-// The file is Pacemaker's own, named by it in the environment.
-func (l *Logger) toFile(text string) {
-	f, err := os.OpenFile(l.file, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, 0o640)
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	fmt.Fprintf(f, "%s:\t%s %s\n", l.tag, time.Now().Format("Jan 02 15:04:05"), text)
 }
 
 // The numbers of RFC 5424, 6.2.1.

@@ -101,6 +101,7 @@ func TestLogFile(t *testing.T) {
 	log := NewLogger("pgsqlms", "pgsqld", []string{"HA_LOGFILE=" + path, "HA_LOGFACILITY=none", "HA_debug=0"}, &stderr, false)
 	log.Debugf("hidden")
 	log.Infof("shown")
+	log.Close()
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Regexp(t, `^pgsqlms\(pgsqld\)\[\d+\]:\t.* INFO: shown\n$`, string(text))

@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"internal/pg":  {"internal/command", "internal/wal"},
 	"internal/crm": {"internal/ocf", "internal/command"},
 
-	"internal/ocf":       nil,
+	"internal/ocf":       {"internal/command"},
 	"internal/election":  {"internal/wal"},
 	"internal/wal":       nil,
 	"internal/command":   nil,

@@ -1,0 +1,102 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// appendTool is coreutils'. With -a it appends, and it goes on where the file cannot be
+// opened.
+const appendTool = "/usr/bin/tee"
+
+// An Appender writes to the end of a file, by a program that may outlive this process.
+// Where the storage stands still, a write to a file does not come back, and a process
+// with a thread in it cannot end, not even by SIGKILL (state D in ps(1)): its parent
+// would wait for as long. The program waits in its place. It is started by the first
+// write.
+type Appender struct {
+	path string
+	wait time.Duration
+	turn chan struct{} // holds one value while a goroutine uses what follows
+
+	pipe    *os.File
+	program *Process
+	err     error // why it could not be started
+}
+
+// NewAppender is for the file with that absolute path. A write waits at most that long
+// where the pipe is full, and Close for the program's end.
+func NewAppender(path string, wait time.Duration) *Appender {
+	return &Appender{path: path, wait: wait, turn: make(chan struct{}, 1)}
+}
+
+var errBusy = errors.New("another one is written")
+
+// Write hands the text over. An error means that it was not, or not all of it: the
+// program cannot be started, or stands still with the pipe full, which takes 64 KiB, see
+// pipe(7).
+func (a *Appender) Write(text string) error {
+	if !a.take() {
+		return errBusy
+	}
+	defer a.release()
+	if a.pipe == nil && a.err == nil {
+		a.err = a.start()
+	}
+	if a.err != nil {
+		return a.err
+	}
+	if err := a.pipe.SetWriteDeadline(time.Now().Add(a.wait)); err != nil {
+		return err
+	}
+	_, err := a.pipe.WriteString(text)
+	return err
+}
+
+func (a *Appender) start() error {
+	reading, writing, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("no pipe to %s: %w", appendTool, err)
+	}
+	defer reading.Close()
+	program, err := Start(context.Background(), Cmd{Path: appendTool, Args: []string{"-a", "--", a.path}, Stdin: reading})
+	if err != nil {
+		writing.Close()
+		return err
+	}
+	a.pipe, a.program = writing, program
+	return nil
+}
+
+// Close ends the text, and waits for the program to have written it, though not longer
+// than the wait. It may be called more than once.
+func (a *Appender) Close() {
+	if !a.take() {
+		return
+	}
+	defer a.release()
+	if a.pipe == nil {
+		return
+	}
+	a.pipe.Close()
+	a.pipe, a.err = nil, os.ErrClosed
+	select {
+	case <-a.program.Done():
+	case <-time.After(a.wait):
+	}
+}
+
+// take is bounded because starting the program may stand still, too.
+func (a *Appender) take() bool {
+	select {
+	case a.turn <- struct{}{}:
+		return true
+	case <-time.After(a.wait):
+		return false
+	}
+}
+
+func (a *Appender) release() { <-a.turn }
