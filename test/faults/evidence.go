@@ -71,7 +71,7 @@ type Divergence struct {
 	Node  string
 	Said  string // PostgreSQL's or the agent's own word for it
 	Score string // its promotion score; empty when it has none
-	Shown string // the attribute by which crm_mon -A shows it; empty when none does
+	Shown string // the attribute by which crm_mon -A shows it, or its failed start; empty when nothing does
 }
 
 // Finding is what a check came to.

@@ -113,7 +113,7 @@ func TestBreaches(t *testing.T) {
 		}, I4, "score is 990"},
 		{"a diverged node is not shown", func(e *Evidence, a *Allowance) {
 			e.Diverged, a.Diverging = []Divergence{{Node: "n1", Said: "forked", Score: "-1000"}}, []string{"n1"}
-		}, I4, "no node attribute"},
+		}, I4, "neither a node attribute"},
 		{"a node diverged for no reason", func(e *Evidence, _ *Allowance) {
 			e.Diverged = []Divergence{{Node: "n3", Said: "forked", Score: "-1000", Shown: "x"}}
 		}, I5, "n3 cannot follow"},
@@ -167,6 +167,13 @@ func TestAllowed(t *testing.T) {
 			e.Diverged = []Divergence{{Node: "n1", Said: "forked", Score: "-1000", Shown: "x"}}
 			a.Diverging = []string{"n1"}
 		},
+		"a standby that PostgreSQL cannot go on with": func(e *Evidence, _ *Allowance) {
+			e.Diverged = []Divergence{{
+				Node: "n3", Shown: "pgsqld_start_0 on n3: error",
+				Said: "WAL location 0/3AC1FD68 belongs to timeline 23, but previous recovered WAL file came from timeline 24",
+			}}
+		},
+		"an attempt under way at the end": func(e *Evidence, _ *Allowance) { e.VIP.Attempts = e.VIP.Attempts[:3] },
 		"a fencing that was refused": func(e *Evidence, _ *Allowance) {
 			e.Fencings = append(e.Fencings, lab.Fencing{Victim: "n1", Error: "refused", Answered: noon("12:00:02.000")})
 		},

@@ -81,7 +81,13 @@ var divergence = regexp.MustCompile(`new timeline \d+ forked off current databas
 	`|requested timeline \d+ is not a child of this server's history.*` +
 	`|highest timeline \d+ of the primary is behind recovery timeline \d+.*` +
 	`|requested starting point \S+ on timeline \d+ is not in this server's history.*` +
-	`|requested starting point \S+ is ahead of the WAL flush position of this server.*`)
+	`|requested starting point \S+ is ahead of the WAL flush position of this server.*` +
+	`|` + halfSegment.String())
+
+// halfSegment is what PostgreSQL says at a start when it was ended while it received the first segment of a new timeline:
+// the segment begins anew and is empty behind what has come, and PostgreSQL reads it before the complete one of the old
+// timeline. It is a limit of PostgreSQL's: https://postgr.es/m/CAGWv16+R5zH0orpRYHESXGdkL2HMXYjWJGR1BfpOMDGhhaZ6bg@mail.gmail.com
+var halfSegment = regexp.MustCompile(`WAL location \S+ belongs to timeline \d+, but previous recovered WAL file came from timeline.*`)
 
 // parsePostgres adds what PostgreSQL's log tells.
 func (n *NodeLog) parsePostgres(text string) {

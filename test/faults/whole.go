@@ -103,6 +103,16 @@ func shownAttribute(attributes map[string]string) string {
 	return ""
 }
 
+// failedStart is what crm_mon shows of a node where PostgreSQL did not come up.
+func failedStart(failures []string, node string) string {
+	for _, failure := range failures {
+		if strings.Contains(failure, "_start_0 on "+node+":") {
+			return failure
+		}
+	}
+	return ""
+}
+
 func (p *Play) wasDiverged(node string) bool {
 	return slices.ContainsFunc(p.diverged, func(d Divergence) bool { return d.Node == node })
 }
@@ -120,7 +130,10 @@ func (p *Play) settleDiverged(ctx context.Context, node, said string) error {
 		attributes := status.Nodes[node].Attributes
 		d.Score, d.Shown = status.Nodes[node].Score, shownAttribute(attributes)
 		if d.Shown == "" {
-			return "no attribute shows it"
+			d.Shown = failedStart(status.Failures, node)
+		}
+		if d.Shown == "" {
+			return "neither an attribute nor a failed start shows it"
 		}
 		return ""
 	})
