@@ -247,7 +247,8 @@ var (
 	reasonBetter = ocf.Reason{
 		Name: "better-candidate", Code: ocf.ErrGeneric,
 		Text: "%s holds more WAL (%s) than this node (%s): promoting it instead",
-		Help: "nothing to do: Pacemaker promotes the other node next",
+		Help: "nothing to do: Pacemaker promotes the other node next; if a rule keeps that one from being promoted (pgsqlms status), " +
+			"remove the rule, or stop that instance to give up what it alone holds",
 	}
 	reasonAwaits = ocf.Reason{
 		Name: "awaits-votes", Code: ocf.ErrGeneric,
