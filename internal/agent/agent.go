@@ -76,6 +76,7 @@ var actions = map[string]action{
 // Meta-data and methods are answered before any configuration is read.
 func Run(ctx context.Context, p Process) ocf.ExitCode {
 	req := ocf.ParseRequest(p.Args, p.Environ, p.Started)
+	req.Began(time.Now())
 	log := ocf.NewLogger(metadata.Name, req.Instance, p.Environ, p.Stderr, p.Terminal)
 	defer log.Close()
 	switch req.Action {

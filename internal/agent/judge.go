@@ -14,6 +14,8 @@ type sight struct {
 	asked       error // what became of the connection or the query
 	elsewhere   bool  // a broken pgport has left the default in its place
 	probe       bool  // the cluster asks whether anything runs here at all
+	recurring   bool  // what runs here has been found up before
+	promoted    bool  // and has been promoted
 	processes   pg.Processes
 	control     pg.ControlData
 	controlErr  error
@@ -32,9 +34,14 @@ type sight struct {
 // restart would not make it faster.
 const maxMisses = 3
 
-// missed says whether PostgreSQL is up and let the question run into its bound.
+// missed says whether PostgreSQL is up and let the question run into its bound, or
+// refuses it although it was up before: it recovers by itself from the crash of one of its processes
+// (restart_after_crash). Ended and started by Pacemaker, it would begin with that anew.
 func (s sight) missed() bool {
-	return s.processes.Postmaster != 0 && !s.processes.Stopped && pg.IsTimeout(s.asked)
+	if s.processes.Postmaster == 0 || s.processes.Stopped {
+		return false
+	}
+	return pg.IsTimeout(s.asked) || s.recurring && pg.IsStartingUp(s.asked)
 }
 
 // verdict is a monitor's result.
@@ -65,6 +72,8 @@ func judgeAlive(s sight) verdict {
 		return refusal(reasonHung.With(pid, "it is stopped by a signal"))
 	case pg.IsRefused(s.asked) && !s.elsewhere:
 		return refusal(reasonUnreachable.Because(s.asked, pid, s.where))
+	case pg.IsStartingUp(s.asked) && s.missed() && s.misses < maxMisses:
+		return s.recovers()
 	case pg.IsStartingUp(s.asked):
 		return refusal(reasonStarting.Because(s.asked, pid, s.waited))
 	case s.missed() && s.misses >= maxMisses:
@@ -72,6 +81,17 @@ func judgeAlive(s sight) verdict {
 	default:
 		return roleByControl(s)
 	}
+}
+
+// recovers leaves an instance the role it had, as long as it may recover by itself.
+func (s sight) recovers() verdict {
+	v := verdict{code: ocf.Success, warning: fmt.Sprintf(
+		"PostgreSQL (postmaster %d) refuses connections, %d of %d monitors in a row before it is taken for failed: %v",
+		s.processes.Postmaster, s.misses, maxMisses, s.asked)}
+	if s.promoted {
+		v.code = ocf.RunningPromoted
+	}
+	return v
 }
 
 // roleByControl takes the role from pg_control, while PostgreSQL is up and has its

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,73 @@ func (a *agent) record(ctx context.Context) (*election.Record, error) {
 	if err != nil {
 		return nil, nil //nolint:nilerr // without the guard it counts for nothing
 	}
-	return &r, nil
+	m := a.store.load()
+	known, put := a.putBack(ctx, m, &r)
+	if !put && m.Record != text {
+		m.Record, m.Recorded = text, time.Now()
+		a.remember(m)
+	}
+	return known, nil
+}
+
+// putBack is the record in force, given the one that the CIB has, and whether that is an
+// older one than this node has seen, which is restored. A node that was cut off changes its CIB
+// when it elects itself coordinator, perhaps more often than those do that go on without
+// it; when it joins them again the CIB that was changed more often becomes everybody's
+// (seen on Pacemaker 2.1.5; the version is admin_epoch.epoch.num_updates). With the record
+// of before the last promotion, what was committed since would count for a fork.
+func (a *agent) putBack(ctx context.Context, m memory, present *election.Record) (*election.Record, bool) {
+	known, err := election.ParseRecord(m.Record)
+	if err != nil || !known.Supersedes(present) {
+		return present, false
+	}
+	a.log.Warnf("the CIB has an older record of the cluster's timelines (%s) than this node has seen, as after the return of a node that was cut off: it is restored to %s; look whether other settings were put back, too", present, known)
+	if err := a.crm.SetProperty(ctx, a.req.Instance, known.String()); err != nil {
+		a.log.Warnf("the record of the cluster's timelines cannot be restored: %v", err)
+	}
+	return &known, true
+}
+
+// newer says whether a record supersedes another, both in writing.
+func newer(one, other string) bool {
+	r, err := election.ParseRecord(one)
+	if err != nil {
+		return false
+	}
+	o, err := election.ParseRecord(other)
+	return err == nil && r.Supersedes(&o)
+}
+
+// beforeStart looks whether the node that is about to start an instance has brought an
+// older record along, when it joined. Without a primary everybody looks.
+func (a *agent) beforeStart(ctx context.Context) error {
+	n := a.req.Notify
+	if len(n.Promoted) > 0 && !slices.Contains(n.Promoted, a.req.Node()) {
+		return nil
+	}
+	return a.lookAtRecord(ctx)
+}
+
+// lookAtRecord has this node know the record as it is, to notice an older one later.
+func (a *agent) lookAtRecord(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, attributeWait)
+	defer cancel()
+	_, err := a.record(ctx)
+	return err
+}
+
+// noteRecord is for the monitor of a standby that streams: after a promotion it looks at
+// the record once, or again a minute later if the new primary has not written it by then.
+func (a *agent) noteRecord(ctx context.Context, t wal.Timeline) {
+	m := a.store.load()
+	if known, err := election.ParseRecord(m.Record); err == nil && known.History.Timeline == t || t == 0 || within(m.Recorded, verifyEvery) {
+		return
+	}
+	m.Recorded = time.Now()
+	a.remember(m)
+	if err := a.lookAtRecord(ctx); err != nil {
+		a.log.Infof("the cluster's record cannot be looked at: %v", err)
+	}
 }
 
 // keepRecord brings the durable record up to date, when it is this primary's to write.
@@ -78,7 +145,13 @@ func (a *agent) recordNow(ctx context.Context, m *memory) (*election.Record, err
 		if err != nil {
 			return nil, err
 		}
-		m.Record, m.Recorded = text, time.Now()
+		m.Recorded = time.Now()
+		if r, err := election.ParseRecord(text); err == nil {
+			if known, put := a.putBack(ctx, *m, &r); put {
+				return known, nil
+			}
+		}
+		m.Record = text
 	}
 	r, err := election.ParseRecord(m.Record)
 	if err != nil {
@@ -113,23 +186,28 @@ func flushed(standbys []pg.Standby, begin wal.LSN) map[string]wal.LSN {
 // rightful says whether a primary that a monitor has found may be taken for the
 // cluster's. The recurring monitor of a promoted instance has Pacemaker's word. Others
 // find a primary after Pacemaker was restarted beside it, but also one that somebody
-// started or promoted: there the record tells, or that nobody else has a claim.
+// started or promoted: there the record tells, or that nobody else has a claim. What
+// cannot be told counts against it, since its scores would demote the true one.
 func (a *agent) rightful(ctx context.Context, self string, h wal.History) bool {
 	if a.req.RolePromoted() {
 		return true
 	}
-	record, err := a.record(ctx)
-	if err != nil || record == nil || record.Claims(self, h) {
+	record, unread := a.record(ctx)
+	if unread == nil && (record == nil || record.Claims(self, h)) {
 		return true
 	}
 	members, err := a.crm.Members(ctx)
-	if err != nil {
+	var scores map[string]int
+	if err == nil {
+		scores, err = a.readScores(ctx, without(members, self))
+	}
+	if err == nil && !anyPositive(scores) {
 		return true
 	}
-	others := without(members, self)
-	scores, err := a.readScores(ctx, others)
-	if err != nil || !anyPositive(scores) {
-		return true
+	if err := cmp.Or(unread, err); err != nil {
+		a.log.Warnf("the instance in %s is a primary on timeline %d, and whether the cluster has promoted it cannot be told: it gets no promotion score from this monitor: %v",
+			a.conf.dataDir, h.Timeline, err)
+		return false
 	}
 	a.log.Warnf("the instance in %s is a primary on timeline %d, which is not the cluster's promotion (%s was, to timeline %d): it gets no promotion score",
 		a.conf.dataDir, h.Timeline, record.Node, record.History.Timeline)

@@ -27,8 +27,9 @@ func (a *agent) monitor(ctx context.Context) (ocf.ExitCode, error) {
 	if status.InRecovery {
 		return a.standbyResult(ctx, status)
 	}
+	began := time.Now()
 	a.refreshScores(ctx, status)
-	if a.req.RolePromoted() {
+	if a.req.RolePromoted() && time.Since(began) < scoreWait { // else nobody answers
 		a.trouble(ctx, "")
 	}
 	return ocf.RunningPromoted, nil
@@ -38,15 +39,23 @@ func (a *agent) monitor(ctx context.Context) (ocf.ExitCode, error) {
 // for finding out why it did not.
 const lookPart = 0.8
 
+// listenWait is what a postmaster that runs gets to listen. It does so in the first
+// moments of its life, and a monitor may come into them when somebody restarts it.
+const listenWait = 2 * time.Second
+
 // look asks PostgreSQL for its state, and asks again while it starts up or shuts
-// down, as long as the action has time.
+// down, as long as the action has time, or does not listen yet.
 func (a *agent) look(ctx context.Context) (pg.Status, error) {
 	var status pg.Status
 	var starting error // said before the time was up
 	ctx, cancel := part(ctx, lookPart)
 	defer cancel()
+	began := time.Now()
 	err := poll(ctx, connectEvery, func() (bool, error) {
 		found, err := a.ask(ctx)
+		if pg.IsRefused(err) && time.Since(began) < listenWait && a.postmasterRuns() {
+			return false, nil
+		}
 		if pg.IsStartingUp(err) {
 			starting = err
 			return false, nil
@@ -58,6 +67,11 @@ func (a *agent) look(ctx context.Context) (pg.Status, error) {
 		err = starting
 	}
 	return status, err
+}
+
+func (a *agent) postmasterRuns() bool {
+	processes, err := a.db.Processes()
+	return err == nil && processes.Postmaster != 0 && !processes.Stopped
 }
 
 func (a *agent) ask(ctx context.Context) (pg.Status, error) {
@@ -90,6 +104,7 @@ func (a *agent) unanswered(asked error) (ocf.ExitCode, error) {
 func (a *agent) examine(asked error) (sight, error) {
 	s := sight{
 		asked: asked, elsewhere: a.conf.portBroken, probe: a.req.Probe() && a.req.Node() != "",
+		recurring: a.req.Recurring(), promoted: a.req.RolePromoted(),
 		dataDir: a.conf.dataDir, where: a.conf.where(), waited: a.req.Timeout,
 	}
 	var err error
@@ -143,7 +158,11 @@ func (a *agent) control(up bool) (pg.ControlData, error) {
 // is below the tenth of the recommended 10 s that Deadline leaves.
 const examineWait = 800 * time.Millisecond
 
+// remember saves m, and does not forget a record that was seen since m was loaded.
 func (a *agent) remember(m memory) {
+	if seen := a.store.load(); seen.Record != "" && (m.Record == "" || newer(seen.Record, m.Record)) {
+		m.Record, m.Recorded = seen.Record, seen.Recorded
+	}
 	if err := a.store.save(m); err != nil {
 		a.log.Debugf("cannot write %s: %v", a.store.path, err)
 	}

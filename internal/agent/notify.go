@@ -18,6 +18,7 @@ import (
 // after a promotion is left to the new primary's monitors.
 func (a *agent) notify(ctx context.Context) (ocf.ExitCode, error) {
 	phases := map[string]func(context.Context) error{
+		"pre-start":   a.beforeStart,
 		"pre-demote":  a.beforeDemote,
 		"pre-promote": a.beforePromote,
 	}

@@ -30,15 +30,11 @@ const (
 // writes. The checkpoint that PostgreSQL then makes is not waited for.
 func (a *agent) promote(ctx context.Context) (ocf.ExitCode, error) {
 	failpoint.Hit("promote-begin")
-	conn, err := a.db.Connect(ctx)
+	conn, status, err := a.candidate(ctx)
 	if err != nil {
 		return a.promoteUnanswered(err)
 	}
 	defer conn.Close()
-	status, err := conn.Status(ctx)
-	if err != nil {
-		return refuse(reasonAsk.Because(err, a.conf.dataDir))
-	}
 	if !status.InRecovery {
 		return a.promoteAgain(ctx, status)
 	}
@@ -56,6 +52,24 @@ func (a *agent) promote(ctx context.Context) (ocf.ExitCode, error) {
 	failpoint.Hit("promote-writes")
 	a.rememberPromotion()
 	return ocf.Success, nil
+}
+
+// answerPart is the part of a promotion's time in which a candidate must answer: with the
+// suggested timeout, as long as a monitor. Nobody else is promoted before it has failed.
+const answerPart = 0.2
+
+func (a *agent) candidate(ctx context.Context) (*pg.Conn, pg.Status, error) {
+	ctx, cancel := part(ctx, answerPart)
+	defer cancel()
+	conn, err := a.db.Connect(ctx)
+	if err != nil {
+		return nil, pg.Status{}, err
+	}
+	status, err := conn.Status(ctx)
+	if err != nil {
+		conn.Close()
+	}
+	return conn, status, err
 }
 
 // promoteAgain is for an instance that is a primary already: by a promotion that was cut

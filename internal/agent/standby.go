@@ -36,6 +36,7 @@ const (
 func (a *agent) watch(ctx context.Context, status pg.Status) error {
 	m := a.store.load()
 	if streams(status) {
+		a.noteRecord(ctx, status.Receiver.Timeline)
 		a.well(ctx, m)
 		return nil
 	}
@@ -67,8 +68,14 @@ func (a *agent) watch(ctx context.Context, status pg.Status) error {
 	return nil
 }
 
+// streams believes a WAL receiver that has come at least as far as the replay. One that
+// stays behind it has diverged: PostgreSQL streams the end of the timeline that both
+// have, again and again, and in between it says that it streams (seen on 15).
 func streams(status pg.Status) bool {
-	return status.Receiver != nil && status.Receiver.Status == "streaming"
+	if status.Receiver == nil || status.Receiver.Status != "streaming" {
+		return false
+	}
+	return status.Receive == nil || status.Replay == nil || *status.Receive >= *status.Replay
 }
 
 // well forgets what was the matter with a standby.

@@ -17,7 +17,8 @@ import (
 
 // memory is what one action remembers for the next one on this node. All of it can
 // be lost at any time: it saves questions to the cluster, and decides nothing that
-// could cost data.
+// could cost data. (The record in it guards against one that the CIB has lost; who has
+// not seen it, or has forgotten it, votes by what the CIB has.)
 type memory struct {
 	// The promotion scores as last seen or written by this primary, and when they
 	// were last read from the cluster.

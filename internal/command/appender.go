@@ -22,18 +22,27 @@ type Appender struct {
 	wait time.Duration
 	turn chan struct{} // holds one value while a goroutine uses what follows
 
+	opening chan appending // nil before the first write
+	appending
+}
+
+// appending is the program at work, or why it is not.
+type appending struct {
 	pipe    *os.File
 	program *Process
-	err     error // why it could not be started
+	err     error
 }
 
 // NewAppender is for the file with that absolute path. A write waits at most that long
-// where the pipe is full, and Close for the program's end.
+// for the program to be there, and as long where the pipe is full; Close for its end.
 func NewAppender(path string, wait time.Duration) *Appender {
 	return &Appender{path: path, wait: wait, turn: make(chan struct{}, 1)}
 }
 
-var errBusy = errors.New("another one is written")
+var (
+	errBusy = errors.New("another one is written")
+	errSlow = errors.New(appendTool + " cannot be started in time")
+)
 
 // Write hands the text over. An error means that it was not, or not all of it: the
 // program cannot be started, or stands still with the pipe full, which takes 64 KiB, see
@@ -43,8 +52,16 @@ func (a *Appender) Write(text string) error {
 		return errBusy
 	}
 	defer a.release()
+	if a.opening == nil {
+		a.opening = make(chan appending, 1)
+		go func() { a.opening <- open(a.path) }()
+	}
 	if a.pipe == nil && a.err == nil {
-		a.err = a.start()
+		select {
+		case a.appending = <-a.opening:
+		case <-time.After(a.wait): // the program itself is on storage that stands still
+			return errSlow
+		}
 	}
 	if a.err != nil {
 		return a.err
@@ -56,19 +73,18 @@ func (a *Appender) Write(text string) error {
 	return err
 }
 
-func (a *Appender) start() error {
+func open(path string) appending {
 	reading, writing, err := os.Pipe()
 	if err != nil {
-		return fmt.Errorf("no pipe to %s: %w", appendTool, err)
+		return appending{err: fmt.Errorf("no pipe to %s: %w", appendTool, err)}
 	}
 	defer reading.Close()
-	program, err := Start(context.Background(), Cmd{Path: appendTool, Args: []string{"-a", "--", a.path}, Stdin: reading})
+	program, err := Start(context.Background(), Cmd{Path: appendTool, Args: []string{"-a", "--", path}, Stdin: reading})
 	if err != nil {
 		writing.Close()
-		return err
+		return appending{err: err}
 	}
-	a.pipe, a.program = writing, program
-	return nil
+	return appending{pipe: writing, program: program}
 }
 
 // Close ends the text, and waits for the program to have written it, though not longer
@@ -89,7 +105,7 @@ func (a *Appender) Close() {
 	}
 }
 
-// take is bounded because starting the program may stand still, too.
+// take is bounded for who ends the process while another goroutine is in here.
 func (a *Appender) take() bool {
 	select {
 	case a.turn <- struct{}{}:

@@ -29,6 +29,20 @@ func (r *Record) Follows(v Vote) bool {
 	return Decide(Question{Candidate: v, Record: r}).Winner == v.Node
 }
 
+// Supersedes says whether r is a later state of the same cluster's record than other is:
+// of the timeline that other has, with more promotions begun from it, or of one that has
+// come out of it. The serial alone does not tell: a record that was deleted begins anew.
+func (r *Record) Supersedes(other *Record) bool {
+	if r == nil || other == nil || r.Serial <= other.Serial {
+		return false
+	}
+	if r.History.Same(other.History) {
+		return len(r.Next) > len(other.Next)
+	}
+	before, found := r.History.Until(other.History.Timeline)
+	return found && before.Same(other.History)
+}
+
 // IsOf says whether h is the history of the record's own timeline.
 func (r *Record) IsOf(h wal.History) bool { return r != nil && r.History.Same(h) }
 

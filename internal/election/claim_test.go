@@ -48,6 +48,38 @@ func TestACandidateFollowsTheRecordOrNot(t *testing.T) {
 	assert.True(t, (*Record)(nil).Follows(on(wal.History{Timeline: 4}, 401)))
 }
 
+// What the CIB has after a node came back with one of its own, what another node has seen
+// before, and whether it is to be restored.
+func TestALaterStateOfTheRecord(t *testing.T) {
+	const before = "serial=7 timeline=5 node=n3 from=4@0/400,3@0/300 sync=n3:1:n1,n2"
+	const begun = "serial=8 timeline=5 node=n3 from=4@0/400,3@0/300 sync=n3:1:n1,n2 next=n2:1:n1,n3:5@0/500,4@0/400,3@0/300"
+	const done = "serial=9 timeline=6 node=n2 from=5@0/500,4@0/400,3@0/300 sync=n2:1:n1,n3"
+	const later = "serial=13 timeline=8 node=n1 from=6@0/600,5@0/500,4@0/400,3@0/300 sync=n1:0"
+	for _, c := range []struct {
+		name, seen, found string
+		want              bool
+	}{
+		{"a promotion was done", done, before, true},
+		{"a promotion was begun", begun, before, true},
+		{"two were done", later, before, true},
+		{"it is the one", done, done, false},
+		{"the CIB has the later one", before, done, false},
+		{"only the rules differ", "serial=7 timeline=5 node=n3 from=4@0/400,3@0/300 sync=n3:0", before, false},
+		{"it was deleted, and written anew", done, "serial=1 timeline=6 node=n2 from=5@0/500,4@0/400,3@0/300 sync=n2:0", false},
+		{"deleted, and promoted by hand", done, "serial=1 timeline=7 node=n1 from=6@0/550,5@0/500,4@0/400,3@0/300 sync=n1:0", false},
+		{"a recovery to a point in time", done, "serial=1 timeline=6 node=n2 from=4@0/390,3@0/300 sync=n2:0", false},
+		{"the same number, begun elsewhere", done, "serial=2 timeline=5 node=n1 from=4@0/390,3@0/300 sync=n1:0", false},
+	} {
+		seen, err := ParseRecord(c.seen)
+		require.NoError(t, err, c.name)
+		found, err := ParseRecord(c.found)
+		require.NoError(t, err, c.name)
+		assert.Equal(t, c.want, seen.Supersedes(&found), c.name)
+	}
+	assert.False(t, (*Record)(nil).Supersedes(claimed()))
+	assert.False(t, claimed().Supersedes(nil))
+}
+
 func TestTheHistoryOfTheRecordsTimeline(t *testing.T) {
 	r := claimed()
 	assert.True(t, r.IsOf(r.History))

@@ -16,7 +16,7 @@ import (
 // Logger writes what the agent has to say where resource-agents' ocf_log would:
 // on a terminal to standard error only; otherwise to syslog when HA_LOGFACILITY
 // names a facility, and to the file HA_LOGFILE; to standard error, which Pacemaker
-// logs, when there is neither. Debug lines only when HA_debug asks for them.
+// logs, when there is neither, or the file cannot be written in time. Debug lines only when HA_debug asks for them.
 //
 // A log that cannot be written never fails or delays an action, not even on storage that
 // stands still: Pacemaker's log is on a disk, and an agent that waits for it cannot be
@@ -107,7 +107,10 @@ func (l *Logger) write(severity int, level, format string, args []any) {
 		l.toSyslog(severity, text)
 	}
 	if l.file != nil {
-		_ = l.file.Write(fmt.Sprintf("%s:\t%s %s\n", l.tag, time.Now().Format("Jan 02 15:04:05"), text))
+		err := l.file.Write(fmt.Sprintf("%s:\t%s %s\n", l.tag, time.Now().Format("Jan 02 15:04:05"), text))
+		if err != nil && l.facility < 0 {
+			fmt.Fprintf(l.stderr, "%s: %s\n", l.tag, text)
+		}
 	}
 }
 

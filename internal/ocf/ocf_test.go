@@ -35,6 +35,20 @@ func TestParseRequestOfARecurringMonitor(t *testing.T) {
 	assert.False(t, set, "an empty parameter is not set")
 }
 
+// An action whose process took long to get to its first line still gets half of its time.
+func TestAnActionThatBeginsLate(t *testing.T) {
+	env := []string{metaPrefix + "timeout=10000"}
+	for late, left := range map[time.Duration]time.Duration{
+		0: 9 * time.Second, 4 * time.Second: 5 * time.Second, 8 * time.Second: 4500 * time.Millisecond, time.Minute: 4500 * time.Millisecond,
+	} {
+		r := ParseRequest([]string{"monitor"}, env, began)
+		now := began.Add(late)
+		r.Began(now)
+		assert.Equal(t, left, r.Deadline.Sub(now), "%s late", late)
+		assert.True(t, r.Overdue().After(r.Deadline), "%s late", late)
+	}
+}
+
 func TestParseRequestByHand(t *testing.T) {
 	r := ParseRequest([]string{"monitor"}, []string{"OCF_RESOURCE_INSTANCE=pgsqld-clone"}, began)
 	assert.Equal(t, "pgsqld", r.Instance, "crm_resource --force-check -r CLONE")

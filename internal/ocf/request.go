@@ -67,6 +67,16 @@ func (r Request) Overdue() time.Time {
 	return r.Deadline.Add(time.Duration(Margin * 3 / 4 * float64(r.Timeout)))
 }
 
+// Began moves the deadline of an action that had its first line late. What is left until
+// Pacemaker's kill may be too little to do anything in, and most actions need little; so
+// it has half of its time at least.
+func (r *Request) Began(now time.Time) {
+	half := time.Duration(float64(r.Timeout) * (1 - Margin) / 2)
+	if least := now.Add(half); r.Deadline.Before(least) {
+		r.Deadline = least
+	}
+}
+
 // Param is the value of an instance parameter. A parameter that is set to nothing
 // counts as not set, as it does in the shell agents.
 func (r Request) Param(name string) (string, bool) {

@@ -2,6 +2,7 @@ package pg
 
 import (
 	"context"
+	"time"
 
 	"pgsqlms/internal/wal"
 )
@@ -74,10 +75,17 @@ func (i *Instance) Position(ctx context.Context) (wal.Position, error) {
 	return s.End, err
 }
 
-// walEnds asks both questions. The timeline is asked for last: it may then be
+// answerWait bounds what an instance gets to tell what it holds. A failover waits for
+// the answers of all nodes that could be promoted; one that gives none in this time
+// counts as absent.
+const answerWait = 3 * time.Second
+
+// walEnds asks both questions, within answerWait. The timeline is asked for last: it may then be
 // newer than the place that was replayed, never older, and its history tells on
 // which of its ancestors that place is. It is zero where it could not be asked.
 func (i *Instance) walEnds(ctx context.Context) (w walEnds, replaying wal.Position, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
 	c, err := i.connect(ctx, map[string]string{"replication": "database"})
 	alone := IsTooManyConnections(err) || sqlState(err) == codeNoPrivilege || IsAuth(err)
 	if alone {

@@ -1,6 +1,7 @@
 package blackbox
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -55,7 +56,7 @@ func (s *server) status() table {
 		if status := s.read("receiver"); status != "" {
 			receiver = []string{"4711", status, strconv.Itoa(s.control.Timeline)}
 		}
-		return table{append([]string{"t", "", "", "", s.read("lsn"), s.read("lsn"), "f"}, receiver...)}
+		return table{append([]string{"t", "", "", "", cmp.Or(s.read("received"), s.read("lsn")), s.read("lsn"), "f"}, receiver...)}
 	}
 	return table{{"f", s.read("lsn"), s.segment(), s.read("synchronous"), "", "", "", "", "", ""}}
 }

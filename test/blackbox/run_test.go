@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -50,6 +52,7 @@ func (w *world) runAgent(i invocation) (*run, error) {
 	if r.calls, err = w.readCalls(); err != nil {
 		return nil, err
 	}
+	w.awaitLog()
 	log, err := os.ReadFile(w.log())
 	r.log = string(log)
 	w.last = r
@@ -110,4 +113,22 @@ func timeoutOf(env []string) time.Duration {
 		}
 	}
 	return 20 * time.Second // Pacemaker's default
+}
+
+// awaitLog waits for the program that writes the agent's log to end: on a busy machine the agent may have ended before.
+func (w *world) awaitLog() {
+	for n := 0; n < 1000 && w.isWriting(); n++ {
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (w *world) isWriting() bool {
+	commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(commands, func(file string) bool {
+		command, err := os.ReadFile(file)
+		return err == nil && strings.HasSuffix(string(command), "\x00--\x00"+w.log()+"\x00")
+	})
 }
