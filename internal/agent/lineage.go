@@ -227,15 +227,21 @@ func (a *agent) history(t wal.Timeline) (wal.History, error) {
 // begin makes known that this node is about to begin a timeline, and skips the numbers
 // that others have begun, as far as anybody knows. PostgreSQL tells timelines by their
 // numbers and by where they fork, and could follow the wrong one of two.
+//
+// A setting of synchronous_standby_names that cannot be understood is no promotion's, as
+// long as the guard is on: noted as one that waits for nobody, it would let a later
+// election lose what was acknowledged, and a rule of before may be another setting's. An
+// empty setting is always understood, so this never stands in the way of asynchronous
+// replication.
 func (a *agent) begin(ctx context.Context, me election.Vote, votes []election.Vote, record *election.Record, status pg.Status) error {
+	rule, err := election.RuleFor(status.SynchronousStandbyNames, me.Node, a.req.Notify.Available, nil)
+	if err != nil && a.conf.guard {
+		return a.cancel(ctx, me, reasonSyncNames.Because(err, me.Node))
+	}
 	for t := me.Position.Timeline + 1; t <= election.Taken(me, votes, record); t++ {
 		if err := a.db.SkipTimeline(ctx, t); err != nil {
 			return reasonPromote.Because(err, a.conf.dataDir)
 		}
-	}
-	rule, err := election.RuleFor(status.SynchronousStandbyNames, me.Node, a.req.Notify.Available, nil)
-	if err != nil {
-		a.log.Warnf("synchronous_standby_names: %v", err)
 	}
 	next, known := record.Promoting(me, rule)
 	return sideBySide(

@@ -275,7 +275,7 @@ func (a *agent) outcome(me election.Vote, votes []election.Vote, record *electio
 			Node: t.OldPrimary, Position: end, History: me.History, Serial: me.Serial, Witness: true,
 		})
 	}
-	return election.Decide(election.Question{Candidate: me, Others: votes, Record: record, End: end, Guard: a.conf.guard})
+	return election.Decide(election.Question{Candidate: me, Others: votes, Record: record, OldPrimary: t.OldPrimary, End: end, Guard: a.conf.guard})
 }
 
 // endOf is where the WAL of an old primary ended that was stopped cleanly, zero when it

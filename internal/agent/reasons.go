@@ -237,7 +237,7 @@ var (
 	reasonOwnVote = ocf.Reason{
 		Name: "own-vote", Code: ocf.ErrGeneric,
 		Text: "this node cannot tell how much WAL it holds",
-		Help: "look at PostgreSQL's log and at pacemaker-based on this node; Pacemaker tries the promotion again",
+		Help: "look at PostgreSQL's log and at pacemaker-based on this node; no node has a promotion score until a standby's monitor finds the votes and nominates one",
 	}
 	reasonVotes = ocf.Reason{
 		Name: "votes", Code: ocf.ErrGeneric,
@@ -284,6 +284,11 @@ var (
 		Name: "record", Code: ocf.ErrGeneric,
 		Text: "the promotion cannot be noted in the cluster's configuration",
 		Help: "look at pacemaker-based on this node; Pacemaker tries the promotion again",
+	}
+	reasonSyncNames = ocf.Reason{
+		Name: "synchronous-standby-names", Code: ocf.ErrGeneric,
+		Text: "not promoted: synchronous_standby_names of %s is not understood, and a later election could not tell whose vote it needs",
+		Help: "write the setting in a simpler form on every node and reload; or set sync_guard=false",
 	}
 	reasonPromote = ocf.Reason{
 		Name: "promote", Code: ocf.ErrGeneric,
@@ -366,6 +371,7 @@ func Reasons() []ocf.Reason {
 		reasonSwitchover,
 		reasonNoEvidence,
 		reasonRecord,
+		reasonSyncNames,
 		reasonPromote,
 		reasonReload,
 		reasonTools,

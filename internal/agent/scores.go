@@ -78,7 +78,8 @@ func (a *agent) updateScores(ctx context.Context, status pg.Status) error {
 // takeBack deletes what was published for the last promotion, and scores that PAF left
 // for ever. What could not be deleted is tried again by the next monitor, of the nodes
 // that are there then. A value that stays meanwhile is harmless: the next promotion is on
-// a higher timeline.
+// a higher timeline. A node that was off meanwhile has its score of PAF's when it joins,
+// perhaps the primary's: so all of it is done again where learn sees a node appear.
 func (a *agent) takeBack(ctx context.Context, m *memory) {
 	if !m.Published {
 		return
@@ -117,6 +118,7 @@ func (a *agent) learn(ctx context.Context, m *memory, status pg.Status) (err err
 	if !a.req.Probe() && within(m.Verified, verifyEvery) && same {
 		return nil
 	}
+	known := m.Nodes
 	if m.Nodes, err = a.crm.Members(ctx); err != nil {
 		return err
 	}
@@ -124,7 +126,9 @@ func (a *agent) learn(ctx context.Context, m *memory, status pg.Status) (err err
 		return err
 	}
 	m.Verified = time.Now()
-	if a.req.Probe() { // what an agent before this one has left is for the next monitor
+	// What an agent before this one has left is for the next monitor; what it has left on a
+	// node that was not there yet, for this one.
+	if a.req.Probe() || slices.ContainsFunc(m.Nodes, func(n string) bool { return !slices.Contains(known, n) }) {
 		m.Published = true
 	}
 	return nil

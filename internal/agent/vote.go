@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"pgsqlms/internal/election"
 	"pgsqlms/internal/failpoint"
@@ -44,17 +45,41 @@ func (a *agent) ownVote(ctx context.Context, self string) (election.Vote, *elect
 // what it holds; what is left is for the promotion.
 const ownVotePart = 0.5
 
-// awaitOwnVote waits for an instance that still replays what it found at its start.
+// ownVotePatience is how long whatever else goes wrong is taken for something that passes:
+// five times what one question to the cluster may take. ownVoteEvery is the pause between
+// two attempts.
+const (
+	ownVotePatience = 5 * attributeWait
+	ownVoteEvery    = 250 * time.Millisecond
+)
+
+// awaitOwnVote waits for an instance that still replays what it found at its start, and
+// tries again what fails: a promotion that cannot count its own vote takes the scores of
+// all nodes away, which one slow process is no reason for. A record that is not to be
+// understood does not pass.
 func (a *agent) awaitOwnVote(ctx context.Context, self string) (v election.Vote, r *election.Record, err error) {
 	wait, cancel := part(ctx, ownVotePart)
 	defer cancel()
 	var asked error
+	var failing time.Time // since when
 	err = poll(wait, attributeEvery, func() (bool, error) {
 		v, r, asked = a.ownVote(ctx, self)
-		if errors.Is(asked, errReplaying) {
+		switch {
+		case asked == nil:
+			return true, nil
+		case errors.Is(asked, errReplaying):
+			failing = time.Time{}
 			return false, nil
+		case errors.Is(asked, election.ErrRecord):
+			return false, asked
+		case failing.IsZero():
+			failing = time.Now()
+		case time.Since(failing) > ownVotePatience:
+			return false, asked
 		}
-		return true, asked
+		a.log.Infof("this node cannot tell yet how much WAL it holds: %v", asked)
+		pause(wait, ownVoteEvery)
+		return false, nil
 	})
 	if errors.Is(err, context.DeadlineExceeded) && asked != nil {
 		err = asked

@@ -15,6 +15,10 @@ type Question struct {
 	// promotion by this agent.
 	Record *Record
 
+	// OldPrimary is who was promoted before, as far as Pacemaker knows. Where there is a
+	// record, that tells.
+	OldPrimary string
+
 	// End is the end of the old primary's WAL as it published it when it was demoted,
 	// zero if it did not.
 	End wal.Position
@@ -45,6 +49,10 @@ type Outcome struct {
 	// MayBeLost is how many bytes of the leader's timeline are known to have been
 	// written beyond what the leader holds.
 	MayBeLost uint64
+
+	// Unheard is the old primary, where nobody knows how far it had written and nothing
+	// proves that the leader holds all that was acknowledged.
+	Unheard string
 
 	// Conflict says, in words, that nothing told which of several timelines is the
 	// cluster's, or how one came about.
@@ -103,6 +111,7 @@ func Decide(q Question) Outcome {
 		return o
 	}
 	o.Leader, o.Position, o.MayBeLost = leader.Node, leader.Position, c.lost(leader)
+	o.Unheard = c.unheard(leader)
 	if len(o.Awaits) == 0 && (!c.guarded || len(o.Ahead) == 0) {
 		o.Winner, o.Settled = leader.Node, c.guarded && len(o.Believed) == 0
 	}
@@ -218,4 +227,21 @@ func (c *count) lost(leader *voter) uint64 {
 		}
 	}
 	return uint64(furthest - leader.Position.LSN)
+}
+
+// unheard is the old primary if it neither votes nor has published where its WAL ended.
+// What others have heard of it is how far it had come when it last sent them something,
+// and they forget that when their connection ends.
+func (c *count) unheard(leader *voter) string {
+	old := c.q.OldPrimary
+	if r := c.q.Record; r != nil {
+		old = r.Node
+		if n := len(r.Next); n > 0 && c.line.Timeline > r.History.Timeline { // its promotion had gone on
+			old = r.Next[n-1].Rule.Primary
+		}
+	}
+	if old == "" || c.guarded || c.q.End.Timeline == leader.Position.Timeline {
+		return ""
+	}
+	return c.absent(old)
 }

@@ -17,7 +17,7 @@ func (o Outcome) String() string {
 		if o.Settled {
 			said = append(said, "every acknowledged commit is there")
 		}
-		said = append(said, o.loss())
+		said = append(said, o.loss(), o.unknownLoss())
 	case len(o.Awaits) > 0:
 		said = append(said, "waits for "+waits(o.Awaits), o.because())
 	default:
@@ -43,6 +43,15 @@ func (o Outcome) loss() string {
 		fate = "are given up; too few had them for a commit to be acknowledged"
 	}
 	return fmt.Sprintf("%d bytes that were written after that %s", o.MayBeLost, fate)
+}
+
+// unknownLoss keeps silence from being taken for a promise: with asynchronous replication
+// nothing said of a loss means as a rule that nobody knows.
+func (o Outcome) unknownLoss() string {
+	if o.Unheard == "" {
+		return ""
+	}
+	return fmt.Sprintf("how far %s had written is not known: what it had not sent yet is lost", nameText(o.Unheard))
 }
 
 // because tells why nobody wins.

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -170,6 +171,9 @@ func (r Record) String() string {
 	return b.String()
 }
 
+// ErrRecord is the error of a record that is not to be understood.
+var ErrRecord = errors.New("the cluster's record")
+
 // ParseRecord reads what String wrote, and passes over labels that it does not know.
 func ParseRecord(s string) (Record, error) {
 	l := readLabels(s, "sync", "next")
@@ -184,7 +188,7 @@ func ParseRecord(s string) (Record, error) {
 		r.Next = append(r.Next, l.attempt("next", s))
 	}
 	if l.err != nil {
-		return Record{}, fmt.Errorf("the cluster's record %q: %w", clip(s), l.err)
+		return Record{}, fmt.Errorf("%w %q: %w", ErrRecord, clip(s), l.err)
 	}
 	return r, nil
 }

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -87,6 +88,7 @@ func (s *scenario) play(line string) {
 		"ahead":       func(v string) { assert.Equal(s.t, strings.Fields(v), s.outcome.Ahead, s.where) },
 		"stale":       func(v string) { assert.Equal(s.t, strings.Fields(v), s.outcome.Stale, s.where) },
 		"conflict":    func(v string) { assert.Equal(s.t, v == "yes", s.outcome.Conflict != "", s.where) },
+		"unheard":     func(v string) { assert.Equal(s.t, v, cmp.Or(s.outcome.Unheard, "nobody"), s.where) },
 		"says":        func(v string) { assert.Contains(s.t, s.reason, v, s.where) },
 		"keeps":       func(v string) { assert.Equal(s.t, v, rulesText(s.record.Sync), s.where) },
 	}[head]

@@ -51,6 +51,21 @@ type call struct {
 	text string // name and arguments
 }
 
+// callsOf counts the calls of one program, that of the program that asks included.
+func (p place) callsOf(name string) int {
+	calls, err := p.readCalls()
+	if err != nil {
+		die("%v", err)
+	}
+	n := 0
+	for _, c := range calls {
+		if c.name == name {
+			n++
+		}
+	}
+	return n
+}
+
 // readCalls reads what was called since the last forgetCalls.
 func (p place) readCalls() ([]call, error) {
 	text, err := os.ReadFile(p.calls())

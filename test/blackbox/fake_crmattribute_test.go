@@ -18,7 +18,8 @@ const (
 )
 
 // fakeCrmAttribute is crm_attribute, for cluster properties (-t crm_config), the lasting attributes of nodes (-t nodes) and
-// the ones in the CIB's status (-t status): -G -q asks, -v sets, -D deletes. It can be told to hang, to fail, or to answer with garbage.
+// the ones in the CIB's status (-t status): -G -q asks, -v sets, -D deletes. It can be told to hang, to fail, to answer with
+// garbage, or to hang-first TIMES, at the first calls of an action.
 func fakeCrmAttribute() {
 	p := ownPlace()
 	p.noteCall()
@@ -37,6 +38,9 @@ func fakeCrmAttribute() {
 		os.Exit(crmUsage)
 	}
 	p.behave("crm_attribute")
+	if times, ok := p.toldOf("crm_attribute", "hang-first"); ok && p.callsOf("crm_attribute") <= number(times) {
+		hang()
+	}
 	switch {
 	case kind == "crm_config" && set != "" && node == "":
 		node = clusterAttributes

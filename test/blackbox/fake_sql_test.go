@@ -56,7 +56,7 @@ func (s *server) status() table {
 		if status := s.read("receiver"); status != "" {
 			receiver = []string{"4711", status, strconv.Itoa(s.control.Timeline)}
 		}
-		return table{append([]string{"t", "", "", "", cmp.Or(s.read("received"), s.read("lsn")), s.read("lsn"), "f"}, receiver...)}
+		return table{append([]string{"t", "", "", s.read("synchronous"), cmp.Or(s.read("received"), s.read("lsn")), s.read("lsn"), "f"}, receiver...)}
 	}
 	return table{{"f", s.read("lsn"), s.segment(), s.read("synchronous"), "", "", "", "", "", ""}}
 }
