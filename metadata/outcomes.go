@@ -67,7 +67,8 @@ var outcomes = []Outcome{
 	{Demote, 0, "runs as a standby; also when it was one before; or is down, when the transition stops it next"},
 	{Demote, 1, "could not be shut down cleanly or did not come back as a standby"},
 	{Demote, 2, "the control file of the instance is damaged, or something stands in the place of standby.signal"},
-	{Demote, 4, "the system user may not create standby.signal"},
+	{Demote, 4, "the system user may not create standby.signal, or does not own the data directory: it is down and stays so"},
+	{Demote, 5, "the system user does not exist: it is down and stays so"},
 
 	{Monitor, 0, "runs as a standby"},
 	{Monitor, 1, "runs but does not answer, remains of it run, or it is a standby that crashed or has left the primary's history"},

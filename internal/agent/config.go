@@ -8,7 +8,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"syscall"
 
 	"pgsqlms/internal/command"
 	"pgsqlms/internal/ocf"
@@ -34,6 +33,10 @@ type config struct {
 	guard      bool // of acknowledged commits, in an election
 	logPath    string
 	problems   []*ocf.Error
+
+	// Where user is not system_user: why, and whose data these are.
+	noStart *ocf.Error
+	data    dataOwner
 }
 
 func readConfig(ctx context.Context, r ocf.Request, logs string) config {
@@ -125,18 +128,35 @@ func (c *config) readUser(ctx context.Context) {
 	ctx, cancel := part(ctx, userPart)
 	defer cancel()
 	found, err := lookupUser(ctx, c.systemUser)
-	owner, owned := ownerOf(c.dataDir)
+	data := ownerOf(c.dataDir)
 	switch {
 	case err != nil:
-		c.problem(reasonUser.Because(err, c.systemUser))
-		c.user = c.actAs(ctx, owner)
-	case owned && owner.UID != 0 && owner.UID != found.UID && os.Geteuid() == 0:
-		c.problem(reasonDataDirPerm.Because(fmt.Errorf("%s belongs to uid %d, expected %s (uid %d)",
-			c.dataDir, owner.UID, c.systemUser, found.UID)))
-		c.user = c.actAs(ctx, owner)
+		c.replaceUser(reasonUser.Because(err, c.systemUser), data)
+		c.user = c.actAs(ctx, c.trusted(data))
+	case data.there && data.owner.UID != 0 && data.owner.UID != found.UID && os.Geteuid() == 0:
+		c.replaceUser(reasonDataDirPerm.Because(fmt.Errorf("%s belongs to uid %d, expected %s (uid %d)",
+			c.dataDir, data.owner.UID, c.systemUser, found.UID)), data)
+		c.user = found
+		if data.planted == "" {
+			c.user = c.actAs(ctx, data.owner)
+		}
 	default:
 		c.user = found
 	}
+}
+
+func (c *config) replaceUser(why *ocf.Error, data dataOwner) {
+	c.problem(why)
+	c.noStart, c.data = why, data
+}
+
+// trusted is the owner, or root, for whom nobody acts, where somebody else has led us to
+// that owner's data.
+func (c *config) trusted(data dataOwner) command.User {
+	if data.planted != "" {
+		return command.User{}
+	}
+	return data.owner
 }
 
 // actAs is the owner of the data in the place of a system user that does not exist, or
@@ -145,7 +165,9 @@ func (c *config) readUser(ctx context.Context) {
 // says. The role in the database has the owner's name then, if that has one here.
 //
 // Root never stands in, neither where it owns the directory nor where there is none
-// yet: what may appear there is not to be touched with root's rights.
+// yet: what may appear there is not to be touched with root's rights. Nor does an owner
+// to whose data a third user may have led us, see ownerOf. And nothing is started or set
+// up as a standby in another's place: a wrong parameter stops an instance at most.
 func (c *config) actAs(ctx context.Context, owner command.User) command.User {
 	if owner.UID == 0 && os.Geteuid() == 0 {
 		owner.UID, owner.GID = nobody, nobody
@@ -162,19 +184,6 @@ func (c *config) actAs(ctx context.Context, owner command.User) command.User {
 
 // nobody is the kernel's number for a user without any rights (overflowuid).
 const nobody = 65534
-
-// ownerOf is who the data directory belongs to, if it is there.
-func ownerOf(dir string) (owner command.User, there bool) {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return owner, false
-	}
-	stat, there := info.Sys().(*syscall.Stat_t)
-	if there {
-		owner.UID, owner.GID = stat.Uid, stat.Gid
-	}
-	return owner, there
-}
 
 func (c *config) instance() pg.Config {
 	return pg.Config{

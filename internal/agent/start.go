@@ -69,7 +69,13 @@ func (a *agent) startRunning(ctx context.Context) (ocf.ExitCode, error) {
 
 // startStandby sets the instance up as a standby, starts it and waits until it
 // answers. At its return the instance runs, in recovery.
+//
+// It never does so as somebody else than the system user, whom the data may have been
+// taken from, or given to, by now: see actAs.
 func (a *agent) startStandby(ctx context.Context) error {
+	if a.conf.noStart != nil {
+		return a.conf.noStart
+	}
 	if err := a.db.SetStandby(ctx); err != nil {
 		if errors.Is(err, pg.ErrNotRegular) {
 			return reasonSignalFile.Because(err)

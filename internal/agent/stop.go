@@ -19,6 +19,9 @@ func (a *agent) stop(ctx context.Context) (ocf.ExitCode, error) {
 	if err := a.shutDown(ctx, stopSteps); err != nil {
 		return refuse(err)
 	}
+	if err := a.othersDown(); err != nil {
+		return refuse(err)
+	}
 	failpoint.Hit("stop-down")
 	a.withdraw(ctx)
 	return ocf.Success, nil
@@ -126,6 +129,25 @@ func (a *agent) notDown() error {
 		return nil
 	}
 	return reasonStop.With(a.conf.dataDir, left(processes))
+}
+
+// othersDown is for a data directory to which somebody else may have led us. What runs
+// there is its owner's, and is not signalled. Nor is it said to be down: it may be ours,
+// with a system_user that is wrong, and who can lead us there can hide ours elsewhere.
+func (a *agent) othersDown() error {
+	d := a.conf.data
+	if d.planted == "" {
+		return nil
+	}
+	pids, err := a.db.RunningAs(d.owner.UID)
+	switch {
+	case err != nil:
+		return a.unlisted(err)
+	case len(pids) == 0:
+		return nil
+	}
+	return reasonStop.With(a.conf.dataDir, fmt.Sprintf("processes %s of uid %d, which system_user is not, and on the way there %s",
+		strings.Trim(fmt.Sprint(pids), "[]"), d.owner.UID, d.planted))
 }
 
 func (a *agent) unlisted(err error) error {

@@ -73,6 +73,23 @@ func (i *Instance) serverProcesses() (found []process, err error) {
 	return found, err
 }
 
+// RunningAs lists the server processes of the data directory that are another user's than
+// the system user's. Nothing is done as that user.
+func (i *Instance) RunningAs(uid uint32) ([]int, error) {
+	dir, err := i.dataDirectory()
+	if err != nil {
+		return nil, err
+	}
+	other := *i
+	other.cfg.User.UID = uid
+	found, err := other.scan(dir)
+	var pids []int
+	for _, p := range found {
+		pids = append(pids, p.pid)
+	}
+	return pids, err
+}
+
 func (i *Instance) scan(dir directory) ([]process, error) {
 	pids, err := listPids(i.proc)
 	if err != nil {
