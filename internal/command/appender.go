@@ -23,6 +23,7 @@ type Appender struct {
 	turn chan struct{} // holds one value while a goroutine uses what follows
 
 	opening chan appending // nil before the first write
+	slow    bool           // it has been waited for
 	appending
 }
 
@@ -34,7 +35,7 @@ type appending struct {
 }
 
 // NewAppender is for the file with that absolute path. A write waits at most that long
-// for the program to be there, and as long where the pipe is full; Close for its end.
+// where the pipe is full, and Close for the program's end.
 func NewAppender(path string, wait time.Duration) *Appender {
 	return &Appender{path: path, wait: wait, turn: make(chan struct{}, 1)}
 }
@@ -43,6 +44,10 @@ var (
 	errBusy = errors.New("another one is written")
 	errSlow = errors.New(appendTool + " cannot be started in time")
 )
+
+// startWait is what the program gets to be there. It takes milliseconds, on a busy machine
+// a hundred times as many; when the time is over no other line waits for it.
+const startWait = time.Second
 
 // Write hands the text over. An error means that it was not, or not all of it: the
 // program cannot be started, or stands still with the pipe full, which takes 64 KiB, see
@@ -57,9 +62,7 @@ func (a *Appender) Write(text string) error {
 		go func() { a.opening <- open(a.path) }()
 	}
 	if a.pipe == nil && a.err == nil {
-		select {
-		case a.appending = <-a.opening:
-		case <-time.After(a.wait): // the program itself is on storage that stands still
+		if !a.opened() { // the program itself is on storage that stands still
 			return errSlow
 		}
 	}
@@ -71,6 +74,20 @@ func (a *Appender) Write(text string) error {
 	}
 	_, err := a.pipe.WriteString(text)
 	return err
+}
+
+func (a *Appender) opened() bool {
+	wait := startWait
+	if a.slow {
+		wait = 0
+	}
+	select {
+	case a.appending = <-a.opening:
+		return true
+	case <-time.After(wait):
+		a.slow = true
+		return false
+	}
 }
 
 func open(path string) appending {
