@@ -52,6 +52,7 @@ type Evidence struct {
 	Fencings []lab.Fencing      // since the beginning
 	Copies   []Copy             // what the nodes hold that are the primary or stream from it, the primary first
 	Diverged []Divergence       // nodes that could not follow
+	Unread   []string           // why a node that was to be compared was not
 	Whole    time.Duration      // from the end of the injection until all nodes streamed
 	WholeErr string             // what was missing when the wait was over; empty when all is well
 	Ended    bool               // by a breach, before anybody waited for the nodes to stream
@@ -66,12 +67,22 @@ type Copy struct {
 	History string // of the timeline that the primary writes
 }
 
-// Divergence is a node that has left the primary's history.
+// Divergence is a node that has left the primary's history, or that PostgreSQL cannot start on what it has received of it.
 type Divergence struct {
 	Node  string
 	Said  string // PostgreSQL's or the agent's own word for it
 	Score string // its promotion score; empty when it has none
-	Shown string // the attribute by which crm_mon -A shows it, or its failed start; empty when nothing does
+	Shown string // the attribute by which crm_mon -A shows it; of a half segment also its failed start; empty when nothing does
+}
+
+// half says that the node holds nothing that the primary lacks: it is PostgreSQL that cannot go on.
+func (d Divergence) half() bool { return halfSegment.MatchString(d.Said) }
+
+func (d Divergence) what() string {
+	if d.half() {
+		return "cannot start on a half received segment"
+	}
+	return "has diverged"
 }
 
 // Finding is what a check came to.

@@ -94,6 +94,8 @@ type Allowance struct {
 	// TimedOut allows actions to be ended by Pacemaker, because what the scenario does to the node keeps every process
 	// of it from going on.
 	TimedOut bool
+	// Mute are nodes to whose actions alone both happen.
+	Mute []string
 }
 
 // each gives several nodes the same number.

@@ -32,7 +32,18 @@ func Check(e Evidence, a Allowance) []Finding {
 		}
 		findings = append(findings, f)
 	}
+	compared(e, findings)
 	return findings
+}
+
+// compared makes it a breach of I4 that a node was not compared, where nothing else was wrong that explains it: all nodes
+// stream then.
+func compared(e Evidence, findings []Finding) {
+	if len(e.Unread) == 0 || slices.ContainsFunc(findings, func(f Finding) bool { return len(f.Breaches) > 0 }) {
+		return
+	}
+	i := slices.IndexFunc(findings, func(f Finding) bool { return f.Invariant == I4 })
+	findings[i].breach("not all nodes could be compared: %s", strings.Join(e.Unread, "; "))
 }
 
 // nothingLost is I1. A row whose answer never came, or came with a warning, is in doubt: neither way is a fault.
@@ -180,7 +191,19 @@ func votesAgainst(logs map[string]NodeLog, forked []string, p promotion, before 
 
 // divergedSeen is I4: who streams holds what the primary holds, and who cannot is seen and never electable.
 func divergedSeen(e Evidence, _ Allowance, f *Finding) {
-	f.Figure = fmt.Sprintf("%d alike, %d diverged", len(e.Copies), len(e.Diverged))
+	halves := 0
+	for _, d := range e.Diverged {
+		if d.half() {
+			halves++
+		}
+	}
+	f.Figure = fmt.Sprintf("%d alike, %d diverged", len(e.Copies), len(e.Diverged)-halves)
+	if halves > 0 {
+		f.Figure += fmt.Sprintf(", %d on half a segment", halves)
+	}
+	if len(e.Unread) > 0 {
+		f.Figure += fmt.Sprintf(", %d not compared", len(e.Unread))
+	}
 	for i, c := range e.Copies {
 		if i > 0 && !sameAs(e.Copies[0], c) {
 			f.breach("%s streams from %s and holds something else: %d rows (%s), the primary %d (%s); the histories of the timeline are %q and %q",
@@ -189,10 +212,10 @@ func divergedSeen(e Evidence, _ Allowance, f *Finding) {
 	}
 	for _, d := range e.Diverged {
 		if score, err := strconv.Atoi(d.Score); d.Score != "" && (err != nil || score >= 0) {
-			f.breach("%s has diverged (%s), and its promotion score is %s", d.Node, d.Said, d.Score)
+			f.breach("%s %s (%s), and its promotion score is %s", d.Node, d.what(), d.Said, d.Score)
 		}
 		if d.Shown == "" {
-			f.breach("%s has diverged (%s), and neither a node attribute nor a failed start says so", d.Node, d.Said)
+			f.breach("%s %s (%s), and nothing in the cluster's status says so", d.Node, d.what(), d.Said)
 		}
 	}
 }
@@ -213,7 +236,7 @@ func wholeAgain(e Evidence, a Allowance, f *Finding) {
 		f.Figure = "not waited for"
 	}
 	for _, d := range e.Diverged {
-		if !slices.Contains(a.Diverging, d.Node) && !halfSegment.MatchString(d.Said) {
+		if !slices.Contains(a.Diverging, d.Node) && !d.half() {
 			f.breach("%s cannot follow any more (%s), which nothing in this scenario explains", d.Node, d.Said)
 		}
 	}
@@ -312,12 +335,12 @@ func reasonsGiven(e Evidence, a Allowance, f *Finding) {
 	}
 	f.Figure = fmt.Sprintf("%d failed actions", len(all))
 	for _, failure := range all {
-		switch {
+		switch mute := slices.Contains(a.Mute, failure.Node); {
 		case strings.HasPrefix(failure.Status, "Timed Out"):
-			if !a.TimedOut {
+			if !a.TimedOut && !mute {
 				f.breach("an action was ended by Pacemaker: %s", failure)
 			}
-		case failure.Reason == "" && !a.Silent:
+		case failure.silent() && !a.Silent && !mute:
 			f.breach("a failed action gave no reason: %s", failure)
 		}
 	}

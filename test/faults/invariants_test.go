@@ -113,7 +113,16 @@ func TestBreaches(t *testing.T) {
 		}, I4, "score is 990"},
 		{"a diverged node is not shown", func(e *Evidence, a *Allowance) {
 			e.Diverged, a.Diverging = []Divergence{{Node: "n1", Said: "forked", Score: "-1000"}}, []string{"n1"}
-		}, I4, "neither a node attribute"},
+		}, I4, "n1 has diverged (forked), and nothing in the cluster's status"},
+		{"a half segment that nothing shows", func(e *Evidence, _ *Allowance) {
+			e.Diverged = []Divergence{{Node: "n3", Said: halfSaid}}
+		}, I4, "n3 cannot start on a half received segment"},
+		{"a node on a half segment may win", func(e *Evidence, _ *Allowance) {
+			e.Diverged = []Divergence{{Node: "n3", Said: halfSaid, Score: "1000", Shown: "pgsqld_start_0 on n3: error"}}
+		}, I4, "score is 1000"},
+		{"a standby that could not be compared", func(e *Evidence, _ *Allowance) {
+			e.Copies, e.Unread = e.Copies[:1], []string{"n3: refused"}
+		}, I4, "not all nodes could be compared: n3: refused"},
 		{"a node diverged for no reason", func(e *Evidence, _ *Allowance) {
 			e.Diverged = []Divergence{{Node: "n3", Said: "forked", Score: "-1000", Shown: "x"}}
 		}, I5, "n3 cannot follow"},
@@ -140,6 +149,14 @@ func TestBreaches(t *testing.T) {
 		{"an action without a reason", func(e *Evidence, _ *Allowance) {
 			log(e, "n3", func(n *NodeLog) { n.Failures = []Failure{{Node: "n3", Operation: "stop", Status: "error"}} })
 		}, I8, "stop on n3: error ()"},
+		{"an action that somebody killed", func(e *Evidence, a *Allowance) {
+			log(e, "n3", func(n *NodeLog) { n.Failures = []Failure{killed("n3")} })
+			a.Mute = []string{"n1"}
+		}, I8, "interrupted by Killed"},
+		{"an action that Pacemaker ended on another node", func(e *Evidence, a *Allowance) {
+			log(e, "n3", func(n *NodeLog) { n.Failures = []Failure{timedOut("n3")} })
+			a.Mute = []string{"n1"}
+		}, I8, "ended by Pacemaker"},
 		{"an action that Pacemaker ended", func(e *Evidence, _ *Allowance) {
 			log(e, "n3", func(n *NodeLog) {
 				n.Failures = []Failure{{Node: "n3", Operation: "monitor", Status: "Timed Out after 10s", Reason: "Resource agent did not complete"}}
@@ -159,6 +176,36 @@ func TestBreaches(t *testing.T) {
 	}
 }
 
+const halfSaid = "WAL location 0/3AC1FD68 belongs to timeline 23, but previous recovered WAL file came from timeline 24"
+
+func killed(node string) Failure {
+	return Failure{Node: node, Operation: "stop", Status: "Error", Reason: "Resource agent interrupted by Killed signal"}
+}
+
+func timedOut(node string) Failure {
+	return Failure{Node: node, Operation: "monitor", Status: "Timed Out after 10s", Reason: "Resource agent did not complete within 10s"}
+}
+
+// A node that could not be compared is told of, and is a breach only where nothing else is: a node that does not come
+// back cannot be compared either.
+func TestNotCompared(t *testing.T) {
+	e, a := good()
+	e.Copies, e.Unread, e.WholeErr = e.Copies[:1], []string{"n3: refused"}, "n3: no answer"
+	found := breachesOf(e, a)
+	require.Len(t, found, 1)
+	assert.Equal(t, I5, found[0].Invariant)
+	assert.Equal(t, "1 alike, 0 diverged, 1 not compared", Check(e, a)[3].Figure)
+}
+
+// A half received segment is a class of its own in the figures.
+func TestFigureOfAHalfSegment(t *testing.T) {
+	e, a := good()
+	e.Diverged = []Divergence{{Node: "n3", Said: halfSaid, Shown: "pgsqld_start_0 on n3: error"}}
+	findings := Check(e, a)
+	assert.Equal(t, "2 alike, 0 diverged, 1 on half a segment", findings[3].Figure)
+	assert.Equal(t, "1 rebuilt", findings[4].Figure)
+}
+
 // What is allowed is no breach.
 func TestAllowed(t *testing.T) {
 	for name, change := range map[string]func(*Evidence, *Allowance){
@@ -169,9 +216,13 @@ func TestAllowed(t *testing.T) {
 		},
 		"a standby that PostgreSQL cannot go on with": func(e *Evidence, _ *Allowance) {
 			e.Diverged = []Divergence{{
-				Node: "n3", Shown: "pgsqld_start_0 on n3: error",
-				Said: "WAL location 0/3AC1FD68 belongs to timeline 23, but previous recovered WAL file came from timeline 24",
+				Node: "n3", Shown: "pgsqld_start_0 on n3: error", Said: halfSaid,
 			}}
+		},
+		"actions that were killed where the scenario kills them": func(e *Evidence, a *Allowance) {
+			n := e.Logs["n3"]
+			n.Failures = []Failure{killed("n3"), timedOut("n3")}
+			e.Logs["n3"], a.Mute = n, []string{"n3"}
 		},
 		"an attempt under way at the end": func(e *Evidence, _ *Allowance) { e.VIP.Attempts = e.VIP.Attempts[:3] },
 		"a fencing that was refused": func(e *Evidence, _ *Allowance) {

@@ -25,6 +25,7 @@ type NodeLog struct {
 	Restarts   []time.Time // of all processes by the postmaster itself, after one of them had crashed
 	Promotions []Promotion
 	Diverged   []string // PostgreSQL's lines that say that it cannot follow
+	Halves     []string // those that say that it cannot read past a half received segment
 	Votes      []Vote
 	Failures   []Failure
 }
@@ -55,6 +56,12 @@ func (f Failure) String() string {
 	return fmt.Sprintf("%s on %s: %s (%s)", f.Operation, f.Node, f.Status, f.Reason)
 }
 
+// killedWord is what Pacemaker says itself of an action that was killed.
+var killedWord = regexp.MustCompile(`^Resource agent interrupted by `)
+
+// silent says that the agent gave no reason.
+func (f Failure) silent() bool { return f.Reason == "" || killedWord.MatchString(f.Reason) }
+
 // postgresRules say by which text of PostgreSQL's log a thing is known, and where it goes.
 var postgresRules = []struct {
 	pattern *regexp.Regexp
@@ -74,6 +81,8 @@ var postgresRules = []struct {
 		}},
 	{divergence,
 		func(n *NodeLog, _ time.Time, m []string) { n.Diverged = append(n.Diverged, m[0]) }},
+	{halfSegment,
+		func(n *NodeLog, _ time.Time, m []string) { n.Halves = append(n.Halves, m[0]) }},
 }
 
 // divergence is what PostgreSQL of a standby says when it has WAL that is not the primary's.
@@ -81,12 +90,11 @@ var divergence = regexp.MustCompile(`new timeline \d+ forked off current databas
 	`|requested timeline \d+ is not a child of this server's history.*` +
 	`|highest timeline \d+ of the primary is behind recovery timeline \d+.*` +
 	`|requested starting point \S+ on timeline \d+ is not in this server's history.*` +
-	`|requested starting point \S+ is ahead of the WAL flush position of this server.*` +
-	`|` + halfSegment.String())
+	`|requested starting point \S+ is ahead of the WAL flush position of this server.*`)
 
 // halfSegment is what PostgreSQL says at a start when it was ended while it received the first segment of a new timeline:
 // the segment begins anew and is empty behind what has come, and PostgreSQL reads it before the complete one of the old
-// timeline. It is a limit of PostgreSQL's: https://postgr.es/m/CAGWv16+R5zH0orpRYHESXGdkL2HMXYjWJGR1BfpOMDGhhaZ6bg@mail.gmail.com
+// timeline. That is no divergence, and no agent's to mend: https://postgr.es/m/CAGWv16+R5zH0orpRYHESXGdkL2HMXYjWJGR1BfpOMDGhhaZ6bg@mail.gmail.com
 var halfSegment = regexp.MustCompile(`WAL location \S+ belongs to timeline \d+, but previous recovered WAL file came from timeline.*`)
 
 // parsePostgres adds what PostgreSQL's log tells.

@@ -242,7 +242,7 @@ func (p *Play) served(ctx context.Context) error {
 
 // gather collects the evidence. What cannot be had is missing in it, and the checks say so.
 func (p *Play) gather(ctx context.Context, vip, all writer.History) Evidence {
-	e := Evidence{Mode: p.Mode, Fault: p.fault, Before: p.Primary, VIP: vip, All: all, Diverged: p.diverged, Found: p.found}
+	e := Evidence{Mode: p.Mode, Fault: p.fault, Before: p.Primary, VIP: vip, All: all, Diverged: p.diverged}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	e.After, _ = p.Lab.Primary(ctx) // without one there is nothing to read either, and that is a breach
@@ -250,10 +250,13 @@ func (p *Play) gather(ctx context.Context, vip, all writer.History) Evidence {
 		if stored, err := writer.Stored(ctx, p.clients.config, p.clients.firstID); err == nil {
 			e.Stored = stored
 		}
-		e.Copies = p.copies(ctx, e.After)
+		e.Copies, e.Unread = p.copies(ctx, e.After)
+	} else {
+		e.Unread = []string{"there is no primary"}
 	}
 	e.Fencings = p.fencings()
 	e.Logs = p.logs()
+	e.Found = p.found // what comparing has found is among it
 	return e
 }
 
@@ -269,34 +272,49 @@ func (p *Play) fencings() []lab.Fencing {
 // copySQL compares the writers' table by all of its ids.
 const copySQL = "select count(*), coalesce(md5(string_agg(id::text, ',' order by id)), '') from " + table
 
-// copies reads what the primary holds, and every standby that streams once it has replayed all of it.
-func (p *Play) copies(ctx context.Context, primary string) []Copy {
+// copies reads what the primary holds, and every standby that streams once it has replayed all of it; and says of which
+// node it could not.
+func (p *Play) copies(ctx context.Context, primary string) (copies []Copy, unread []string) {
 	end, err := p.Lab.SQL(ctx, primary, "select pg_current_wal_lsn()")
 	if err != nil {
-		return nil
+		return nil, []string{fmt.Sprintf("%s: %v", primary, err)}
 	}
 	first, err := p.copyOf(ctx, primary)
 	if err != nil {
-		return nil
+		return nil, []string{fmt.Sprintf("%s: %v", primary, err)}
 	}
-	copies := []Copy{first}
+	copies = []Copy{first}
 	for _, node := range p.nodes() {
 		if node == primary {
 			continue
 		}
-		streams := "select count(*) from pg_stat_wal_receiver where status = 'streaming'"
-		if n, err := p.Lab.SQL(ctx, node, streams); err != nil || n != "1" {
+		one, err := p.standbysCopy(ctx, node, end)
+		if err != nil {
+			unread = append(unread, fmt.Sprintf("%s: %v", node, err))
 			continue
 		}
-		if err := p.awaitReplay(ctx, node, end); err != nil {
-			p.breached(I4, "%s streams and does not replay: %v", node, err)
-			continue
-		}
-		if one, err := p.copyOf(ctx, node); err == nil {
-			copies = append(copies, one)
-		}
+		copies = append(copies, one)
 	}
-	return copies
+	return copies, unread
+}
+
+// standbysCopy waits a little for a standby that connects anew at this moment.
+func (p *Play) standbysCopy(ctx context.Context, node, end string) (Copy, error) {
+	err := await(ctx, 3*time.Second, 200*time.Millisecond, func(ctx context.Context) string {
+		status, err := p.Lab.SQL(ctx, node, "select status from pg_stat_wal_receiver")
+		if err != nil || status != "streaming" {
+			return fmt.Sprintf("its WAL receiver's status is %q (%v)", status, err)
+		}
+		return ""
+	})
+	if err != nil {
+		return Copy{}, err
+	}
+	if err := p.awaitReplay(ctx, node, end); err != nil {
+		p.breached(I4, "%s streams and does not replay: %v", node, err)
+		return Copy{}, err
+	}
+	return p.copyOf(ctx, node)
 }
 
 func (p *Play) awaitReplay(ctx context.Context, node, lsn string) error {
@@ -305,8 +323,8 @@ func (p *Play) awaitReplay(ctx context.Context, node, lsn string) error {
 		if err != nil {
 			return err.Error()
 		}
-		if out[:1] != "t" {
-			return "it has replayed " + out[2:] + " of " + lsn
+		if done, at, _ := strings.Cut(out, "|"); done != "t" {
+			return "it has replayed " + at + " of " + lsn
 		}
 		return ""
 	})

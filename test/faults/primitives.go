@@ -24,7 +24,7 @@ func Random(plan Plan) Fault {
 		},
 		Play: func(ctx context.Context, p *Play) error {
 			p.note("%s", plan)
-			p.Allow = plan.allowance(p.nodes())
+			p.Allow = plan.allowance(p.nodes(), nil)
 			if err := p.Lab.SetFencing(ctx, plan.fencing()); err != nil {
 				return err
 			}
@@ -46,9 +46,13 @@ type moment struct {
 func (p *Play) carryOut(ctx context.Context, plan Plan) error {
 	began := time.Now()
 	var due []moment
+	var steps []done
 	for _, s := range plan.Steps {
 		due = append(due, moment{s.At, func() error {
-			undo := p.begin(ctx, plan, s)
+			met := p.meets(ctx, s)
+			steps = append(steps, met)
+			p.Allow = plan.allowance(p.nodes(), steps)
+			undo := p.begin(ctx, plan, s, met.Node)
 			if undo != nil {
 				due = append(due, moment{max(s.At+s.Length, time.Since(began)), undo})
 			}
@@ -73,8 +77,7 @@ func (p *Play) carryOut(ctx context.Context, plan Plan) error {
 }
 
 // begin does a step, and gives what takes it back.
-func (p *Play) begin(ctx context.Context, plan Plan, s Step) func() error {
-	node := p.target(ctx, s.Target)
+func (p *Play) begin(ctx context.Context, plan Plan, s Step, node string) func() error {
 	bounded, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
 	var undo func() error
@@ -94,20 +97,20 @@ func (p *Play) begin(ctx context.Context, plan Plan, s Step) func() error {
 	}
 }
 
-// target finds the node that has a role now. Without a primary it is the one from before.
-func (p *Play) target(ctx context.Context, t Target) string {
+// meets finds the nodes that a step is about to meet. Without a primary it is the one from before.
+func (p *Play) meets(ctx context.Context, s Step) done {
 	bounded, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	primary, err := p.Lab.Primary(bounded)
 	if err != nil {
 		primary = p.Primary
 	}
-	var standbys []string
-	for _, node := range p.nodes() {
-		if node != primary {
-			standbys = append(standbys, node)
-		}
-	}
+	return done{s, target(p.nodes(), primary, s.Target), primary}
+}
+
+// target is the node that has a role.
+func target(nodes []string, primary string, t Target) string {
+	standbys := slices.DeleteFunc(slices.Clone(nodes), func(node string) bool { return node == primary })
 	switch t {
 	case FirstStandby:
 		return standbys[0]
@@ -170,7 +173,7 @@ func (p *Play) primitiveOfNode(ctx, whole context.Context, plan Plan, s Step, no
 	case stepSilentCut:
 		return func() error { return l.Heal(whole, node) }, l.SilentCut(ctx, node)
 	case stepCutReplication:
-		primary := p.target(ctx, ThePrimary)
+		primary := p.meets(ctx, s).Primary
 		return func() error { return p.unblock(whole, primary) }, l.BlockPort(ctx, primary, node, pgPort)
 	case stepLosePackets:
 		return func() error { return p.unblock(whole, node) }, l.Lose(ctx, node, s.Amount)

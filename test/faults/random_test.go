@@ -64,34 +64,3 @@ func TestDrawsStayInTheirBounds(t *testing.T) {
 		}
 	}
 }
-
-// What a plan allows follows from its steps: nothing explains a failover where nothing was done to the primary.
-func TestAllowanceOfAPlan(t *testing.T) {
-	nodes := []string{"n1", "n2", "n3"}
-	plan := func(kinds ...string) Plan {
-		p := Plan{Mode: Sync}
-		for _, k := range kinds {
-			p.Steps = append(p.Steps, Step{Kind: k, Target: FirstStandby, Length: 10 * time.Second})
-		}
-		return p
-	}
-	harmless := plan(stepCutReplication, stepPauseReplay, stepWriteWAL).allowance(nodes)
-	assert.Zero(t, harmless.Promotions)
-	assert.Empty(t, harmless.Starts)
-	assert.Empty(t, harmless.Fencings)
-	assert.False(t, harmless.AsyncLoss)
-	assert.Empty(t, harmless.Diverging)
-
-	crash := plan(stepKillPostgres).allowance(nodes)
-	assert.Empty(t, crash.Fencings)
-	assert.True(t, crash.AsyncLoss)
-	assert.Equal(t, 2, crash.Promotions.Max)
-
-	assert.Equal(t, 2, plan(stepPowerLoss).allowance(nodes).Fencings["n1"])
-	assert.Equal(t, 2, plan(stepPowerLoss, stepKillPostgres).allowance(nodes).Fencings["n1"])
-	assert.Equal(t, 3, plan(stepCut, stepFreeze).allowance(nodes).Fencings["n1"])
-
-	move := plan(stepSwitchover).allowance(nodes)
-	assert.False(t, move.AsyncLoss)
-	assert.Empty(t, move.Diverging)
-}

@@ -167,7 +167,7 @@ func (r *Runner) course(ctx context.Context, f Fault, p *Play, run *Run) {
 		evidence.Found = append(evidence.Found, b)
 		evidence.Ended = true
 	} else if err != nil {
-		run.Error = err.Error()
+		run.Error, evidence.Unread = err.Error(), nil // nobody waited for the nodes to stream
 	}
 	run.conclude(evidence, p.Allow)
 }

@@ -59,7 +59,7 @@ func missingIn(err error) string {
 var divergesWord = regexp.MustCompile(`(?i)diverg`)
 
 // divergedNow gives the nodes that neither stream nor are the primary, and of which PostgreSQL or the agent has said since
-// the beginning that they cannot follow.
+// the beginning that they cannot follow, or PostgreSQL that it cannot read its WAL past a half received segment.
 func (p *Play) divergedNow(ctx context.Context) map[string]string {
 	found := map[string]string{}
 	status, err := p.Lab.Status(ctx)
@@ -71,15 +71,16 @@ func (p *Play) divergedNow(ctx context.Context) map[string]string {
 		if !n.Powered || n.Frozen || n.Cut != "" || n.SQL == "primary" || n.Streaming || p.wasDiverged(node) {
 			continue
 		}
-		if said := p.saidDiverged(node, status); said != "" {
+		if said := saidDiverged(p.logOf(node), status, node); said != "" {
 			found[node] = said
 		}
 	}
 	return found
 }
 
-func (p *Play) saidDiverged(node string, status *lab.Status) string {
-	if lines := p.logOf(node).Diverged; len(lines) > 0 {
+// saidDiverged is the word for it. A divergence counts before a half received segment, whichever came last.
+func saidDiverged(log NodeLog, status *lab.Status, node string) string {
+	if lines := log.Diverged; len(lines) > 0 {
 		return lines[len(lines)-1]
 	}
 	for _, failure := range status.Failures {
@@ -90,7 +91,20 @@ func (p *Play) saidDiverged(node string, status *lab.Status) string {
 	if name := shownAttribute(status.Nodes[node].Attributes); name != "" {
 		return name + "=" + status.Nodes[node].Attributes[name]
 	}
+	if lines := log.Halves; len(lines) > 0 {
+		return lines[len(lines)-1]
+	}
 	return ""
+}
+
+// shownBy is how the cluster shows that a node cannot follow: by an attribute. Where PostgreSQL does not even start, on a
+// half received segment, its failed start is all that there can be.
+func (d Divergence) shownBy(status *lab.Status) string {
+	name := shownAttribute(status.Nodes[d.Node].Attributes)
+	if name == "" && d.half() {
+		return failedStart(status.Failures, d.Node)
+	}
+	return name
 }
 
 // shownAttribute is the node attribute that says that the node has diverged.
@@ -127,13 +141,9 @@ func (p *Play) settleDiverged(ctx context.Context, node, said string) error {
 		if err != nil {
 			return err.Error()
 		}
-		attributes := status.Nodes[node].Attributes
-		d.Score, d.Shown = status.Nodes[node].Score, shownAttribute(attributes)
+		d.Score, d.Shown = status.Nodes[node].Score, d.shownBy(status)
 		if d.Shown == "" {
-			d.Shown = failedStart(status.Failures, node)
-		}
-		if d.Shown == "" {
-			return "neither an attribute nor a failed start shows it"
+			return "nothing shows it"
 		}
 		return ""
 	})
@@ -141,7 +151,7 @@ func (p *Play) settleDiverged(ctx context.Context, node, said string) error {
 		return ctx.Err()
 	}
 	p.diverged = append(p.diverged, d)
-	p.note("%s has diverged (%s), score %q, shown by %q: rebuilding it", node, said, d.Score, d.Shown)
+	p.note("%s %s (%s), score %q, shown by %q: rebuilding it", node, d.what(), said, d.Score, d.Shown)
 	err = p.rebuild(ctx, node)
 	p.rebuilt += time.Since(began)
 	return err
