@@ -242,6 +242,7 @@ func (a *agent) begin(ctx context.Context, me election.Vote, votes []election.Vo
 		if err := a.db.SkipTimeline(ctx, t); err != nil {
 			return reasonPromote.Because(err, a.conf.dataDir)
 		}
+		failpoint.Hit("promote-skipped")
 	}
 	next, known := record.Promoting(me, rule)
 	return sideBySide(
@@ -250,6 +251,7 @@ func (a *agent) begin(ctx context.Context, me election.Vote, votes []election.Vo
 			if !known {
 				return nil
 			}
+			failpoint.Hit("promote-record")
 			if err := a.crm.SetProperty(ctx, a.req.Instance, next.String()); err != nil {
 				return reasonRecord.Because(err)
 			}
@@ -270,6 +272,7 @@ func (a *agent) preferSelf(ctx context.Context, self string) {
 	err := sideBySide(
 		func() { asked = a.lowerOldPrimary(ctx, self, t) },
 		func() error { return a.crm.SetScore(ctx, self, a.req.Instance, election.ScorePrimary) })
+	failpoint.Hit("promote-preferred")
 	if err = errors.Join(err, asked); err != nil {
 		a.log.Warnf("Pacemaker may give the promoted role back until this primary's first monitor: %v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"pgsqlms/internal/election"
+	"pgsqlms/internal/failpoint"
 )
 
 // Pacemaker promotes nobody without a promotion score of 0 or more, and only a primary
@@ -72,6 +73,7 @@ func (a *agent) nominateAmong(ctx context.Context, me election.Vote, record *ele
 		return n.Reason, nil
 	}
 	a.log.Infof("no node has a promotion score, that of %s is now %d: %s", n.Node, election.ScoreFirstStart, n.Reason)
+	failpoint.Hit("start-nominate")
 	return "", a.crm.SetScore(ctx, n.Node, a.req.Instance, election.ScoreFirstStart)
 }
 
@@ -93,6 +95,7 @@ func (a *agent) hold(ctx context.Context, self string) error {
 		}
 	}
 	wanted[self] = election.ScoreBanned
+	failpoint.Hit("promote-hold")
 	_, writeErr := a.writeScores(ctx, scores, wanted)
 	return errors.Join(err, writeErr)
 }

@@ -161,7 +161,12 @@ func (a *agent) writeScores(ctx context.Context, have, want map[string]int) (cha
 	}
 	err = forEach(differ, func(node string) error {
 		a.log.Infof("promotion score of %s: %d", node, want[node])
-		return a.crm.SetScore(ctx, node, a.req.Instance, want[node])
+		err := a.crm.SetScore(ctx, node, a.req.Instance, want[node])
+		failpoint.Hit("monitor-score")
+		if have == nil {
+			failpoint.Hit("notify-score") // of two that are written together
+		}
+		return err
 	})
 	return len(differ) > 0, err
 }

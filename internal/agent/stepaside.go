@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pgsqlms/internal/election"
+	"pgsqlms/internal/failpoint"
 	"pgsqlms/internal/wal"
 )
 
@@ -42,6 +43,7 @@ func (a *agent) stepAside(ctx context.Context, self string, t election.Transitio
 	}
 	a.log.Infof("%s holds more WAL (%s) than this node (%s): stepping aside before the promotion begins",
 		o.Winner, shown(o.Position), shown(me.Position))
+	failpoint.Hit("notify-aside")
 	if err := a.writeBoth(ctx, o.Winner, self, election.ScoreFirstStart); err != nil {
 		return err
 	}

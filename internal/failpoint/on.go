@@ -47,10 +47,11 @@ func say(name string) { _ = os.WriteFile(hitFile, []byte(name+"\n"), 0o600) }
 func Names() []string { return slices.Clone(names) }
 
 var names = []string{
-	"start-begin", "start-signal", "start-launched", "start-up",
-	"notify-vote", "notify-ballot", "notify-voted",
-	"promote-begin", "promote-decided", "promote-told", "promote-writes",
-	"monitor-scores", "monitor-record",
+	"start-begin", "start-signal", "start-launched", "start-up", "start-nominate",
+	"notify-vote", "notify-ballot", "notify-voted", "notify-aside", "notify-score",
+	"promote-begin", "promote-hold", "promote-skipped", "promote-preferred", "promote-record",
+	"promote-decided", "promote-told", "promote-writes",
+	"monitor-scores", "monitor-score", "monitor-record",
 	"notify-checkpoint",
 	"demote-begin", "demote-down", "demote-started", "demote-published",
 	"stop-begin", "stop-down",

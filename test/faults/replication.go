@@ -50,9 +50,12 @@ func (p *Play) cutReplication(ctx context.Context, standbys []string, length tim
 func restartedStandbys() Fault {
 	return Fault{
 		ID: "F12", Title: "the standbys restarted, then the primary's node destroyed", Must: "no deadlock, the right winner",
-		Variants: []string{"they stream again", "they do not stream yet", "they do not stream yet, and one lags"},
+		Variants: []string{"they stream again", "they do not stream yet", "they do not stream yet, and one lags", stoodStill},
 		Play: func(ctx context.Context, p *Play) error {
 			p.Allow = losing(p)
+			if p.Variant == stoodStill {
+				return p.silentVoter(ctx)
+			}
 			p.Allow.Starts = each(1, p.nodes()...)
 			p.Allow.Serve += 10 * time.Second // with synchronous replication, for the restarts
 			if p.Variant == "they do not stream yet, and one lags" {
@@ -86,6 +89,40 @@ func restartedStandbys() Fault {
 			return err
 		},
 	}
+}
+
+// stoodStill is F12 without a restart: a standby that is there, and says nothing.
+const stoodStill = "not restarted, the postmaster of one stopped"
+
+// silentVoter has the primary's node destroyed while a standby's postmaster stands still. Its vote cannot be had until a
+// monitor has found that and the instance was started again, and nobody may wait for that: unless, with synchronous
+// replication, it is the vote that settles it.
+func (p *Play) silentVoter(ctx context.Context) error {
+	const silence = 5 * time.Second // that a vote is waited for
+	candidate, silent := p.Standbys[0], p.Standbys[1]
+	p.Allow.Serve += silence
+	p.Allow.Starts[silent] = 1
+	if p.Mode == Sync { // the monitor's interval and its timeout, and the recovery; or until the old primary is back
+		p.Allow.Serve += p.monitor() + 30*time.Second
+		p.Allow.Starts[candidate] = refused
+	}
+	err := p.inject("SIGSTOP of the postmaster of "+silent, func() error { return p.Lab.SignalPostgres(ctx, silent, "", unix.SIGSTOP) })
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := p.inject("power loss of "+p.Primary, func() error { return p.Lab.KillNode(ctx, p.Primary) }); err != nil {
+		return err
+	}
+	to, err := p.awaitPromotion(ctx, began, p.Allow.Serve+30*time.Second)
+	if err != nil {
+		return err
+	}
+	p.note("%s is promoted", to)
+	if err := p.Lab.SignalPostgres(ctx, silent, "", unix.SIGCONT); err != nil { // it may be down, or another one by now
+		p.note("%v", err)
+	}
+	return nil
 }
 
 // pausedReplay leaves the candidates with WAL that they have received and not replayed.

@@ -1,0 +1,105 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pgsqlms/test/lab"
+)
+
+// Failpoints that no ordinary day comes by: each has a trigger of its own.
+const (
+	pointNominate = "start-nominate"
+	pointAside    = "notify-aside"
+	pointBoth     = "notify-score"
+	pointHold     = "promote-hold"
+	pointSkipped  = "promote-skipped"
+)
+
+// trigger makes the cluster promote and demote.
+type trigger struct {
+	name   string
+	do     func() error
+	after  func() error  // takes back what do left behind
+	settle time.Duration // by when the actions that it causes have begun
+}
+
+// triggersOf are those that are tried until one comes by a failpoint: what happens every day first.
+func (p *Play) triggersOf(ctx context.Context, name string) []trigger {
+	switch name {
+	case pointNominate:
+		return []trigger{p.coldStart(ctx)}
+	case pointAside, pointBoth:
+		return []trigger{p.lossWithAStarvedBest(ctx)}
+	case pointHold:
+		return []trigger{p.lossWithASilentVoter(ctx)}
+	case pointSkipped:
+		return []trigger{p.lossOfTwoInTurn(ctx)}
+	}
+	return p.triggers(ctx)
+}
+
+// triggers are those of every day.
+func (p *Play) triggers(ctx context.Context) []trigger {
+	target := p.Standbys[p.Rand.IntN(len(p.Standbys))]
+	return []trigger{
+		{"switchover to " + target, func() error { return p.Lab.StartMove(ctx, target) }, func() error {
+			// Not on the target, which may have lost its power.
+			return p.anywhere(ctx, "crm_resource", "--clear", "--resource", lab.CloneResource)
+		}, 15 * time.Second},
+		{"crash of the primary's postmaster", func() error { return p.Lab.KillPostgres(ctx, p.Primary) }, nil, p.monitor() + 15*time.Second},
+		{"power loss of the primary", func() error {
+			return p.losePrimary(ctx, p.Primary)
+		}, nil, 30 * time.Second},
+	}
+}
+
+// coldStart leaves nobody with a promotion score.
+func (p *Play) coldStart(ctx context.Context) trigger {
+	return trigger{"stop and start of the whole cluster", func() error {
+		if err := p.eachOf(p.nodes(), func(n string) error { return p.Lab.StopCluster(ctx, n) }); err != nil {
+			return err
+		}
+		return p.eachOf(p.nodes(), func(n string) error { return p.Lab.StartCluster(ctx, n) })
+	}, nil, 60 * time.Second}
+}
+
+// lossWithAStarvedBest has the candidate hold less than the other standby.
+func (p *Play) lossWithAStarvedBest(ctx context.Context) trigger {
+	return trigger{"power loss of the primary, its best standby starved", func() error {
+		return errors.Join(p.starve(ctx, p.Standbys[0]), p.losePrimary(ctx, p.Primary))
+	}, nil, 30 * time.Second}
+}
+
+// lossWithASilentVoter keeps a vote away that settles it with synchronous replication.
+func (p *Play) lossWithASilentVoter(ctx context.Context) trigger {
+	return trigger{"power loss of the primary, a standby's postmaster stopped", func() error {
+		return errors.Join(p.Lab.SignalPostgres(ctx, p.Standbys[1], "", unix.SIGSTOP), p.losePrimary(ctx, p.Primary))
+	}, nil, 45 * time.Second}
+}
+
+// lossOfTwoInTurn has a timeline begun that the next primary does not hold.
+func (p *Play) lossOfTwoInTurn(ctx context.Context) trigger {
+	return trigger{"power loss of the primary, and of the next one at once", func() error {
+		began := time.Now()
+		if err := p.losePrimary(ctx, p.Primary); err != nil {
+			return err
+		}
+		next, err := p.awaitPromotion(ctx, began, 60*time.Second)
+		if err != nil {
+			return err
+		}
+		return p.losePrimary(ctx, next)
+	}, nil, 60 * time.Second}
+}
+
+// losePrimary takes a primary's power away.
+func (p *Play) losePrimary(ctx context.Context, node string) error {
+	p.Allow.AsyncLoss = true
+	p.Allow.Fencings[node]++
+	p.Allow.Diverging = append(p.Allow.Diverging, node)
+	return p.Lab.KillNode(ctx, node)
+}
