@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"pgsqlms/test/lab"
 )
 
@@ -35,7 +33,7 @@ func (p *Play) triggersOf(ctx context.Context, name string) []trigger {
 	case pointAside, pointBoth:
 		return []trigger{p.lossWithAStarvedBest(ctx)}
 	case pointHold:
-		return []trigger{p.lossWithASilentVoter(ctx)}
+		return []trigger{p.lossWithoutAVoter(ctx)}
 	case pointSkipped:
 		return []trigger{p.lossOfTwoInTurn(ctx)}
 	}
@@ -74,11 +72,22 @@ func (p *Play) lossWithAStarvedBest(ctx context.Context) trigger {
 	}, nil, 30 * time.Second}
 }
 
-// lossWithASilentVoter keeps a vote away that settles it with synchronous replication.
-func (p *Play) lossWithASilentVoter(ctx context.Context) trigger {
-	return trigger{"power loss of the primary, a standby's postmaster stopped", func() error {
-		return errors.Join(p.Lab.SignalPostgres(ctx, p.Standbys[1], "", unix.SIGSTOP), p.losePrimary(ctx, p.Primary))
-	}, nil, 45 * time.Second}
+// lossWithoutAVoter keeps a vote away that settles it with synchronous replication.
+func (p *Play) lossWithoutAVoter(ctx context.Context) trigger {
+	voter := p.Standbys[1]
+	standby := []string{"crm_attribute", "--node", voter, "--name", "standby"}
+	return trigger{"power loss of the primary, a standby out of service", func() error {
+		if err := p.anywhere(ctx, append(standby, "--update", "on")...); err != nil {
+			return err
+		}
+		err := await(ctx, 30*time.Second, 200*time.Millisecond, func(ctx context.Context) string {
+			if out, err := p.Lab.SQL(ctx, voter, "select 1"); err == nil {
+				return voter + " answers: " + out
+			}
+			return ""
+		})
+		return errors.Join(err, p.losePrimary(ctx, p.Primary))
+	}, func() error { return p.anywhere(ctx, append(standby, "--delete")...) }, 45 * time.Second}
 }
 
 // lossOfTwoInTurn has a timeline begun that the next primary does not hold.
