@@ -1,0 +1,375 @@
+//go:build lab
+
+package pages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pgsqlms/test/lab"
+)
+
+func TestMain(m *testing.M) {
+	lab.Hook()
+	ctx, cancel := lab.UntilInterrupted(context.Background())
+	interrupted = ctx
+	code := m.Run()
+	cancel()
+	os.Exit(code)
+}
+
+// interrupted ends with Ctrl-C, so that a stopped run takes its cluster down.
+var interrupted context.Context
+
+// Bounds, several times what things take on a quiet machine.
+const (
+	testBound  = 10 * time.Minute
+	stateBound = 3 * time.Minute
+	lookEvery  = 300 * time.Millisecond
+)
+
+// tasks are those of the cookbook that are tried: all, or, for whoever writes one, those that TASKS matches.
+var tasks = regexp.MustCompile(os.Getenv("TASKS"))
+
+// password is what the pages' reader chooses.
+const password = "secret"
+
+// The quick start for Debian from its second step on, and the cookbook in the cluster that comes of it.
+func TestQuickStartDebianAndCookbook(t *testing.T) {
+	r := newReader(t, "d", lab.Config{NoResources: true})
+	r.debian()
+	r.try("quickstart-debian.md")
+	r.try("cookbook.md")
+}
+
+// The quick start for Enterprise Linux from its second step on: its paths, with Debian's programs.
+func TestQuickStartEL(t *testing.T) {
+	r := newReader(t, "e", lab.Config{NoResources: true})
+	r.enterpriseLinux()
+	r.try("quickstart-el.md")
+}
+
+// From ocf:heartbeat:pgsql, set up as its documentation says.
+func TestMigrationFromPgsql(t *testing.T) {
+	r := newReader(t, "m", lab.Config{Agent: lab.AgentShell, Sync: true})
+	r.try("migration.md")
+}
+
+// reader does what pages tell, in a lab of its own.
+type reader struct {
+	*lab.Lab
+	t    *testing.T
+	ctx  context.Context
+	here *strings.Replacer // this lab's names for those of the pages
+	said string            // the output of the last block
+}
+
+// newReader brings up a lab of its own.
+func newReader(t *testing.T, suffix string, config lab.Config) *reader {
+	t.Setenv("PGPASSWORD", password) // for the lab's own questions to the databases
+	ctx, cancel := context.WithTimeout(interrupted, testBound)
+	t.Cleanup(cancel)
+	agent, err := filepath.Abs("../../bin/pgsqlms")
+	require.NoError(t, err)
+	require.FileExists(t, agent, `the agent is not built: run "make build"`)
+	name := os.Getenv("PGSQLMS_LAB")
+	if name == "" {
+		name = fmt.Sprintf("p%d", os.Getpid()%1_000_000)
+	}
+	config.Name = name + suffix
+	if config.Agent == "" {
+		config.Agent = agent
+	}
+	l, err := lab.Up(ctx, config, nil)
+	require.NoError(t, err)
+	r := &reader{Lab: l, t: t, ctx: ctx}
+	t.Cleanup(r.end)
+	r.here = strings.NewReplacer("pgsql-ip", lab.VIPResource, "192.0.2.10", l.VIP(),
+		"fence_ipmilan params ip=10.0.0.1 username=admin password_script=/etc/ipmi-pw lanplus=1", "fence_lab params",
+		"fence_ipmilan params ip=10.0.0.2 username=admin password_script=/etc/ipmi-pw lanplus=1", "fence_lab params",
+		"fence_ipmilan params ip=10.0.0.3 username=admin password_script=/etc/ipmi-pw lanplus=1", "fence_lab params",
+		"fence_ipmilan ip=10.0.0.1 username=admin password_script=/etc/ipmi-pw lanplus=1", "fence_lab",
+		"fence_ipmilan ip=10.0.0.2 username=admin password_script=/etc/ipmi-pw lanplus=1", "fence_lab",
+		"fence_ipmilan ip=10.0.0.3 username=admin password_script=/etc/ipmi-pw lanplus=1", "fence_lab")
+	for _, n := range l.Nodes() {
+		require.NoError(t, l.WriteFile(n.Name, "/usr/bin/systemctl", []byte(systemctl), 0o755, ""))
+		r.as(n.Name, "ln -sf /usr/lib/ocf/resource.d/heartbeat/pgsqlms /usr/sbin/pgsqlms")
+	}
+	require.NoError(t, l.InstallAgent(agent))
+	return r
+}
+
+// end keeps the logs of a test that failed, and takes the lab away.
+func (r *reader) end() {
+	ctx := context.WithoutCancel(r.ctx)
+	if r.t.Failed() {
+		if dir, err := os.MkdirTemp("", "pgsqlms-pages-"); err == nil {
+			r.t.Logf("logs of all nodes: %s, %v", dir, r.CollectLogs(dir))
+		}
+		if os.Getenv("KEEP") != "" {
+			r.t.Logf("kept: bin/lab down --name %s", r.Config().Name)
+			return
+		}
+	}
+	if err := r.Down(ctx); err != nil {
+		r.t.Error(err)
+	}
+}
+
+// debian leaves what Debian's packages leave: the example cluster does not matter, a database does.
+func (r *reader) debian() {
+	for _, n := range r.Nodes() {
+		r.as(n.Name, "systemctl stop corosync; rm -rf /etc/postgresql/15/main /var/lib/postgresql/15 /etc/corosync/corosync.conf; "+
+			"pg_createcluster --locale C.UTF-8 15 main")
+	}
+}
+
+// enterpriseLinux leaves Enterprise Linux's paths, behind which are Debian's programs, and the lab's cluster up.
+func (r *reader) enterpriseLinux() {
+	for _, n := range r.Nodes() {
+		require.NoError(r.t, r.WriteFile(n.Name, "/usr/pgsql-15/bin/postgresql-15-setup", []byte(setupEL), 0o755, ""))
+		r.as(n.Name, "rm -rf /var/lib/postgresql/* /etc/postgresql; "+
+			"for f in /usr/lib/postgresql/15/bin/*; do ln -s $f /usr/pgsql-15/bin/; done; "+
+			"install -d -o postgres -g postgres /var/lib/pgsql /var/lib/pgsql/15; "+
+			"sed -i 's,:/var/lib/postgresql:,:/var/lib/pgsql:,' /etc/passwd; cibadmin --delete --xpath '//primitive'")
+	}
+}
+
+// as runs a script on a node that has to succeed, and is no page's.
+func (r *reader) as(node, script string) {
+	r.t.Helper()
+	res, err := r.Exec(r.ctx, node, lab.ExecOptions{}, "/bin/sh", "-ec", script)
+	require.NoError(r.t, err)
+	require.Zero(r.t, res.Code, "on %s: %s\n%s%s", node, script, res.Stdout, res.Stderr)
+}
+
+// try goes through a page.
+func (r *reader) try(page string) {
+	r.t.Helper()
+	steps, err := parse(read(r.t, "docs/"+page))
+	require.NoError(r.t, err)
+	for _, s := range steps {
+		if page == "cookbook.md" && !tasks.MatchString(s.task) {
+			continue
+		}
+		start := time.Now()
+		err := r.do(s)
+		if err == nil && s.kind != "shows" {
+			r.t.Logf("%s:%d %s %s: %.1f s", page, s.line, s.kind, strings.Join(s.words, " "), time.Since(start).Seconds())
+		}
+		require.NoError(r.t, err, "docs/%s:%d\n%s", page, s.line, s.script)
+	}
+}
+
+func (r *reader) do(s step) error {
+	switch s.kind {
+	case "on":
+		return r.run(s)
+	case "shows":
+		if !strings.Contains(r.said, s.text) {
+			return fmt.Errorf("expected %q in\n%s", s.text, r.said)
+		}
+		return nil
+	case "until":
+		return r.await(s.words)
+	case "fault":
+		return r.fault(s.words[0], s.words[1])
+	default:
+		return r.copy(s.words[0], s.words[1], s.words[2:])
+	}
+}
+
+func (r *reader) run(s step) error {
+	r.said = ""
+	for _, node := range s.words {
+		var in *strings.Reader = strings.NewReader(s.typed)
+		res, err := r.Exec(r.ctx, node, lab.ExecOptions{Dir: "/root", Stdin: in, Env: []string{"HOME=/root", "COLUMNS=120"}},
+			"/bin/sh", "-ec", r.here.Replace(s.script))
+		if err != nil {
+			return err
+		}
+		r.said += res.Stdout + res.Stderr
+		if res.Code != s.code {
+			return fmt.Errorf("on %s: exit code %d, expected %d:\n%s%s", node, res.Code, s.code, res.Stdout, res.Stderr)
+		}
+	}
+	return nil
+}
+
+func (r *reader) copy(from, path string, to []string) error {
+	text, err := r.ReadFile(from, path)
+	for _, node := range to {
+		if err == nil {
+			err = r.WriteFile(node, path, text, 0o400, "")
+		}
+	}
+	return err
+}
+
+// fault lets something befall a node. "busy" is none, but what a lab needs: each node takes the whole machine's load for its
+// own, and would do one thing after the other.
+func (r *reader) fault(what, node string) error {
+	faults := map[string]func(context.Context, string) error{"cut": r.Cut, "heal": r.Heal, "busy": r.standsLoad}
+	do, ok := faults[what]
+	if !ok {
+		return fmt.Errorf("no fault %q", what)
+	}
+	return do(r.ctx, node)
+}
+
+func (r *reader) standsLoad(ctx context.Context, node string) error {
+	_, err := r.Run(ctx, node, "crm_attribute", "--name", "load-threshold", "--update", "10000%")
+	return err
+}
+
+// await waits until all states hold at one look.
+func (r *reader) await(states []string) error {
+	ctx, cancel := context.WithTimeout(r.ctx, stateBound)
+	defer cancel()
+	for {
+		err := r.hold(ctx, states)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not within %s: %w", stateBound, err)
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+func (r *reader) hold(ctx context.Context, states []string) error {
+	status, err := r.Status(ctx)
+	if err != nil {
+		return err
+	}
+	for _, state := range states {
+		f := strings.Fields(state)
+		hold, ok := stateRules[f[0]]
+		if !ok {
+			return fmt.Errorf("no state %q", f[0])
+		}
+		if err := hold(status, f[1:]); err != nil {
+			return fmt.Errorf("%s: %w", state, err)
+		}
+	}
+	return nil
+}
+
+// stateRules are the states that a page waits for, each of the nodes named after it.
+var stateRules = map[string]func(s *lab.Status, nodes []string) error{
+	"ready": func(s *lab.Status, _ []string) error { return missing(s.Missing()) },
+	"idle": func(s *lab.Status, _ []string) error {
+		if s.DCState != "S_IDLE" {
+			return fmt.Errorf("the coordinator is in %q", s.DCState)
+		}
+		return nil
+	},
+	"online":  ofEach(func(s *lab.Status, n string) bool { return slices.Contains(s.Online, n) }),
+	"fenced":  func(s *lab.Status, _ []string) error { return missing(unless(s.Fencings > 0, "a fencing")) },
+	"primary": ofEach(func(s *lab.Status, n string) bool { return s.Nodes[n].SQL == "primary" && s.VIPNode == n }),
+	"elsewhere": func(s *lab.Status, nodes []string) error {
+		for n, node := range s.Nodes {
+			if node.SQL == "primary" && s.VIPNode == n && !slices.Contains(nodes, n) {
+				return nil
+			}
+		}
+		return fmt.Errorf("no primary besides %v", nodes)
+	},
+	"streams": ofEach(func(s *lab.Status, n string) bool { return s.Nodes[n].Streaming }),
+	"stopped": ofEach(func(s *lab.Status, n string) bool {
+		return s.Nodes[n].Role == "" && s.Nodes[n].SQL != "primary" && s.Nodes[n].SQL != "standby"
+	}),
+	"standby": ofEach(func(s *lab.Status, n string) bool { return s.Nodes[n].SQL == "standby" }),
+	"powered": ofEach(func(s *lab.Status, n string) bool { return s.Nodes[n].Powered }),
+	"diverged": ofEach(func(s *lab.Status, n string) bool {
+		return strings.Contains(s.Nodes[n].Attributes[lab.Resource+"-status"], "diverged")
+	}),
+}
+
+func ofEach(holds func(s *lab.Status, node string) bool) func(*lab.Status, []string) error {
+	return func(s *lab.Status, nodes []string) error {
+		for _, n := range nodes {
+			if !holds(s, n) {
+				return fmt.Errorf("%s: found %+v, VIP on %q, failures %v", n, s.Nodes[n], s.VIPNode, s.Failures)
+			}
+		}
+		return nil
+	}
+}
+
+func unless(ok bool, what string) []string {
+	if ok {
+		return nil
+	}
+	return []string{what}
+}
+
+func missing(what []string) error {
+	if len(what) == 0 {
+		return nil
+	}
+	return errors.New("missing: " + strings.Join(what, "; "))
+}
+
+// systemctl stands for systemd's, which the lab has not: it starts and stops the same programs.
+const systemctl = `#!/bin/sh
+helper=/usr/lib/pgsqlms-lab/lab
+start() {
+	case $1 in
+	corosync) pgrep -x corosync >/dev/null || $helper lab-helper-services corosync ;;
+	pacemaker) start corosync; pgrep -x pacemakerd >/dev/null || $helper lab-helper-services pacemaker ;;
+	postgresql@15-main) su postgres -c 'pg_ctlcluster 15 main start' ;;
+	postgresql-15) su postgres -c '/usr/pgsql-15/bin/pg_ctl start -w -s -D /var/lib/pgsql/15/data -l /tmp/startup.log' ;;
+	*) echo "start of $1 is not known here" >&2; return 1 ;;
+	esac
+}
+ended() {
+	pid=$(pgrep -x "$1") || return 0
+	kill -TERM $pid
+	while pgrep -x "$1" >/dev/null; do sleep 0.1; done
+}
+stop() {
+	case $1 in
+	pacemaker) ended pacemakerd ;;
+	corosync) ended pacemakerd; ended corosync ;;
+	postgresql@15-main) su postgres -c 'pg_ctlcluster 15 main stop -m fast' ;;
+	postgresql-15) su postgres -c '/usr/pgsql-15/bin/pg_ctl stop -w -s -m fast -D /var/lib/pgsql/15/data' ;;
+	*) echo "stop of $1 is not known here" >&2; return 1 ;;
+	esac
+}
+verb=
+for word; do
+	case $word in
+	-*) ;;
+	*)
+		unit=${word%.service}
+		case $verb in
+		"") verb=$word ;;
+		start|stop) $verb "$unit" || exit ;;
+		restart) stop "$unit" && start "$unit" || exit ;;
+		enable|disable) ;;
+		is-enabled) echo disabled; exit 1 ;;
+		is-active) echo inactive; exit 3 ;;
+		*) echo "$verb is not known here" >&2; exit 1 ;;
+		esac ;;
+	esac
+done
+`
+
+// setupEL stands for the script of the PGDG's packages.
+const setupEL = `#!/bin/sh
+[ "$1" = initdb ] || exit 1
+su postgres -c 'initdb() { /usr/lib/postgresql/15/bin/initdb "$@"; }; initdb -D /var/lib/pgsql/15/data --auth-local peer --auth-host scram-sha-256 >/tmp/initdb.log'
+`
