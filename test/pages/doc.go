@@ -6,6 +6,7 @@
 //
 //	<!-- on n1 n2 -->                  the block is run there as root, on one after the other, by sh -e
 //	<!-- on n1, exit 1 -->             and ends with this code
+//	<!-- on n1, asking -->             and changes nothing: it is asked again until it ends well, or the bound is over
 //	<!-- on n1, typing secret\n -->    and is given this as its standard input
 //	<!-- shows some text -->           the last block's output had this in it
 //	<!-- until ready; primary n2 -->   what is waited for: see states in lab_test.go

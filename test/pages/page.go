@@ -18,6 +18,7 @@ type step struct {
 	script string   // of "on"
 	code   int
 	typed  string
+	asks   bool // changes nothing, so it may be asked again
 }
 
 // kinds are the comments that the test knows.
@@ -80,6 +81,9 @@ func (s step) parseOn(rest string, after []string) (step, error) {
 		}
 		s.typed, more = text, ""
 	}
+	if rest, ok := strings.CutPrefix(more, "asking"); ok {
+		s.asks, more = true, strings.TrimPrefix(rest, ", ")
+	}
 	if code, ok := strings.CutPrefix(more, "exit "); ok {
 		n, err := strconv.Atoi(code)
 		if err != nil {
@@ -90,7 +94,7 @@ func (s step) parseOn(rest string, after []string) (step, error) {
 	s.script = block(after)
 	switch {
 	case more != "":
-		return s, fmt.Errorf("%q, expected typing or exit", more)
+		return s, fmt.Errorf("%q, expected typing, asking or exit", more)
 	case len(s.words) == 0:
 		return s, fmt.Errorf("no node is named")
 	case s.script == "":

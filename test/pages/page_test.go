@@ -26,11 +26,11 @@ func read(t *testing.T, name string) string {
 
 func TestParse(t *testing.T) {
 	steps, err := parse("text\n\n<!-- on n1 n2, typing a\\nb\\n -->\n\n    one \\\n      two\n\n    three\n\nmore\n" +
-		"<!-- on n1, exit 1 -->\n    four\n<!-- shows a, b -->\n<!-- until ready; primary n2 -->\n")
+		"<!-- on n1, asking, exit 1 -->\n    four\n<!-- shows a, b -->\n<!-- until ready; primary n2 -->\n")
 	require.NoError(t, err)
 	assert.Equal(t, []step{
 		{line: 3, kind: "on", words: []string{"n1", "n2"}, script: "one \\\n  two\n\nthree\n", typed: "a\nb\n"},
-		{line: 11, kind: "on", words: []string{"n1"}, script: "four\n", code: 1},
+		{line: 11, kind: "on", words: []string{"n1"}, script: "four\n", code: 1, asks: true},
 		{line: 13, kind: "shows", text: "a, b"},
 		{line: 14, kind: "until", words: []string{"ready", "primary n2"}},
 	}, steps)
