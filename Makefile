@@ -23,7 +23,7 @@ VERSION ?= $(shell tools/version.sh)
 BUILD := $(GO) build -trimpath -buildvcs=auto -ldflags='-s -w'
 
 # Behind these build tags are the tests that need PostgreSQL and the cluster.
-TAGS := lab,realpg
+TAGS := lab,realpg,cookbook
 
 # How long each fuzz target runs in "make test". A number of executions and not a time, because "go test" sometimes takes
 # the end of the time for a failure.
@@ -147,6 +147,11 @@ realpg: root build ## tests with a real PostgreSQL, in the lab's tree (root)
 .PHONY: lab-test
 lab-test: root build failpoint-agent packages ## end-to-end tests in the lab, and the meta-data's validators (root)
 	$(GO) test -tags lab -count=1 -p 1 -timeout 20m ./test/...
+
+# TASKS names some of its tasks by a pattern.
+.PHONY: cookbook
+cookbook: root host-tools build ## do what docs/cookbook.md says, in the lab (root, 8 min)
+	$(GO) test -tags lab,cookbook -count=1 -v -timeout 20m -run TestCookbook ./test/pages
 
 # For tests alone: it can be told to die at a named step.
 .PHONY: failpoint-agent
