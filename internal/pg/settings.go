@@ -55,7 +55,13 @@ func (i *Instance) setting(ctx context.Context, name string) (string, error) {
 	if out.Code != 0 {
 		return "", fmt.Errorf("cannot find out setting %s: %s", name, complaint(out.Stderr))
 	}
-	return strings.TrimSuffix(out.Stdout, "\n"), nil
+	// The answer ends with a newline. On a machine so busy that the program was at its end
+	// before its output was read, there may be less of it, or nothing.
+	value, whole := strings.CutSuffix(out.Stdout, "\n")
+	if !whole {
+		return "", fmt.Errorf("cannot find out setting %s: the answer was not read to its end: %w", name, context.DeadlineExceeded)
+	}
+	return value, nil
 }
 
 // serverArgs are the arguments a server is started with, and then more.
