@@ -128,10 +128,14 @@ func (a *agent) learn(ctx context.Context, m *memory, status pg.Status) (err err
 	m.Verified = time.Now()
 	// What an agent before this one has left is for the next monitor; what it has left on a
 	// node that was not there yet, for this one.
-	if a.req.Probe() || slices.ContainsFunc(m.Nodes, func(n string) bool { return !slices.Contains(known, n) }) {
+	if a.req.Probe() || known != nil && joined(known, m.Nodes) {
 		m.Published = true
 	}
 	return nil
+}
+
+func joined(before, now []string) bool {
+	return slices.ContainsFunc(now, func(n string) bool { return !slices.Contains(before, n) })
 }
 
 // readScores asks for the scores of all nodes side by side.
