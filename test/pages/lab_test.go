@@ -56,19 +56,6 @@ func newDebian(t *testing.T, suffix string) *reader {
 	return r
 }
 
-// The quick start for Enterprise Linux from its second step on: its paths, with Debian's programs.
-func TestQuickStartEL(t *testing.T) {
-	r := newReader(t, "e", lab.Config{NoResources: true})
-	r.enterpriseLinux()
-	r.try("quickstart-el.md")
-}
-
-// From ocf:heartbeat:pgsql, set up as its documentation says.
-func TestMigrationFromPgsql(t *testing.T) {
-	r := newReader(t, "m", lab.Config{Agent: lab.AgentShell, Sync: true})
-	r.try("migration.md")
-}
-
 // reader does what pages tell, in a lab of its own.
 type reader struct {
 	*lab.Lab
