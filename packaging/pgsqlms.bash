@@ -11,7 +11,7 @@ _pgsqlms() {
 		offered='text json'
 	elif [[ $word == -* ]]; then
 		offered=$("$program" "${COMP_WORDS[1]}" --help 2>/dev/null | sed -n 's/^  \(--[a-z][a-z-]*\).*/\1/p')
-	elif [[ ${COMP_WORDS[1]} == switchover ]]; then
+	elif [[ ${COMP_WORDS[1]} == switchover || ${COMP_WORDS[1]} == explain ]]; then
 		offered=$(crm_node -l 2>/dev/null | awk '{ print $2 }')
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$offered" -- "$word")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,6 +36,7 @@ type CIB struct {
 	nodeAttributes map[string]map[string]string // by node: those that last
 	transient      map[string]map[string]string // by node: those until its reboot
 	history        []Operation
+	defaults       map[string]string // of all resources' meta attributes
 }
 
 // Operation is the last action of its kind on one node, as far as Pacemaker remembers.
@@ -117,6 +119,10 @@ func ParseCIB(text string) (CIB, error) {
 	}
 	c.Resources = readResources(root)
 	c.Locations = readLocations(root)
+	c.defaults = map[string]string{}
+	if e := root.FindElement("./configuration/rsc_defaults"); e != nil {
+		maps.Copy(c.defaults, pairs(e, "meta_attributes"))
+	}
 	c.readRules(root)
 	c.readStatus(root)
 	return c, nil
@@ -193,6 +199,34 @@ func (c CIB) Score(node, resource string) (score int, ok bool) {
 func (c CIB) Status(node, resource string) string {
 	text, _ := c.Attribute(node, StatusAttribute(resource))
 	return text
+}
+
+// FailCount is how often a resource has failed on a node, in all its operations, as far
+// as Pacemaker has not forgotten; Infinity at most.
+func (c CIB) FailCount(node, resource string) (sum int) {
+	for name, value := range c.transient[node] {
+		rest, found := strings.CutPrefix(name, "fail-count-")
+		name, _, operation := strings.Cut(rest, "#")
+		if !found || !operation || primitiveName(name) != resource {
+			continue
+		}
+		if n, err := parseScore(value); err == nil {
+			sum = min(sum+n, Infinity)
+		}
+	}
+	return sum
+}
+
+// MigrationThreshold is the number of failures on a node after which Pacemaker takes a
+// resource away from it; 0 for never.
+func (c CIB) MigrationThreshold(r Resource) int {
+	for _, values := range []map[string]string{r.Meta, c.defaults} {
+		if text, found := values["migration-threshold"]; found {
+			n, _ := parseScore(text)
+			return max(n, 0)
+		}
+	}
+	return 0
 }
 
 // Record is the durable record of a resource, as election.ParseRecord reads it; empty

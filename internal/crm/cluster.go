@@ -146,6 +146,10 @@ func (c *Cluster) DeletePrivate(ctx context.Context, node, name string) error {
 	return err
 }
 
+// BallotAttribute is the private node attribute that holds a node's vote before a
+// promotion, with the history of its timeline.
+func BallotAttribute(resource string) string { return "ballot-" + resource }
+
 // ScoreAttribute is the node attribute that holds a resource's promotion score in
 // every version of Pacemaker.
 func ScoreAttribute(resource string) string { return "master-" + resource }

@@ -39,20 +39,36 @@ func surveyPast(ctx context.Context, s surveyor, l logs, now time.Time) (pastSur
 	bounded, cancel := context.WithTimeout(ctx, surveyWait)
 	defer cancel()
 	found, err := s.begin(bounded, now)
-	f := pastSurvey{survey: found}
 	if err != nil {
-		return f, err
+		return pastSurvey{survey: found}, err
 	}
+	return readPast(ctx, found, l), nil
+}
+
+// readPast adds the timelines' history files and the log to a survey.
+func readPast(ctx context.Context, found survey, l logs) pastSurvey {
+	f := pastSurvey{survey: found}
+	bounded, cancel := context.WithTimeout(ctx, surveyWait)
+	defer cancel()
 	f.readFiles(bounded)
-	r := eventReader{resource: f.resource, nodeOfID: f.cib.NodeOfID}
-	f.span, f.logErr = l.read(ctx, now, func(at time.Time, line string) {
-		if e, found := r.read(line); found {
+	f.readLog(ctx, l)
+	return f
+}
+
+// readLog takes from every line what history and explain make something of.
+func (f *pastSurvey) readLog(ctx context.Context, l logs) {
+	course := newCourseReader(f.survey)
+	f.span, f.logErr = l.read(ctx, f.taken, func(at time.Time, line string) {
+		e, found := course.events.read(line)
+		if found {
 			e.at = at
 			f.events = append(f.events, e)
 		}
+		if h, found := course.read(at, line, e); found {
+			f.happenings = append(f.happenings, h)
+		}
 	})
 	slices.SortStableFunc(f.events, func(a, b logEvent) int { return a.at.Compare(b.at) })
-	return f, nil
 }
 
 // readFiles reads the local timeline histories. Storage that hangs is not waited for: no

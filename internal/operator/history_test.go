@@ -46,13 +46,7 @@ func logged(t *testing.T, f *pastSurvey, name string) {
 	l := logs{path: filepath.Join(t.TempDir(), "pacemaker.log")}
 	require.NoError(t, os.WriteFile(l.path, text, 0o600))
 	require.NoError(t, os.Chtimes(l.path, f.taken, f.taken))
-	r := eventReader{resource: f.resource, nodeOfID: f.cib.NodeOfID}
-	f.span, f.logErr = l.read(t.Context(), f.taken, func(at time.Time, line string) {
-		if e, found := r.read(line); found {
-			e.at = at
-			f.events = append(f.events, e)
-		}
-	})
+	f.readLog(t.Context(), l)
 	require.NoError(t, f.logErr)
 	f.span.Source = "pacemaker.log"
 }

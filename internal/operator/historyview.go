@@ -41,11 +41,12 @@ type promotionView struct {
 // pastSurvey is what the sources of the history have.
 type pastSurvey struct {
 	survey
-	files    []pg.HistoryFile
-	filesErr error
-	events   []logEvent // in the order of their times
-	span     logSpan
-	logErr   error
+	files      []pg.HistoryFile
+	filesErr   error
+	events     []logEvent // in the order of their times
+	span       logSpan
+	happenings []happening // as they stand in the log
+	logErr     error
 }
 
 // beginning is where a timeline left its parent.

@@ -181,7 +181,8 @@ func (l logs) readJournal(ctx context.Context, found func(time.Time, string)) er
 	}
 	out, err := command.Run(ctx, command.Cmd{Path: l.journal, Args: []string{
 		"--quiet", "--no-pager", "--output=short-unix", "--since=-90days", "--facility=daemon",
-		`--grep=Result of promote|Operation '(reboot|off)' targeting|Setting (fail-count|shutdown)|record of its timelines|holds the most WAL|is the candidate|diverged: left`,
+		`--grep=Result of (start|stop|promote|demote|notify)|Requesting (local execution|fencing)|Operation '\w+' targeting|state is now lost|` +
+			`Setting (fail-count|shutdown|master-)|record of its timelines|diverged: left|` + strings.Join(sayings, "|"),
 	}})
 	if err != nil {
 		return err

@@ -57,11 +57,12 @@ type call struct {
 	watch  watchFlag // status
 	yes    bool      // switchover
 	dryRun bool      // switchover
+	last   int       // explain
 }
 
 // commands are in the order in which they are listed.
 func commands() []verb {
-	return []verb{statusCommand(), historyCommand(), switchoverCommand(), checkCommand()}
+	return []verb{statusCommand(), historyCommand(), explainCommand(), switchoverCommand(), checkCommand()}
 }
 
 // The words that ask what there is.

@@ -45,6 +45,8 @@ type survey struct {
 
 	others    map[string]answer // by node
 	byAddress answer            // from the address in primary_conninfo, whose node is not known
+
+	votes map[string]string // ballots by node; nil where they were not asked for
 }
 
 // answer is what one instance said.
@@ -226,6 +228,17 @@ func (f *survey) askable() (nodes []string) {
 		nodes = append(nodes, name)
 	}
 	return nodes
+}
+
+// promoted is the node with the primary by Pacemaker's word; empty for none. One that is
+// lost counts for none: nobody can tell whether it still is one.
+func (f *survey) promoted() string {
+	for _, name := range f.state.Promoted(f.resource.Name) {
+		if node, _ := f.state.Node(name); !node.Unclean {
+			return name
+		}
+	}
+	return ""
 }
 
 // errOtherCluster is what is found where a name or an address leads somewhere else.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"pgsqlms/internal/crm"
 	"pgsqlms/test/lab"
 )
 
@@ -28,16 +29,22 @@ func (p Phases) Fencing() time.Duration {
 	return p.FenceTaken.Sub(p.FenceAsked)
 }
 
-// phaseRules say by which line of the log a phase is known, NODE being the lost one. The wording is that of 2.0 to 3.0.
-var phaseRules = []struct {
-	pattern string
-	field   func(*Phases) *time.Time
-}{
-	{`Node NODE state is now lost`, func(p *Phases) *time.Time { return &p.Lost }},
-	{`Requesting fencing \(\w+\) (?:of|targeting) node NODE\b`, func(p *Phases) *time.Time { return &p.FenceAsked }},
-	{`Operation '\w+' targeting NODE (?:on|by) .*: OK`, func(p *Phases) *time.Time { return &p.FenceTaken }},
-	{`log_(?:executor|lrmd)_event.* Result of promote operation for ` + lab.Resource + ` .*: (?:ok|0)\b`, func(p *Phases) *time.Time { return &p.PromoteDone }},
-	{`log_(?:executor|lrmd)_event.* Result of start operation for ` + lab.VIPResource + ` .*: (?:ok|0)\b`, func(p *Phases) *time.Time { return &p.VIPDone }},
+// of is the phase that a line tells of; nil for none. victim is the lost node.
+func (p *Phases) of(e crm.LogEvent, victim string) *time.Time {
+	ended := e.Kind == crm.LogEnded && e.Code == 0
+	switch {
+	case e.Kind == crm.LogLost && e.Node == victim:
+		return &p.Lost
+	case e.Kind == crm.LogFenceAsked && e.Node == victim:
+		return &p.FenceAsked
+	case e.Kind == crm.LogFenced && e.Node == victim:
+		return &p.FenceTaken
+	case ended && e.Operation == "promote" && e.Resource == lab.Resource:
+		return &p.PromoteDone
+	case ended && e.Operation == "start" && e.Resource == lab.VIPResource:
+		return &p.VIPDone
+	}
+	return nil
 }
 
 // phasesOf reads the phases from the logs of the nodes that are left. They are in the clock that all nodes share.
@@ -56,18 +63,21 @@ func phasesOf(ctx context.Context, l *lab.Lab, victim string, since time.Time) P
 
 // read takes the first line of each kind that is not older than since, and earlier than what is known.
 func (p *Phases) read(log, victim string, since time.Time) {
-	for _, rule := range phaseRules {
-		line := regexp.MustCompile(strings.ReplaceAll(rule.pattern, "NODE", regexp.QuoteMeta(victim)))
-		known := rule.field(p)
-		for text := range strings.Lines(log) {
-			at, ok := LogTime(text, since)
-			if !ok || at.Before(since) || !line.MatchString(text) {
-				continue
-			}
-			if known.IsZero() || at.Before(*known) {
-				*known = at
-			}
-			break
+	var reader crm.LogReader
+	seen := map[*time.Time]bool{}
+	for text := range strings.Lines(log) {
+		at, ok := LogTime(text, since)
+		if !ok || at.Before(since) {
+			continue
+		}
+		e, found := reader.Read(text)
+		known := p.of(e, victim)
+		if !found || known == nil || seen[known] {
+			continue
+		}
+		seen[known] = true
+		if known.IsZero() || at.Before(*known) {
+			*known = at
 		}
 	}
 }

@@ -2,11 +2,10 @@ package scenario
 
 import (
 	"context"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
 
+	"pgsqlms/internal/crm"
 	"pgsqlms/test/lab"
 )
 
@@ -26,18 +25,12 @@ var Parts = []string{"detection", "fencing", "notify", "stop", "start", "promote
 //   - client: the address was there, and the client or the first commit's synchronous standby was not through yet
 type Split map[string]time.Duration
 
-// activity is something that was under way for a while, to which a part of the gap is put down.
-type activity struct {
-	part     string
-	from, to time.Time
-}
-
 // precedence is what counts where several things were under way at once: what nobody can do without comes first.
 var precedence = []string{"promote", "stop", "start", "VIP", "agent", "notify", "fencing"}
 
 // splitOf reads a gap's split from the logs of all nodes, also of those without power.
 func splitOf(ctx context.Context, l *lab.Lab, from, to time.Time) Split {
-	var all []activity
+	var all []crm.Activity
 	for _, node := range l.Nodes() {
 		if ctx.Err() != nil {
 			return nil
@@ -51,92 +44,78 @@ func splitOf(ctx context.Context, l *lab.Lab, from, to time.Time) Split {
 }
 
 // split puts every moment of the gap down to one part.
-func split(all []activity, from, to time.Time) Split {
+func split(all []crm.Activity, from, to time.Time) Split {
 	if len(all) == 0 || !to.After(from) {
 		return nil
 	}
-	cuts := []time.Time{from, to}
 	begun, address := to, to // when anything began, and when the address was there for good
 	moved := false
 	for _, a := range all {
-		for _, t := range []time.Time{a.from, a.to} {
-			if t.After(from) && t.Before(to) {
-				cuts = append(cuts, t)
-			}
+		if a.To.After(from) && a.From.Before(begun) {
+			begun = a.From
 		}
-		if a.to.After(from) && a.from.Before(begun) {
-			begun = a.from
-		}
-		if a.part == "VIP" && a.to.After(from) && (!moved || a.to.After(address)) {
-			moved, address = true, a.to
+		if a.Part == "VIP" && a.To.After(from) && (!moved || a.To.After(address)) {
+			moved, address = true, a.To
 		}
 	}
-	slices.SortFunc(cuts, time.Time.Compare)
-	s := Split{}
-	for i := 1; i < len(cuts); i++ {
-		s[partAt(all, cuts[i-1], begun, address)] += cuts[i].Sub(cuts[i-1])
+	// After the address is there the client may go on, and what the cluster still does is not what it waits for.
+	end := to
+	if address.Before(to) {
+		end = address
+	}
+	s := Split(crm.Spend(all, precedence, from, end, func(at time.Time) string {
+		if at.Before(begun) {
+			return "detection"
+		}
+		return "cluster"
+	}))
+	if end.Before(from) {
+		end = from
+	}
+	if to.After(end) {
+		s["client"] += to.Sub(end)
 	}
 	return s
 }
 
-func partAt(all []activity, t, begun, address time.Time) string {
-	// After the address is there the client may go on, and what the cluster still does is not what it waits for.
-	if !t.Before(address) {
-		return "client"
-	}
-	for _, part := range precedence {
-		if slices.ContainsFunc(all, func(a activity) bool { return a.part == part && !t.Before(a.from) && t.Before(a.to) }) {
-			return part
-		}
-	}
-	if t.Before(begun) {
-		return "detection"
-	}
-	return "cluster"
-}
-
-var (
-	opBegun  = regexp.MustCompile(`Requesting local execution of (\w+) operation for (\S+) on \S+ `)
-	opEnded  = regexp.MustCompile(`Result of (\w+) operation for (\S+) on \S+: `)
-	notified = regexp.MustCompile(`(?:info: |finished - rsc:)(\S+) (?:action:)?notify (?:\(call \d+, PID \d+\) exited|call_id:)`)
-	fenceAsk = regexp.MustCompile(`Requesting fencing \(\w+\) (?:of|targeting) node `)
-	fenceEnd = regexp.MustCompile(`Operation '\w+' targeting \S+ (?:on|by) .*: OK`)
-)
-
 // clusterActivities are the operations on one node and the fencings, by its Pacemaker's log.
-func clusterActivities(log string, since, until time.Time) []activity {
-	var all []activity
+func clusterActivities(log string, since, until time.Time) []crm.Activity {
+	var all []crm.Activity
+	var reader crm.LogReader
 	begun := map[string]time.Time{} // by operation and resource
-	end := func(key, part string, at time.Time) {
-		if from, ok := begun[key]; ok && part != "" {
-			all = append(all, activity{part: part, from: from, to: at})
-			delete(begun, key)
-		}
-	}
 	for line := range strings.Lines(log) {
 		at, ok := LogTime(line, since)
 		if !ok || at.Before(since) || at.After(until.Add(time.Minute)) {
 			continue
 		}
-		if m := opBegun.FindStringSubmatch(line); m != nil {
-			begun[m[1]+" "+m[2]] = at
-		} else if m := opEnded.FindStringSubmatch(line); m != nil {
-			end(m[1]+" "+m[2], partOf(m[1], m[2]), at)
-		} else if m := notified.FindStringSubmatch(line); m != nil {
-			end("notify "+m[1], "notify", at)
-		} else if fenceAsk.MatchString(line) {
-			begun["fencing"] = at
-		} else if fenceEnd.MatchString(line) {
-			end("fencing", "fencing", at)
+		e, found := reader.Read(line)
+		key, part := activityOf(e)
+		if !found {
+			continue
+		}
+		switch from, under := begun[key]; {
+		case e.Kind == crm.LogBegun, e.Kind == crm.LogFenceAsked:
+			begun[key] = at
+		case under && part != "" && (e.Kind == crm.LogEnded || e.Kind == crm.LogFenced):
+			all = append(all, crm.Activity{Part: part, From: from, To: at})
+			delete(begun, key)
 		}
 	}
 	for key, from := range begun { // never seen to end
 		op, rsc, _ := strings.Cut(key, " ")
 		if part := partOf(op, rsc); part != "" && op != "monitor" {
-			all = append(all, activity{part: part, from: from, to: until})
+			all = append(all, crm.Activity{Part: part, From: from, To: until})
 		}
 	}
 	return all
+}
+
+// activityOf is what a line's event is the begin or the end of, and the part that it belongs to.
+func activityOf(e crm.LogEvent) (key, part string) {
+	if e.Kind == crm.LogFenceAsked || e.Kind == crm.LogFenced {
+		return "fencing", "fencing"
+	}
+	return e.Operation + " " + e.Resource, partOf(e.Operation, e.Resource)
 }
 
 // partOf says to which part an operation belongs; "" for one that nothing waits for.
@@ -161,8 +140,8 @@ var databaseSteps = []struct{ part, begin, end string }{
 	{"promote", "received promote request", "database system is ready to accept connections"},
 }
 
-func databaseActivities(log string, since, until time.Time) []activity {
-	var all []activity
+func databaseActivities(log string, since, until time.Time) []crm.Activity {
+	var all []crm.Activity
 	begun := map[string]time.Time{}
 	for line := range strings.Lines(log) {
 		at, ok := DatabaseTime(line)
@@ -174,7 +153,7 @@ func databaseActivities(log string, since, until time.Time) []activity {
 			case strings.Contains(line, step.begin):
 				begun[step.part] = at
 			case under && strings.Contains(line, step.end):
-				all = append(all, activity{part: step.part, from: from, to: at})
+				all = append(all, crm.Activity{Part: step.part, From: from, To: at})
 				delete(begun, step.part)
 			}
 		}

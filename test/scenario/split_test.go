@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"pgregory.net/rapid"
+
+	"pgsqlms/internal/crm"
 )
 
 const switchoverLog = `Nov 21 08:35:10.000 n1 pacemaker-controld  [68] (do_lrm_rsc_op) 	notice: Requesting local execution of notify operation for pgsqld on n1 | transition_key=50:1:0:x op_key=pgsqld_notify_0
@@ -32,7 +34,7 @@ func TestSplit(t *testing.T) {
 
 func TestFencingInASplit(t *testing.T) {
 	all := clusterActivities(lossOfN1, atSecond(36), atSecond(41))
-	assert.Contains(t, all, activity{"fencing", atSecond(39.853), atSecond(40.113)})
+	assert.Contains(t, all, crm.Activity{Part: "fencing", From: atSecond(39.853), To: atSecond(40.113)})
 	s := split(all, atSecond(38), atSecond(41))
 	assert.Equal(t, 1853*time.Millisecond, s["detection"])
 	assert.Equal(t, 260*time.Millisecond, s["fencing"])
@@ -40,23 +42,25 @@ func TestFencingInASplit(t *testing.T) {
 
 // Without an address that moves nothing tells when the client could go on.
 func TestASplitWithoutAnAddress(t *testing.T) {
-	s := split([]activity{{"stop", atSecond(1), atSecond(3)}}, atSecond(2), atSecond(4))
+	s := split([]crm.Activity{{Part: "stop", From: atSecond(1), To: atSecond(3)}}, atSecond(2), atSecond(4))
 	assert.Equal(t, Split{"stop": time.Second, "cluster": time.Second}, s)
 }
 
 func TestASplitOfNothing(t *testing.T) {
 	assert.Nil(t, split(nil, atSecond(1), atSecond(2)))
-	assert.Nil(t, split([]activity{{"stop", atSecond(1), atSecond(2)}}, atSecond(2), atSecond(2)))
+	assert.Nil(t, split([]crm.Activity{{Part: "stop", From: atSecond(1), To: atSecond(2)}}, atSecond(2), atSecond(2)))
 }
 
 // Whatever was under way, every moment of the gap is put down to one part.
 func TestASplitAddsUpToTheGap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		second := rapid.Float64Range(0, 20)
-		var all []activity
+		var all []crm.Activity
 		for range rapid.IntRange(1, 8).Draw(t, "n") {
 			from := second.Draw(t, "from")
-			all = append(all, activity{rapid.SampledFrom(precedence).Draw(t, "part"), atSecond(from), atSecond(from + second.Draw(t, "length"))})
+			all = append(all, crm.Activity{
+				Part: rapid.SampledFrom(precedence).Draw(t, "part"), From: atSecond(from), To: atSecond(from + second.Draw(t, "length")),
+			})
 		}
 		from := second.Draw(t, "gap from")
 		to := from + 0.001 + second.Draw(t, "gap")

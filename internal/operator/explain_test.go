@@ -1,0 +1,89 @@
+package operator
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"pgsqlms/internal/crm"
+	"pgsqlms/internal/pg"
+)
+
+// explained is a survey of the lab with the log of the node on which it was made.
+func explained(t *testing.T, name, node, log string) pastSurvey {
+	t.Helper()
+	f := pastSurvey{survey: captured(t, name, node), filesErr: errors.New("pg_wal was not captured")}
+	f.taken = f.state.LastChange.Add(30 * time.Second)
+	if log != "" {
+		f.taken = time.Date(2026, 11, 21, 23, 0, 0, 0, time.UTC)
+		logged(t, &f, log+".log")
+		f.taken = f.happenings[len(f.happenings)-1].at.Add(5 * time.Second)
+	}
+	return f
+}
+
+// explanations are situations in which somebody asks why.
+func explanations(t *testing.T) map[string]pastSurvey {
+	t.Helper()
+	switchover := explained(t, "switchover", "n2", "switchover-n2")
+	failover := explained(t, "failover", "n1", "failover-n1")
+	elsewhere := explained(t, "failover", "n3", "failover-n3")
+	fencing := explained(t, "fencefail", "n1", "fencefail-n1")
+	guard := explained(t, "guard", "n3", "guard-n3")
+	guardElsewhere := explained(t, "guard", "n2", "guard-n2")
+	recovered := explained(t, "killpg2", "n1", "killpg-n1")
+	banned := explained(t, "roleban", "n1", "")
+	diverged := explained(t, "diverged", "n1", "n1-diverged")
+
+	down := pastSurvey{survey: onDisk(t, "n3"), logErr: os.ErrNotExist}
+	down.local, down.control.State = silent(errNobody), pg.StateShutDownRecovery
+	down.others["n2"] = primaryAt(at(4, 0x175EB40), streamingAt("n1", 0x175EB40))
+	down.others["n1"] = standbyAt(at(4, 0x175EB40))
+
+	quorum := explained(t, "lost", "n2", "")
+	quorum.state.Quorum = false
+	for n := range quorum.state.Instances {
+		quorum.state.Instances[n].Role = crm.RoleUnpromoted
+	}
+	stopped := explained(t, "healthy", "n1", "")
+	stopped.resource.Meta["target-role"] = "Unpromoted"
+	for n := range stopped.state.Instances {
+		if stopped.state.Instances[n].Role == crm.RolePromoted {
+			stopped.state.Instances[n].Role = crm.RoleUnpromoted
+		}
+	}
+	return map[string]pastSurvey{
+		"switchover": switchover, "failover": failover, "failover-elsewhere": elsewhere, "fencing-fails": fencing,
+		"guard": guard, "guard-elsewhere": guardElsewhere, "recovered": recovered, "role-banned": banned, "diverged": diverged,
+		"no-pacemaker": down, "no-quorum": quorum, "target-role": stopped,
+	}
+}
+
+func TestExplainEachSituation(t *testing.T) {
+	for name, f := range explanations(t) {
+		t.Run(name, func(t *testing.T) {
+			text := explainAll(f, "", 3).text(style{columns: leastColumns})
+			golden(t, "explain/"+name+".txt", text)
+			for line := range strings.Lines(text) {
+				require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), mostColumns, line)
+			}
+			require.NotContains(t, text, "\x1b")
+		})
+	}
+}
+
+func TestExplainAsJSON(t *testing.T) {
+	var out bytes.Buffer
+	v := explainAll(explanations(t)["failover"], "", 1)
+	require.NoError(t, writeJSON(&call{Process: Process{Stdout: &out}}, v))
+	golden(t, "explain/failover.json", out.String())
+	require.True(t, json.Valid(out.Bytes()))
+	require.NotContains(t, out.String(), ": null,\n  \"nodes\"")
+}

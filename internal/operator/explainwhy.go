@@ -1,0 +1,411 @@
+package operator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"pgsqlms/internal/crm"
+	"pgsqlms/internal/election"
+)
+
+// verdicts says who is promoted and why, or why nobody is, and the same of each node.
+func (e *explainer) verdicts(v *explainView) {
+	a := assessor{survey: e.survey, v: e.v}
+	v.Primary = e.promoted()
+	for _, n := range e.v.Nodes {
+		if v.Primary == "" && e.stateErr != nil && n.Role == rolePrimary {
+			v.Primary = n.Name // PostgreSQL's own word
+		}
+	}
+	for _, n := range e.v.Nodes {
+		if v.Asked == "" || v.Asked == n.Name {
+			v.Nodes = append(v.Nodes, e.verdict(&a, n, v.Primary))
+		}
+	}
+	if v.Primary != "" {
+		v.Verdict, v.Since = e.since(v.Primary, v.Changes)
+		v.Because = append(v.Because, e.beside(v.Primary)...)
+		return
+	}
+	v.Because = append(v.Because, e.causes()...)
+	v.Verdict = "nobody is promoted"
+	if len(v.Because) > 0 {
+		v.Verdict += ": " + v.Because[0].Text
+	}
+	v.Verdict = e.doubt(v.Verdict)
+}
+
+// doubt is for a node without Pacemaker, where only PostgreSQL was asked.
+func (e *explainer) doubt(verdict string) string {
+	if e.stateErr != nil {
+		return "who is promoted cannot be told on this node: " + first(e.stateErr)
+	}
+	return verdict
+}
+
+// since is the sentence about a primary.
+func (e *explainer) since(primary string, changes []changeView) (string, *time.Time) {
+	text := primary + " is the primary"
+	if e.stateErr != nil {
+		text += ", by PostgreSQL's own word"
+	}
+	at := e.promotedAt(primary)
+	if at != nil {
+		text += fmt.Sprintf(" since %s (%s ago)", timeText(*at), durationText(e.taken.Sub(*at)))
+	}
+	reason := ""
+	if p := e.lastOf(primary); p != nil {
+		reason = p.Reason
+	}
+	if len(changes) > 0 && changes[0].To == primary && changes[0].Reason != "" {
+		reason = changes[0].Reason
+	}
+	if reason != "" {
+		text += ", because: " + reason
+	}
+	return text, at
+}
+
+// promotedAt is when a primary was promoted, by the CIB, else by history; nil where
+// neither can tell.
+func (e *explainer) promotedAt(primary string) *time.Time {
+	if op, found := e.cib.Last(e.resource.Name, primary, "promote"); found && op.Done && op.Code == 0 {
+		return known(op.At)
+	}
+	if p := e.lastOf(primary); p != nil && !p.AtMost {
+		return p.At
+	}
+	return nil
+}
+
+// lastOf is the last promotion of a node; nil where history knows none.
+func (e *explainer) lastOf(node string) *promotionView {
+	for n := range slices.Backward(e.past.Promotions) {
+		if p := &e.past.Promotions[n]; p.To == node && p.At != nil && !p.Skipped {
+			return p
+		}
+	}
+	return nil
+}
+
+// beside is what is wrong with the cluster although somebody is promoted.
+func (e *explainer) beside(primary string) (said []remark) {
+	if e.stateErr != nil {
+		return []remark{{Text: "Pacemaker does not answer on this node: " + first(e.stateErr), ToDo: pacemakerToDo(e.stateErr)}}
+	}
+	for _, n := range e.v.Nodes {
+		if n.Name == primary && n.Role == roleStandby {
+			said = append(said, remark{primary, "Pacemaker holds it for promoted, and PostgreSQL there is a standby: a transition is under way, or it was changed by hand", "pgsqlms status"})
+		}
+	}
+	return append(said, e.fencings()...)
+}
+
+// causes are why nobody is promoted, the one to look at first first: Pacemaker does not
+// come to the later ones before the earlier ones are mended.
+func (e *explainer) causes() (causes []remark) {
+	if e.stateErr != nil {
+		return []remark{{e.node, "Pacemaker does not answer on this node: " + first(e.stateErr), pacemakerToDo(e.stateErr)}}
+	}
+	causes = append(causes, e.clusterCauses()...)
+	causes = append(causes, e.fencings()...)
+	causes = append(causes, e.underWay()...)
+	causes = append(causes, e.elections()...)
+	if len(causes) > 0 {
+		return causes
+	}
+	return []remark{{Text: "every node has a reason against it, see below", ToDo: "mend the one whose data count: pgsqlms status"}}
+}
+
+func (e *explainer) clusterCauses() (causes []remark) {
+	add := func(found bool, text, todo string) {
+		if found {
+			causes = append(causes, remark{Text: text, ToDo: todo})
+		}
+	}
+	add(e.state.DC == "", "no node coordinates the cluster", "corosync-quorumtool")
+	add(e.state.DC != "" && !e.state.Quorum, "this part of the cluster has no quorum, and Pacemaker promotes nothing in it", "bring nodes back: corosync-quorumtool")
+	add(*e.v.Pacemaker.Maintenance, "maintenance mode is on: Pacemaker does nothing", "crm_attribute -n maintenance-mode -v false")
+	role := e.resource.Meta["target-role"]
+	add(role != "" && !slices.Contains([]string{"started", "master", "promoted"}, strings.ToLower(role)),
+		fmt.Sprintf("the resource is told so: its target-role is %s", role), "crm_resource -r "+e.resource.Clone+" --meta -d target-role")
+	add(strings.EqualFold(e.resource.Meta["is-managed"], "false"), "the resource is unmanaged (is-managed=false): Pacemaker does nothing with it",
+		"crm_resource -r "+e.resource.Clone+" --meta -d is-managed")
+	add(!e.resource.Promotable(), "the resource is no promotable clone", "README.md, Quick start")
+	return causes
+}
+
+// fencings are the nodes that wait to be fenced: nothing that ran there goes on elsewhere
+// before.
+func (e *explainer) fencings() (causes []remark) {
+	for _, node := range e.state.Nodes {
+		if !node.Unclean {
+			continue
+		}
+		failed, last, pending := 0, crm.Fencing{}, false
+		for _, f := range e.state.Fencings {
+			switch {
+			case f.Target != node.Name:
+			case f.Status == "pending":
+				pending = true
+			case f.Status == "failed":
+				failed++
+				if f.Completed.After(last.Completed) {
+					last = f
+				}
+			}
+		}
+		text := node.Name + " is lost and not fenced yet: until a fencing has worked, it may still write, and nobody is promoted in its place"
+		todo := "stonith_admin --history " + node.Name
+		switch {
+		case !e.cib.Fencing():
+			text = node.Name + " is lost, and fencing is off: Pacemaker cannot know whether it still writes"
+			todo = "configure a fence device"
+		case failed > 0:
+			text += fmt.Sprintf("; fencing of it has failed, the last time at %s", timeText(last.Completed))
+			if last.Reason != "" {
+				text += " (" + last.Reason + ")"
+			}
+			todo = "mend the fence device; or, only if you have seen that it is off: stonith_admin --confirm " + node.Name
+		}
+		if pending {
+			text += "; an attempt is under way"
+		}
+		causes = append(causes, remark{node.Name, text, todo})
+	}
+	return causes
+}
+
+// underWay is what Pacemaker does at this moment.
+func (e *explainer) underWay() (causes []remark) {
+	for _, i := range e.state.Instances {
+		if i.Resource == e.resource.Name && i.Pending != "" && i.Pending != "Monitoring" {
+			causes = append(causes, remark{i.Node, "Pacemaker is at work there: " + i.Pending, "wait: crm_resource --wait"})
+		}
+	}
+	return causes
+}
+
+// elections are those that wait for somebody, by the nodes' status, else by the votes
+// that stand.
+func (e *explainer) elections() (causes []remark) {
+	for _, n := range e.v.Nodes {
+		text := e.cib.Status(n.Name, e.resource.Name)
+		if strings.HasPrefix(text, "waits for ") {
+			causes = append(causes, remark{n.Name, "the election on " + n.Name + " " + text,
+				"start the instance of one that it waits for, with the data it had; the promotion goes on by itself"})
+		}
+	}
+	if len(causes) > 0 {
+		return append(causes, remark{Text: "only if these are lost for good, and with them what they alone held:",
+			ToDo: "crm_resource -r " + e.resource.Name + " --set-parameter sync_guard --parameter-value false"})
+	}
+	if reason := e.nomination(); reason != "" {
+		return []remark{{Text: reason, ToDo: "bring the node back that it names; without a record of a primary, give the node whose data count a score: attrd_updater -n " +
+			crm.ScoreAttribute(e.resource.Name) + " -N NODE -U 1"}}
+	}
+	return nil
+}
+
+// nomination is what the votes come to that stand now; empty where they have a winner, a
+// node has a score, or nobody has voted.
+func (e *explainer) nomination() string {
+	v := election.Vacancy{Guard: !strings.EqualFold(e.resource.Params["sync_guard"], "false")}
+	for _, node := range e.state.Nodes {
+		if score, found := e.cib.Score(node.Name, e.resource.Name); found && score >= 0 {
+			return ""
+		}
+		if node.Online {
+			v.Members = append(v.Members, node.Name)
+		}
+		if vote, err := election.ParseBallot(node.Name, e.votes[node.Name]); err == nil {
+			v.Votes = append(v.Votes, vote)
+		}
+	}
+	if r, err := election.ParseRecord(e.cib.Record(e.resource.Name)); err == nil {
+		v.Record = &r
+	}
+	if len(v.Votes) == 0 {
+		return ""
+	}
+	n := election.Nominate(v)
+	if n.Node != "" {
+		return ""
+	}
+	return "by the votes that are there now: " + n.Reason
+}
+
+// verdict is the one on one node.
+func (e *explainer) verdict(a *assessor, n nodeView, primary string) nodeVerdict {
+	v := nodeVerdict{Node: n.Name, Promoted: n.Name == primary, Score: n.Score, Because: []remark{}}
+	if vote, err := election.ParseBallot(n.Name, e.votes[n.Name]); err == nil {
+		v.Vote = vote.Position.LSN.String() + " on timeline " + vote.Position.Timeline.String()
+	}
+	if v.Promoted {
+		v.Could, v.Verdict = true, "is the primary"
+		if n.Timeline != 0 {
+			v.Verdict += " on timeline " + n.Timeline.String()
+		}
+		return v
+	}
+	if e.stateErr != nil {
+		v.Verdict = "whether it could be promoted cannot be told here: Pacemaker does not answer"
+		v.Because = append(v.Because, remark{Text: "its instance, by PostgreSQL: " + string(n.State), ToDo: "pgsqlms explain " + n.Name + ", on another node"})
+		return v
+	}
+	v.Because = append(v.Because, e.against(a, n)...)
+	v.Could = len(v.Because) == 0 && primary != ""
+	switch {
+	case len(v.Because) > 0:
+		v.Verdict = "is not promoted, and cannot be"
+	case primary == "":
+		v.Verdict = "is not promoted, and nothing that is known of this node keeps it from it"
+	default:
+		v.Verdict = "is not promoted, and could be: " + primary + " has the role"
+	}
+	if n.Score != nil {
+		v.Verdict += "; promotion score " + scoreText(*n.Score)
+	}
+	if v.Vote != "" {
+		v.Verdict += "; it holds WAL up to " + v.Vote
+	}
+	return v
+}
+
+// against is what keeps a node from being promoted, the most telling first.
+func (e *explainer) against(a *assessor, n nodeView) (said []remark) {
+	add := func(todo, format string, args ...any) {
+		said = append(said, remark{Text: fmt.Sprintf(format, args...), ToDo: todo})
+	}
+	member, _ := e.state.Node(n.Name)
+	switch {
+	case member.Unclean:
+		add("", "the node is lost, and not fenced yet")
+		return said
+	case member.Pending:
+		add("systemctl start pacemaker, on "+n.Name, "the node is in the membership, and Pacemaker does not run there yet, or no more")
+		return said
+	case !member.Online:
+		add("systemctl start pacemaker, on "+n.Name, "the node is not in the cluster: it is down, cut off, or Pacemaker does not run there")
+		return said
+	}
+	if member.Standby {
+		add("crm_standby -N "+n.Name+" -D", "the node is in standby mode: it runs nothing")
+	}
+	if member.Maintenance && !a.maintained() {
+		add("crm_attribute -t nodes -N "+n.Name+" -n maintenance -D", "the node is in maintenance mode")
+	}
+	e.rules(n.Name, add)
+	e.failed(n.Name, add)
+	e.instanceAgainst(n, add)
+	return said
+}
+
+type adder func(todo, format string, args ...any)
+
+// rules are the constraints against a node. What comes from a rule expression is not
+// evaluated here.
+func (e *explainer) rules(node string, add adder) {
+	for _, l := range e.cib.LocationsOf(e.resource) {
+		if l.Score >= 0 || l.Node != node && (!l.Rule || l.Node != "") || l.Role == crm.RoleUnpromoted {
+			continue
+		}
+		todo := "pcs constraint remove " + l.ID + ", or crm configure delete " + l.ID
+		if strings.HasPrefix(l.ID, "cli-") {
+			todo = "crm_resource --clear -r " + e.resource.Clone
+		}
+		role := l.Role
+		if role != crm.RolePromoted {
+			role = ""
+		}
+		text := constraintText(l, role)
+		if l.Node == "" {
+			text += " (whether it holds for this node is not evaluated here)"
+		}
+		score, _ := e.cib.Score(node, e.resource.Name)
+		if l.Score <= -crm.Infinity || l.Node == "" || score+l.Score < 0 {
+			add(todo, "constraint %s %s", l.ID, text)
+		}
+	}
+}
+
+// failed is what Pacemaker counts against a node.
+func (e *explainer) failed(node string, add adder) {
+	cleanup := "mend the cause, then crm_resource --cleanup -r " + e.resource.Name + " --node " + node
+	reason := ""
+	if e.diverged(node) {
+		reason = "; the cause is below"
+	}
+	for _, f := range e.state.Failures {
+		if f.Node == node && f.Resource() == e.resource.Name && !e.diverged(node) {
+			reason = fmt.Sprintf("; %s ended with %d at %s", f.Task, f.Code, timeText(f.At))
+			if f.Reason != "" {
+				reason += ": " + f.Reason
+			}
+		}
+	}
+	count, threshold := e.cib.FailCount(node, e.resource.Name), e.cib.MigrationThreshold(e.resource)
+	switch i, found := e.state.On(e.resource.Name, node); {
+	case found && i.Blocked:
+		add(cleanup, "Pacemaker has given the instance up (blocked)%s", reason)
+	case threshold > 0 && count >= threshold:
+		add(cleanup, "it has failed too often: fail count %s, migration-threshold %s%s", countText(count), countText(threshold), reason)
+	case count >= crm.Infinity:
+		add(cleanup, "a failure bans it: fail count INFINITY%s", reason)
+	case found && !i.Managed:
+		add("crm_resource -r "+e.resource.Clone+" --meta -d is-managed", "the instance is unmanaged: Pacemaker does nothing with it")
+	}
+}
+
+func (e *explainer) diverged(node string) bool {
+	return strings.HasPrefix(e.cib.Status(node, e.resource.Name), divergedPrefix)
+}
+
+func countText(n int) string {
+	if n >= crm.Infinity {
+		return "INFINITY"
+	}
+	return fmt.Sprint(n)
+}
+
+// instanceAgainst is what speaks against the instance itself: what it says is the matter
+// with it, else its state, and its score.
+func (e *explainer) instanceAgainst(n nodeView, add adder) {
+	status := e.cib.Status(n.Name, e.resource.Name)
+	i, found := e.state.On(e.resource.Name, n.Name)
+	switch {
+	case e.diverged(n.Name):
+		add(repairOf(nodeView{Name: n.Name, State: stateDiverged}), "%s", status)
+		return
+	case status != "":
+		add("", "%s", status)
+	case !found || i.Role == crm.RoleStopped:
+		if member, _ := e.state.Node(n.Name); member.Standby {
+			return // that is why
+		}
+		add("pgsqlms status, on "+n.Name, "PostgreSQL does not run there, by Pacemaker's word")
+		return
+	}
+	if n.Score == nil {
+		add("", "it has no promotion score: its instance has not streamed since it was started")
+		return
+	}
+	if status == "" && *n.Score < 0 {
+		add("", "promotion score %s: %s", scoreText(*n.Score), scoreMeaning(*n.Score))
+	}
+}
+
+// scoreMeaning is what a negative score says.
+func scoreMeaning(score int) string {
+	switch {
+	case score <= election.ScoreBanned:
+		return "a promotion or a switchover of it was refused, and it has not streamed since"
+	case score == election.ScoreHeld:
+		return "an election waits for another node's vote"
+	case score == election.ScoreNotReady:
+		return "it lags more than maxlag, or is being set up"
+	}
+	return "the primary did not find it streaming"
+}
