@@ -20,6 +20,9 @@ func main() {
 }
 
 func run(args, environ []string, stdout, stderr io.Writer) int {
+	if operator.IsAlert(args, environ) {
+		args = operator.AlertArguments()
+	}
 	if operator.Knows(args) {
 		return operate(args, environ, stdout, stderr)
 	}

@@ -36,6 +36,7 @@ func explain(ctx context.Context, c *call) (ExitCode, error) {
 		return ExitUsage, usagef("--last %d: expected a number from 0 to %d", c.last, mostChanges)
 	}
 	s := newSurveyor(c)
+	s.patient = true
 	f, err := surveyToExplain(ctx, s, systemLogs(), c.now())
 	if err != nil {
 		return ExitUnknown, err
@@ -89,7 +90,7 @@ func surveyToExplain(ctx context.Context, s surveyor, l logs, now time.Time) (pa
 
 // askVotes asks the attribute manager of this node for what the nodes say they hold.
 func (s surveyor) askVotes(ctx context.Context, f *survey) {
-	ctx, cancel := context.WithTimeout(ctx, toolWait)
+	ctx, cancel := context.WithTimeout(ctx, s.toolWait())
 	defer cancel()
 	var asked sync.WaitGroup
 	var mu sync.Mutex

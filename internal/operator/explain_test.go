@@ -38,6 +38,13 @@ func explanations(t *testing.T) map[string]pastSurvey {
 	fencing := explained(t, "fencefail", "n1", "fencefail-n1")
 	guard := explained(t, "guard", "n3", "guard-n3")
 	guardElsewhere := explained(t, "guard", "n2", "guard-n2")
+	// As Pacemaker shows it between the failed promotion and the demotion that follows.
+	refused := explained(t, "guard", "n3", "guard-n3")
+	for n := range refused.state.Instances {
+		if i := &refused.state.Instances[n]; i.Resource == "pgsqld" && i.Node == "n3" {
+			i.Role = crm.RolePromoted
+		}
+	}
 	recovered := explained(t, "killpg2", "n1", "killpg-n1")
 	banned := explained(t, "roleban", "n1", "")
 	diverged := explained(t, "diverged", "n1", "n1-diverged")
@@ -61,7 +68,7 @@ func explanations(t *testing.T) map[string]pastSurvey {
 	}
 	return map[string]pastSurvey{
 		"switchover": switchover, "failover": failover, "failover-elsewhere": elsewhere, "fencing-fails": fencing,
-		"guard": guard, "guard-elsewhere": guardElsewhere, "recovered": recovered, "role-banned": banned, "diverged": diverged,
+		"guard": guard, "promotion-failed": refused, "guard-elsewhere": guardElsewhere, "recovered": recovered, "role-banned": banned, "diverged": diverged,
 		"no-pacemaker": down, "no-quorum": quorum, "target-role": stopped,
 	}
 }
@@ -85,5 +92,7 @@ func TestExplainAsJSON(t *testing.T) {
 	require.NoError(t, writeJSON(&call{Process: Process{Stdout: &out}}, v))
 	golden(t, "explain/failover.json", out.String())
 	require.True(t, json.Valid(out.Bytes()))
-	require.NotContains(t, out.String(), ": null,\n  \"nodes\"")
+	for _, list := range []string{"because", "nodes", "changes", "spent", "steps", "why_there", "unknown", "notes"} {
+		require.NotContains(t, out.String(), `"`+list+`": null`)
+	}
 }

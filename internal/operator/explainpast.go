@@ -57,7 +57,7 @@ func (e *explainer) changes() []changeView {
 
 // change is the view of one that ended with a promotion.
 func (e *explainer) change(promotion doing, steps []doing) changeView {
-	c := changeView{To: promotion.line.Node}
+	c := changeView{To: promotion.line.Node, Spent: []spentView{}, Steps: []stepView{}, Why: []string{}, Unknown: []remark{}}
 	if p := e.begunBy(promotion); p != nil {
 		c.From, c.Timeline, c.LSN, c.Reason = p.From, p.Timeline, p.LSN, p.Reason
 	}
@@ -113,14 +113,15 @@ func (e *explainer) unfinished(after time.Time) (changeView, bool) {
 		return changeView{}, false
 	}
 	found := e.course.between(last, after)
-	c := changeView{Begun: &found[0].from, Steps: e.course.views(found), Spent: e.course.spent(found, e.taken)}
+	c := changeView{Begun: &found[0].from, Steps: e.course.views(found), Spent: e.course.spent(found, e.taken), Why: []string{}}
 	c.Scores = e.course.scoresAt(e.taken)
 	c.Unknown = e.unknownOf(c, found)
 	return c, true
 }
 
 // whyThere is by what the role went to that node: a constraint, the votes, the scores.
-func (e *explainer) whyThere(c changeView, steps []doing) (why []string) {
+func (e *explainer) whyThere(c changeView, steps []doing) []string {
+	why := []string{}
 	if strings.HasPrefix(c.Reason, "moved by constraint ") {
 		why = append(why, "a constraint asked for it ("+strings.TrimPrefix(c.Reason, "moved by constraint ")+"), as crm_resource --move and --ban make them")
 	}
@@ -165,7 +166,8 @@ func scoreText(score int) string {
 }
 
 // unknownOf names what other nodes' logs have, or none.
-func (e *explainer) unknownOf(c changeView, steps []doing) (unknown []remark) {
+func (e *explainer) unknownOf(c changeView, steps []doing) []remark {
+	unknown := []remark{}
 	has := func(is func(doing) bool) bool { return slices.ContainsFunc(steps, is) }
 	lost := has(func(d doing) bool { return d.line.Kind == crm.LogLost })
 	monitored := has(func(d doing) bool { return d.event.kind == eventFailed && d.event.text == "monitor" })

@@ -288,7 +288,8 @@ func (c course) partOf(d doing) part {
 }
 
 // spent puts the time from the first step to the end down to its parts.
-func (c course) spent(steps []doing, to time.Time) (spent []spentView) {
+func (c course) spent(steps []doing, to time.Time) []spentView {
+	spent := []spentView{}
 	from := steps[0].from
 	var all []crm.Activity
 	for _, d := range steps {
@@ -366,7 +367,8 @@ func (c course) operationText(d doing) string {
 
 // views are the steps to show: not the notifications, and of very many the first and the
 // last ones.
-func (c course) views(steps []doing) (views []stepView) {
+func (c course) views(steps []doing) []stepView {
+	views := []stepView{}
 	var said []string
 	for _, d := range steps {
 		known := func(before string) bool { return strings.Contains(d.said, before) }
@@ -377,6 +379,9 @@ func (c course) views(steps []doing) (views []stepView) {
 			said = append(said, d.said)
 		}
 		v := stepView{At: d.from, Node: d.line.Node, What: c.what(d)}
+		if d.line.Kind == crm.LogFenceFailed && len(views) > 0 && views[len(views)-1].again(v, d) {
+			continue
+		}
 		if d.said != "" {
 			v.Node = c.node
 		}
@@ -390,6 +395,21 @@ func (c course) views(steps []doing) (views []stepView) {
 		views = append(views, v)
 	}
 	return shortened(views)
+}
+
+// again counts a failure that repeats the one before: fence devices are tried again, and
+// fail again.
+func (v *stepView) again(next stepView, d doing) bool {
+	if v.Node != next.Node || v.times == 0 && v.What != next.What || v.times > 0 && v.once != next.What {
+		return false
+	}
+	if v.times == 0 {
+		v.once, v.times = v.What, 1
+	}
+	v.times++
+	seconds := d.to.Sub(v.At).Seconds()
+	v.Seconds, v.What = &seconds, fmt.Sprintf("%s (%d times)", v.once, v.times)
+	return true
 }
 
 // The most steps that are shown of one change: a fence device may fail for a night.

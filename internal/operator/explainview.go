@@ -64,6 +64,9 @@ type stepView struct {
 	Seconds *float64  `json:"took_seconds"` // null: it is a moment, or its begin or end is not in this log
 	Node    string    `json:"node,omitempty"`
 	What    string    `json:"what"`
+
+	once  string // What, where it has happened several times
+	times int
 }
 
 // part is what the time of a role change can go to.

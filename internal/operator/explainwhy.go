@@ -158,7 +158,7 @@ func (e *explainer) fencings() (causes []remark) {
 			}
 		}
 		text := node.Name + " is lost and not fenced yet: until a fencing has worked, it may still write, and nobody is promoted in its place"
-		todo := "stonith_admin --history " + node.Name
+		todo := "crm_mon -1 -m 3"
 		switch {
 		case !e.cib.Fencing():
 			text = node.Name + " is lost, and fencing is off: Pacemaker cannot know whether it still writes"

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 )
@@ -32,7 +33,7 @@ func (o *output) Set(s string) error {
 
 // parse reads a command's flags. They may stand before and after its other arguments.
 func parse(cmd verb, p Process) (*call, error) {
-	c := &call{Process: p, output: outputText, now: time.Now}
+	c := &call{Process: p, output: outputText, now: time.Now, uid: os.Geteuid}
 	c.flags = flag.NewFlagSet(cmd.name, flag.ContinueOnError)
 	c.flags.SetOutput(io.Discard) // what is wrong is told in our own words
 	c.flags.Usage = func() {}

@@ -36,7 +36,7 @@ func showHistory(ctx context.Context, c *call) (ExitCode, error) {
 
 // surveyPast reads all that this node knows of the past.
 func surveyPast(ctx context.Context, s surveyor, l logs, now time.Time) (pastSurvey, error) {
-	bounded, cancel := context.WithTimeout(ctx, surveyWait)
+	bounded, cancel := context.WithTimeout(ctx, s.surveyWait())
 	defer cancel()
 	found, err := s.begin(bounded, now)
 	if err != nil {

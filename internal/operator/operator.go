@@ -53,6 +53,7 @@ type call struct {
 	resource string   // --resource
 	output   output   // --output
 	now      func() time.Time
+	uid      func() int
 
 	watch  watchFlag // status
 	yes    bool      // switchover
@@ -62,7 +63,7 @@ type call struct {
 
 // commands are in the order in which they are listed.
 func commands() []verb {
-	return []verb{statusCommand(), historyCommand(), explainCommand(), switchoverCommand(), checkCommand()}
+	return []verb{statusCommand(), historyCommand(), explainCommand(), switchoverCommand(), checkCommand(), alertCommand()}
 }
 
 // The words that ask what there is.

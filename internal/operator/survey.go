@@ -23,6 +23,13 @@ const (
 	neighbourWait = 1200 * time.Millisecond // for the others, all at once
 )
 
+// The same where nobody looks on while it is asked, and an answer is worth more than
+// that it comes soon: on a machine under load Pacemaker's tools take seconds.
+const (
+	patientSurvey = 8 * time.Second
+	patientTool   = 5 * time.Second
+)
+
 // survey is what was found of the cluster, before anything is made of it. Each source
 // has its error beside it; what was not asked has errNotAsked.
 type survey struct {
@@ -64,6 +71,21 @@ type surveyor struct {
 	crm      *crm.Cluster
 	resource string // the one to look at; empty for the only one
 	cibFile  string
+	patient  bool
+}
+
+func (s surveyor) surveyWait() time.Duration {
+	if s.patient {
+		return patientSurvey
+	}
+	return surveyWait
+}
+
+func (s surveyor) toolWait() time.Duration {
+	if s.patient {
+		return patientTool
+	}
+	return toolWait
 }
 
 func newSurveyor(c *call) surveyor {
@@ -73,7 +95,7 @@ func newSurveyor(c *call) surveyor {
 // survey looks at everything. Only a cluster without a resource to look at, or with
 // several, is an error: then there is nothing to show.
 func (s surveyor) survey(ctx context.Context, now time.Time) (survey, error) {
-	ctx, cancel := context.WithTimeout(ctx, surveyWait)
+	ctx, cancel := context.WithTimeout(ctx, s.surveyWait())
 	defer cancel()
 	f, err := s.begin(ctx, now)
 	if err != nil || !errors.Is(f.local.err, errNotAsked) {
@@ -100,7 +122,7 @@ func (s surveyor) begin(ctx context.Context, now time.Time) (survey, error) {
 }
 
 func (s surveyor) askPacemaker(ctx context.Context, f *survey) {
-	ctx, cancel := context.WithTimeout(ctx, toolWait)
+	ctx, cancel := context.WithTimeout(ctx, s.toolWait())
 	defer cancel()
 	var asked sync.WaitGroup
 	asked.Go(func() { f.state, f.stateErr = s.crm.State(ctx) })
@@ -231,10 +253,14 @@ func (f *survey) askable() (nodes []string) {
 }
 
 // promoted is the node with the primary by Pacemaker's word; empty for none. One that is
-// lost counts for none: nobody can tell whether it still is one.
+// lost counts for none: nobody can tell whether it still is one. Pacemaker holds an
+// instance whose promotion failed for promoted until it is demoted, and it is not.
 func (f *survey) promoted() string {
 	for _, name := range f.state.Promoted(f.resource.Name) {
-		if node, _ := f.state.Node(name); !node.Unclean {
+		node, _ := f.state.Node(name)
+		op, found := f.cib.Last(f.resource.Name, name, "promote")
+		failed := found && op.Done && op.Code != 0
+		if !node.Unclean && !failed {
 			return name
 		}
 	}

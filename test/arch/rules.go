@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 		"internal/ocf", "internal/pg", "internal/crm", "internal/election", "internal/wal", "internal/command", "metadata",
 		"internal/failpoint",
 	},
-	"internal/operator": {"internal/pg", "internal/crm", "internal/election", "internal/wal", "internal/command", "metadata"},
+	"internal/operator": {"internal/ocf", "internal/pg", "internal/crm", "internal/election", "internal/wal", "internal/command", "metadata"},
 
 	"internal/pg":  {"internal/command", "internal/wal"},
 	"internal/crm": {"internal/ocf", "internal/command"},

@@ -40,6 +40,7 @@ func TestPromotionWaitsForTheVoteThatSettlesIt(t *testing.T) {
 				return err
 			}
 			awaited = time.Now()
+			c.assertExplainsTheWait(left, old, stopped)
 			return awaitErr(ctx, "promoted", time.Minute, func() error {
 				_, err := c.Primary(ctx)
 				return err
