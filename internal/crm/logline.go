@@ -123,11 +123,6 @@ func notified(line string) (LogEvent, bool) {
 	return LogEvent{Kind: LogEnded, Operation: "notify", Resource: primitiveName(m[1]), Code: -1}, true
 }
 
-var (
-	changedLogLine = regexp.MustCompile(`\+ +/cib/status/node_state\[@id='([^']+)'\]/.*/lrm_resource\[@id='([^']+)'\]/lrm_rsc_op\[@id='([^']+)'\]: (.*)`)
-	addedLogLine   = regexp.MustCompile(`\+\+ /cib/status/node_state\[@id='([^']+)'\]/.*/lrm_resource\[@id='([^']+)'\]: +<lrm_rsc_op id="([^"]+)"(.*)`)
-)
-
 var removedLogLine = regexp.MustCompile(`-- /cib/status/node_state\[@id='([^']+)'\]`)
 
 // removed is a part of a node's history that was deleted, as when the node comes back:
@@ -143,33 +138,45 @@ func (r *LogReader) removed(line string) (LogEvent, bool) {
 // changed is an entry of the CIB's history of operations that has changed: Pacemaker
 // notes an operation when it begins, as pending, and when it has ended.
 func (r *LogReader) changed(line string) (LogEvent, bool) {
-	return r.entry(changedLogLine.FindStringSubmatch(line), func(text, name string) string {
+	place, text := entryLine(line)
+	return r.entry(place, between(place, "/lrm_rsc_op[@id='", "'"), text, func(name string) string {
 		return between(text, " @"+name+"=", ", @")
 	})
 }
 
 func (r *LogReader) added(line string) (LogEvent, bool) {
-	return r.entry(addedLogLine.FindStringSubmatch(line), func(text, name string) string {
+	place, text := entryLine(line)
+	return r.entry(place, between(text, `<lrm_rsc_op id="`, `"`), text, func(name string) string {
 		return between(text, " "+name+`="`, `"`)
 	})
 }
 
-func (r *LogReader) entry(m []string, field func(text, name string) string) (LogEvent, bool) {
-	if m == nil || r.NodeOfID == nil {
+// entryLine parts a line into the place in the CIB and what is there.
+func entryLine(line string) (place, text string) {
+	_, after, _ := strings.Cut(line, "/cib/status")
+	place, text, _ = strings.Cut(after, "]: ")
+	return place, text
+}
+
+// entry is an entry of the history: where it stands, its id, and how to read a field of
+// what is logged of it.
+func (r *LogReader) entry(place, id, text string, field func(name string) string) (LogEvent, bool) {
+	node, resource := between(place, "/node_state[@id='", "'"), between(place, "/lrm_resource[@id='", "'")
+	if node == "" || resource == "" || id == "" || text == "" || r.NodeOfID == nil {
 		return LogEvent{}, false
 	}
-	place := m[1] + "/" + m[2] + "/" + m[3]
-	if operation := field(m[4], "operation"); operation != "" {
+	key := node + "/" + resource + "/" + id
+	if operation := field("operation"); operation != "" {
 		if r.operations == nil {
 			r.operations = map[string]string{}
 		}
-		r.operations[place] = operation
+		r.operations[key] = operation
 	}
 	e := LogEvent{
-		Node: r.NodeOfID(m[1]), Resource: primitiveName(m[2]), Operation: r.operations[place],
-		Code: codeOf(field(m[4], "rc-code")), Text: field(m[4], "exit-reason"), InCIB: true,
+		Node: r.NodeOfID(node), Resource: primitiveName(resource), Operation: r.operations[key],
+		Code: codeOf(field("rc-code")), Text: field("exit-reason"), InCIB: true,
 	}
-	magic := field(m[4], "transition-magic")
+	magic := field("transition-magic")
 	switch {
 	case e.Node == "" || magic == "":
 		return LogEvent{}, false

@@ -102,3 +102,16 @@ func TestSpendAddsUp(t *testing.T) {
 		require.Equal(t, max(to.Sub(from), 0), sum)
 	})
 }
+
+func FuzzLogReader(f *testing.F) {
+	f.Add("x info: +  /cib/status/node_state[@id='2']/lrm/lrm_resource[@id='p']/lrm_rsc_op[@id='p_last_0']:  @operation=start, @transition-magic=0:0;1:2:0:x")
+	f.Add("x info: ++ /cib/status/node_state[@id='1']/lrm_resource[@id='v']:  <lrm_rsc_op id=\"v_last_0\" operation=\"start\" transition-magic=\"0:0;1:2:7:x\"/>")
+	f.Add("x error: Operation 'reboot' targeting n2 by n3 for c: Error occurred (complete) | id=2")
+	f.Add("x notice: Result of promote operation for pgsqld on n3: error (waits) | call=73 rc=1")
+	r := LogReader{NodeOfID: nodeOfID}
+	f.Fuzz(func(t *testing.T, line string) {
+		if e, found := r.Read(line); found && (e.Kind == "" || e.InCIB && e.Node == "") {
+			t.Errorf("%q: %+v", line, e)
+		}
+	})
+}

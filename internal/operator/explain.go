@@ -85,7 +85,7 @@ func surveyToExplain(ctx context.Context, s surveyor, l logs, now time.Time) (pa
 	if found.stateErr == nil && found.promoted() == "" {
 		s.askVotes(ctx, &found)
 	}
-	return readPast(ctx, found, l), nil
+	return readPast(ctx, found, l, true), nil
 }
 
 // askVotes asks the attribute manager of this node for what the nodes say they hold.

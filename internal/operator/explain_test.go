@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pgsqlms/internal/crm"
+	"pgsqlms/internal/election"
 	"pgsqlms/internal/pg"
 )
 
@@ -95,4 +96,25 @@ func TestExplainAsJSON(t *testing.T) {
 	for _, list := range []string{"because", "nodes", "changes", "spent", "steps", "why_there", "unknown", "notes"} {
 		require.NotContains(t, out.String(), `"`+list+`": null`)
 	}
+}
+
+// The votes that stand while nobody is promoted are counted; one from before the last
+// promotion is not.
+func TestExplainCountsVotes(t *testing.T) {
+	f := explained(t, "guard", "n3", "")
+	record, err := election.ParseRecord(f.cib.Record(f.resource.Name))
+	require.NoError(t, err)
+	vote := election.Vote{Node: "n3", Position: at(4, 0x1774488), History: record.History, Serial: record.Serial}
+	f.votes = map[string]string{"n3": vote.Ballot()}
+	verdictOf := func() nodeVerdict { return explainAll(f, "n3", 0).Nodes[0] }
+	require.Equal(t, "0/1774488 on timeline 4", verdictOf().Vote)
+
+	e := explainer{pastSurvey: f, v: assess(f.survey)}
+	require.Contains(t, e.nomination(), "by the votes that are there now: waits for n1 or n2")
+
+	vote.Serial--
+	f.votes["n3"] = vote.Ballot()
+	require.Empty(t, verdictOf().Vote)
+	f.votes["n3"] = "no ballot"
+	require.Empty(t, verdictOf().Vote)
 }

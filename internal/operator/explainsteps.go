@@ -101,7 +101,7 @@ func (r *courseReader) matters(e crm.LogEvent) bool {
 }
 
 func (r *courseReader) scored(line string) *scoreChange {
-	if !strings.Contains(line, r.score) {
+	if !strings.Contains(line, "Setting ") || !strings.Contains(line, r.score) {
 		return nil
 	}
 	m := scoreLine.FindStringSubmatch(line)
@@ -122,7 +122,7 @@ func (r *courseReader) scored(line string) *scoreChange {
 }
 
 func (r *courseReader) saidBy(line string) string {
-	if !r.events.isAgents(line) {
+	if !strings.Contains(line, crm.AgentType+"(") || !r.events.isAgents(line) {
 		return ""
 	}
 	m := saidLine.FindStringSubmatch(line)

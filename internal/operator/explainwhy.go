@@ -237,10 +237,21 @@ func (e *explainer) nomination() string {
 	return "by the votes that are there now: " + n.Reason
 }
 
+// voteOf is what a node has said it holds. A vote of another serial than the record's was
+// left over from before the last promotion, and says nothing.
+func (e *explainer) voteOf(node string) (election.Vote, bool) {
+	vote, err := election.ParseBallot(node, e.votes[node])
+	if err != nil {
+		return vote, false
+	}
+	r, err := election.ParseRecord(e.cib.Record(e.resource.Name))
+	return vote, err != nil || r.Serial == vote.Serial
+}
+
 // verdict is the one on one node.
 func (e *explainer) verdict(a *assessor, n nodeView, primary string) nodeVerdict {
 	v := nodeVerdict{Node: n.Name, Promoted: n.Name == primary, Score: n.Score, Because: []remark{}}
-	if vote, err := election.ParseBallot(n.Name, e.votes[n.Name]); err == nil {
+	if vote, found := e.voteOf(n.Name); found {
 		v.Vote = vote.Position.LSN.String() + " on timeline " + vote.Position.Timeline.String()
 	}
 	if v.Promoted {

@@ -42,29 +42,33 @@ func surveyPast(ctx context.Context, s surveyor, l logs, now time.Time) (pastSur
 	if err != nil {
 		return pastSurvey{survey: found}, err
 	}
-	return readPast(ctx, found, l), nil
+	return readPast(ctx, found, l, false), nil
 }
 
 // readPast adds the timelines' history files and the log to a survey.
-func readPast(ctx context.Context, found survey, l logs) pastSurvey {
+func readPast(ctx context.Context, found survey, l logs, course bool) pastSurvey {
 	f := pastSurvey{survey: found}
 	bounded, cancel := context.WithTimeout(ctx, surveyWait)
 	defer cancel()
 	f.readFiles(bounded)
-	f.readLog(ctx, l)
+	f.readLog(ctx, l, course)
 	return f
 }
 
-// readLog takes from every line what history and explain make something of.
-func (f *pastSurvey) readLog(ctx context.Context, l logs) {
-	course := newCourseReader(f.survey)
+// readLog takes from every line what history makes something of, and with course what
+// explain does.
+func (f *pastSurvey) readLog(ctx context.Context, l logs, course bool) {
+	r := newCourseReader(f.survey)
 	f.span, f.logErr = l.read(ctx, f.taken, func(at time.Time, line string) {
-		e, found := course.events.read(line)
+		e, found := r.events.read(line)
 		if found {
 			e.at = at
 			f.events = append(f.events, e)
 		}
-		if h, found := course.read(at, line, e); found {
+		if !course {
+			return
+		}
+		if h, found := r.read(at, line, e); found {
 			f.happenings = append(f.happenings, h)
 		}
 	})

@@ -46,7 +46,7 @@ func logged(t *testing.T, f *pastSurvey, name string) {
 	l := logs{path: filepath.Join(t.TempDir(), "pacemaker.log")}
 	require.NoError(t, os.WriteFile(l.path, text, 0o600))
 	require.NoError(t, os.Chtimes(l.path, f.taken, f.taken))
-	f.readLog(t.Context(), l)
+	f.readLog(t.Context(), l, true)
 	require.NoError(t, f.logErr)
 	f.span.Source = "pacemaker.log"
 }

@@ -152,10 +152,10 @@ func TestExplainBan(t *testing.T) {
 }
 
 // assertExplainsTheWait wants an election that waits to be told of, with whom it waits for.
-func (c *cluster) assertExplainsTheWait(on, old, stopped string) {
+func (c *cluster) assertExplainsTheWait(on, old, either string) {
 	c.t.Helper()
 	s := c.explained(on, 1)
-	assert.Contains(c.t, s.Verdict, "nobody is promoted: the election on "+on+" waits for "+old+" or "+stopped)
+	assert.Contains(c.t, s.Verdict, "nobody is promoted: the election on "+on+" waits for "+either)
 	require.NotEmpty(c.t, s.Changes)
 	assert.True(c.t, s.Changes[0].did(old+" is lost"))
 	assert.True(c.t, s.Changes[0].did("promote failed"))

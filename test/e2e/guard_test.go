@@ -21,6 +21,7 @@ import (
 func TestPromotionWaitsForTheVoteThatSettlesIt(t *testing.T) {
 	c := begin(t)
 	old, left, stopped := c.before.primary, c.before.standbys[0], c.before.standbys[1]
+	either := strings.Join(c.sorted([]string{old, stopped}), " or ")
 	c.fencingTakes(fencingDelay)
 	var awaited time.Time
 	result := c.play(scenario.Scenario{
@@ -35,12 +36,12 @@ func TestPromotionWaitsForTheVoteThatSettlesIt(t *testing.T) {
 			return c.KillNode(ctx, old)
 		},
 		Turned: func(ctx context.Context, p *scenario.Play) error {
-			err := awaitErr(ctx, "refused", time.Minute, func() error { return c.failed(ctx, "promote_0 on "+left, "waits for "+old+" or "+stopped) })
+			err := awaitErr(ctx, "refused", time.Minute, func() error { return c.failed(ctx, "promote_0 on "+left, "waits for "+either) })
 			if err != nil {
 				return err
 			}
 			awaited = time.Now()
-			c.assertExplainsTheWait(left, old, stopped)
+			c.assertExplainsTheWait(left, old, either)
 			return awaitErr(ctx, "promoted", time.Minute, func() error {
 				_, err := c.Primary(ctx)
 				return err
@@ -54,7 +55,7 @@ func TestPromotionWaitsForTheVoteThatSettlesIt(t *testing.T) {
 	assert.True(t, promoted.After(c.poweredAgain(old)), "promoted before the node was back whose vote was awaited")
 	c.end(outcome{
 		primary: result.After, promotions: 1, fenced: []string{old}, restarted: []string{old, left, stopped},
-		failures: []string{"promote_0 on " + left + ".*waits for " + old},
+		failures: []string{"promote_0 on " + left + ".*waits for " + either},
 	})
 }
 
