@@ -20,7 +20,7 @@ func alertCommand() verb {
 		purpose: "called by Pacemaker: when the primary's role has changed, run the administrator's hook",
 		example: "pgsqlms alert --help               # it is no command to give; what to set up:\n" +
 			"pcs alert create path=/usr/sbin/pgsqlms id=pgsqlms\n" +
-			"pcs alert recipient add pgsqlms value=/etc/pgsqlms/hook     # docs/alerts.md: what it is given\n",
+			"pcs alert recipient add pgsqlms value=/usr/local/sbin/on-promotion   # docs/alerts.md\n",
 		run: runAlert,
 	}
 }
