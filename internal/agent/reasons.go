@@ -89,6 +89,11 @@ var (
 		Text: "the data directory has the wrong owner or mode",
 		Help: "chown it to system_user and chmod it to 0700 or 0750, as PostgreSQL itself demands",
 	}
+	reasonRejoin = ocf.Reason{
+		Name: "rejoin-unfinished", Code: ocf.ErrArgs,
+		Text: "a rejoin of %s is under way, or was broken off: there is %s",
+		Help: "run pgsqlms rejoin on this node, which begins anew; do not start PostgreSQL by hand",
+	}
 	reasonPidFile = ocf.Reason{
 		Name: "postmaster-pid", Code: ocf.ErrArgs,
 		Text: "%s is not a regular file, expected one or none",
@@ -268,7 +273,7 @@ var (
 	reasonDiverged = ocf.Reason{
 		Name: "diverged", Code: ocf.ErrGeneric,
 		Text: "diverged: left timeline %d at %s, %d bytes of WAL beyond it are not the primary's, in %s",
-		Help: "pg_rewind it or clone it anew from the primary as system_user, then crm_resource --cleanup on this node",
+		Help: "run pgsqlms rejoin on this node",
 	}
 	reasonSwitchover = ocf.Reason{
 		Name: "switchover-cancelled", Code: ocf.ErrGeneric,
@@ -329,6 +334,7 @@ func Reasons() []ocf.Reason {
 		reasonFeatureSet,
 		reasonBinaries,
 		reasonVersion,
+		reasonRejoin,
 		reasonDataDir,
 		reasonDataDirSetting,
 		reasonDataDirPerm,

@@ -35,7 +35,7 @@ func (a *agent) validateAll(ctx context.Context) error {
 		return a.orLate(problem)
 	}
 	for _, check := range []func(context.Context) error{
-		a.checkMeta, a.checkFeatureSet, a.checkTools, a.checkData, a.checkInstalled, a.checkTemplate,
+		a.checkMeta, a.checkFeatureSet, a.checkTools, a.checkRejoin, a.checkData, a.checkInstalled, a.checkTemplate,
 		a.checkPidFile, a.checkStandby, a.checkSettings,
 	} {
 		if err := check(ctx); err != nil {
@@ -182,6 +182,20 @@ func (a *agent) version() (int, error) {
 		return 0, reasonVersion.Because(err, a.conf.binDir, a.conf.dataDir)
 	}
 	return 0, reasonDataDir.Because(err)
+}
+
+// checkRejoin refuses data that `pgsqlms rejoin` is at work on, or left half-done: beside
+// them, or in their place, is the directory in which it works. It comes before the check
+// of the data directory, which may be gone for that reason.
+func (a *agent) checkRejoin(context.Context) error {
+	found, err := a.db.UnfinishedRejoin()
+	switch {
+	case err != nil:
+		return reasonDataDir.Because(err)
+	case found != "":
+		return reasonRejoin.With(a.conf.dataDir, found)
+	}
+	return nil
 }
 
 func (a *agent) checkData(context.Context) error { return a.checkDataDir() }

@@ -1,0 +1,400 @@
+//go:build realpg
+
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pgsqlms/internal/wal"
+)
+
+const stallTest = time.Minute
+
+// apart gives an old primary and a new one, a standby that was promoted: the old one has gone on writing, and is down, by
+// a shutdown or a crash. Each has its configuration in its data directory.
+func apart(t *testing.T, down ShutdownMode) (old, primary *server) {
+	t.Helper()
+	old = newPrimary(t)
+	old.configure("wal_log_hints = on", "wal_keep_size = 1GB")
+	old.start().write()
+	primary = newStandby(t, old, "new")
+	primary.configure("wal_log_hints = on", "wal_keep_size = 1GB")
+	primary.start()
+	old.waitStreaming("new")
+	require.NoError(t, primary.Promote(t.Context()))
+	primary.wait("promoted", func() bool { return !primary.status().InRecovery })
+	primary.sql("CREATE TABLE public.theirs AS SELECT 1 AS n")
+	old.sql("CREATE TABLE public.ours AS SELECT 1 AS n")
+	old.stop(down)
+	old.follow(primary, "old")
+	return old, primary
+}
+
+func (s *server) conninfo() Conninfo {
+	s.t.Helper()
+	c, err := s.RejoinConninfo(s.t.Context())
+	require.NoError(s.t, err)
+	return c
+}
+
+func (s *server) lockRejoin() *Rejoin {
+	s.t.Helper()
+	r, err := s.LockRejoin()
+	require.NoError(s.t, err)
+	s.t.Cleanup(r.Close)
+	return r
+}
+
+// compared asks the server that primary_conninfo names where this one, which does not run, stands.
+func (s *server) compared() (RejoinControl, Source) {
+	s.t.Helper()
+	control, err := s.RejoinControl(s.t.Context())
+	require.NoError(s.t, err)
+	replayed, end := s.StoppedEnd(s.t.Context(), control)
+	source, err := s.AskSource(s.t.Context(), s.conninfo(), replayed, end)
+	require.NoError(s.t, err)
+	require.Equal(s.t, control.System, source.System)
+	return control, source
+}
+
+// rejoined wants a server to follow, with its own files and the primary's data.
+func (s *server) rejoined(primary *server, name string) {
+	s.t.Helper()
+	require.FileExists(s.t, s.data("standby.signal"))
+	require.NoFileExists(s.t, s.data("theirs.conf"))
+	require.FileExists(s.t, s.data("ours.conf"))
+	require.NoFileExists(s.t, s.data("postmaster.pid"))
+	left, err := filepath.Glob(s.file("data.pgsqlms-rejoin*"))
+	require.NoError(s.t, err)
+	require.Empty(s.t, left)
+	s.start()
+	primary.waitStreaming(name)
+	require.Equal(s.t, "1", s.sql("SELECT n FROM public.theirs"))
+	require.Equal(s.t, "f", s.sql("SELECT count(*) > 0 FROM pg_class WHERE relname = 'ours'"))
+}
+
+func (s *server) ownFile(name string) {
+	s.t.Helper()
+	require.NoError(s.t, os.WriteFile(s.data(name), []byte(name), 0o600))
+	s.own(s.data(name))
+}
+
+// settledAt has the primary make the checkpoint without which pg_rewind does nothing.
+func settledAt(t *testing.T, s *server) {
+	t.Helper()
+	require.NoError(t, s.CheckpointAt(t.Context(), s.conninfo()))
+	source, err := s.AskRewindSource(t.Context(), s.conninfo())
+	require.NoError(t, err)
+	require.True(t, source.Settled())
+	require.True(t, source.Allowed && source.FullPageWrites && source.MayCheckpoint)
+	require.Positive(t, source.Size)
+	require.Zero(t, source.Tablespaces)
+}
+
+// An old primary, shut down or crashed, is rewound in a copy; the old data are kept.
+func TestRealRejoinRewindsACopy(t *testing.T) {
+	for name, down := range map[string]ShutdownMode{"shut down": Fast, "crashed": Kill} {
+		t.Run(name, func(t *testing.T) {
+			old, primary := apart(t, down)
+			old.ownFile("ours.conf")
+			primary.ownFile("theirs.conf")
+			control, source := old.compared()
+			require.Equal(t, down == Fast, control.Clean())
+			require.True(t, control.Rewindable())
+			require.NotNil(t, source.Divergence)
+			require.Equal(t, wal.Timeline(1), source.Divergence.Left.Timeline)
+			require.Positive(t, source.Divergence.Bytes)
+			require.False(t, source.Divergence.Pending)
+
+			settledAt(t, old)
+			r := old.lockRejoin()
+			if control.Clean() {
+				require.NoError(t, r.Rewindable(t.Context(), old.conninfo()))
+			}
+			require.NoError(t, r.Begin())
+			found, err := old.UnfinishedRejoin()
+			require.NoError(t, err)
+			require.Equal(t, r.Dir(), found)
+			copied, rewound := uint64(0), uint64(0)
+			require.NoError(t, r.Copy(t.Context(), func(done uint64) { copied = done }))
+			p, err := old.Premises(t.Context())
+			require.NoError(t, err)
+			require.True(t, p.Unfinished && p.Exists && p.Writable && !p.Mounted)
+			require.Equal(t, p.Size, copied)
+			require.NoError(t, r.Recover(t.Context()))
+			require.NoError(t, r.Rewind(t.Context(), old.conninfo(), stallTest, func(done, total uint64) { rewound = max(rewound, done, total) }))
+			require.Positive(t, rewound)
+			before := old.state()
+			kept, err := r.Finish(true, time.Unix(1_700_000_000, 0))
+			require.NoError(t, err)
+			require.Equal(t, old.file("data.before-rejoin-20231114T221320Z"), kept)
+			old.rejoined(primary, "old")
+
+			aside := New(Config{BinDir: here.bin, PGData: kept, User: here.user})
+			was, err := aside.Control(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, before, was.State, "what is kept is what was there")
+		})
+	}
+}
+
+// In place, and broken off: there is no data directory, and the next one makes a copy with this node's own files.
+func TestRealRejoinInPlaceBrokenOff(t *testing.T) {
+	old, primary := apart(t, Fast)
+	old.ownFile("ours.conf")
+	primary.ownFile("theirs.conf")
+	settledAt(t, old)
+	r := old.lockRejoin()
+	require.NoError(t, r.Begin())
+	require.NoError(t, r.Take())
+	require.NoDirExists(t, old.file("data"))
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Error(t, r.Rewind(ended, primary.conninfoTo(primary), stallTest, nil))
+	unfinished, err := r.Abandon()
+	require.NoError(t, err)
+	require.True(t, unfinished)
+	found, err := old.UnfinishedRejoin()
+	require.NoError(t, err)
+	require.Equal(t, r.Dir(), found)
+
+	from := old.conninfo() // of the files that were put aside
+	require.Contains(t, from.Host(), primary.file("socket"))
+	require.NoError(t, r.Begin())
+	require.NoError(t, r.BaseBackup(t.Context(), from, true, stallTest, nil))
+	kept, err := r.Finish(true, time.Now())
+	require.NoError(t, err)
+	require.Empty(t, kept, "nothing was left to keep")
+	old.rejoined(primary, "old")
+}
+
+// In place, to its end.
+func TestRealRejoinInPlace(t *testing.T) {
+	old, primary := apart(t, Kill)
+	old.ownFile("ours.conf")
+	settledAt(t, old)
+	r := old.lockRejoin()
+	require.NoError(t, r.Begin())
+	require.NoError(t, r.Take())
+	require.NoError(t, r.Recover(t.Context()))
+	require.NoError(t, r.Rewind(t.Context(), primary.conninfoTo(primary), stallTest, nil))
+	_, err := r.Finish(false, time.Now())
+	require.NoError(t, err)
+	old.rejoined(primary, "old")
+}
+
+// conninfoTo is one for a server itself.
+func (s *server) conninfoTo(of *server) Conninfo {
+	return Conninfo{map[string]string{"host": of.file("socket"), "port": fmt.Sprint(serverPort), "user": here.user.Name}}
+}
+
+// Before the primary's first checkpoint on its timeline pg_rewind takes it, up to PostgreSQL 15, for what it was before its
+// promotion, and says that there is nothing to do. AskRewindSource knows.
+func TestRealRewindBeforeTheFirstCheckpoint(t *testing.T) {
+	old := newPrimary(t)
+	old.configure("wal_log_hints = on", "wal_keep_size = 1GB")
+	old.start().write()
+	primary := newStandby(t, old, "new").start()
+	old.waitStreaming("new")
+	checkpointer, err := strconv.Atoi(primary.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"))
+	require.NoError(t, err)
+	signal(t, checkpointer, syscall.SIGSTOP)
+	require.NoError(t, primary.Promote(t.Context()))
+	primary.wait("promoted", func() bool { return !primary.status().InRecovery })
+	old.write()
+	old.stop(Fast)
+	old.follow(primary, "old")
+	source, err := old.AskRewindSource(t.Context(), old.conninfo())
+	require.NoError(t, err)
+	require.Equal(t, [2]wal.Timeline{2, 1}, [2]wal.Timeline{source.Timeline, source.Checkpoint})
+	require.False(t, source.Settled())
+	r := old.lockRejoin()
+	if major, _ := old.Version(); major < 16 {
+		require.ErrorIs(t, r.Rewindable(t.Context(), old.conninfo()), ErrRewindNotNeeded)
+	}
+	signal(t, checkpointer, syscall.SIGCONT)
+	require.NoError(t, old.CheckpointAt(t.Context(), old.conninfo()))
+	source, err = old.AskRewindSource(t.Context(), old.conninfo())
+	require.NoError(t, err)
+	require.True(t, source.Settled())
+	require.NoError(t, r.Rewindable(t.Context(), old.conninfo()))
+}
+
+// A standby whose WAL the primary has removed is lost, and cloned. The password is in no argument.
+func TestRealRejoinClones(t *testing.T) {
+	const password = `s3'c\ret`
+	primary := newPrimary(t)
+	primary.configure("wal_keep_size = 0", "min_wal_size = 32MB", "max_wal_size = 32MB", "password_encryption = 'scram-sha-256'")
+	primary.start().write()
+	standby := newStandby(t, primary, "standby").start()
+	primary.ownFile("theirs.conf")
+	standby.ownFile("ours.conf")
+	primary.waitStreaming("standby")
+	standby.stop(Fast)
+	for range 5 {
+		primary.sql("SELECT pg_catalog.pg_switch_wal(); CHECKPOINT")
+	}
+	primary.sql("CREATE TABLE public.theirs AS SELECT 1 AS n; CREATE ROLE repl REPLICATION LOGIN PASSWORD '" + strings.ReplaceAll(password, "'", "''") + "'")
+	hba, err := os.ReadFile(primary.data("pg_hba.conf"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(primary.data("pg_hba.conf"), append([]byte("local all repl scram-sha-256\nlocal replication repl scram-sha-256\n"), hba...), 0o600))
+	primary.sql("SELECT pg_catalog.pg_reload_conf()")
+	conninfo := fmt.Sprintf(`host=%s port=%d user=repl application_name=standby password='s3\'c\\ret'`, primary.file("socket"), serverPort)
+	standby.configure("primary_conninfo = '" + strings.NewReplacer(`\`, `\\`, "'", "''").Replace(conninfo) + "'")
+
+	control, source := standby.compared()
+	require.Nil(t, source.Divergence)
+	require.True(t, source.Removed(), source.Refusal)
+	require.False(t, control.Rewindable())
+	sql, err := standby.AskRewindSource(t.Context(), standby.conninfo())
+	require.NoError(t, err)
+	require.False(t, sql.Allowed || sql.MayCheckpoint)
+
+	recorded := standby.recordingTools()
+	r := standby.lockRejoin()
+	require.NoError(t, r.Begin())
+	fetched := uint64(0)
+	require.NoError(t, r.BaseBackup(t.Context(), standby.conninfo(), true, stallTest, func(done, _ uint64) { fetched = done }))
+	require.Positive(t, fetched)
+	_, err = r.Finish(false, time.Now())
+	require.NoError(t, err)
+	arguments, err := os.ReadFile(recorded)
+	require.NoError(t, err)
+	require.Contains(t, string(arguments), "user='repl'")
+	require.NotContains(t, string(arguments), "ret")
+	standby.rejoined(primary, "standby")
+}
+
+// recordingTools puts a script in pg_basebackup's place that notes its arguments first.
+func (s *server) recordingTools() (recorded string) {
+	s.t.Helper()
+	bin := s.file("bin")
+	recorded = s.file("arguments")
+	require.NoError(s.t, os.Mkdir(bin, 0o755))
+	tools, err := filepath.Glob(here.bin + "/*")
+	require.NoError(s.t, err)
+	for _, path := range tools {
+		require.NoError(s.t, os.Symlink(path, filepath.Join(bin, filepath.Base(path))))
+	}
+	wrapper := filepath.Join(bin, "pg_basebackup")
+	require.NoError(s.t, os.Remove(wrapper))
+	require.NoError(s.t, os.WriteFile(wrapper, []byte(fmt.Sprintf("#!/bin/sh\necho \"$@\" > %s\nexec %s/pg_basebackup \"$@\"\n", recorded, here.bin)), 0o755))
+	s.cfg.BinDir = bin
+	return recorded
+}
+
+// What PostgreSQL runs on is not touched, by no step.
+func TestRealRejoinLeavesWhatRunsAlone(t *testing.T) {
+	s := newPrimary(t).start()
+	r := s.lockRejoin()
+	steps := map[string]func() error{
+		"begin":  r.Begin,
+		"copy":   func() error { return r.Copy(t.Context(), func(uint64) {}) },
+		"take":   r.Take,
+		"drop":   r.Drop,
+		"finish": func() error { _, err := r.Finish(true, time.Now()); return err },
+	}
+	for name, step := range steps {
+		require.ErrorContains(t, step(), "PostgreSQL runs in "+s.file("data"), name)
+		require.NoDirExists(t, r.Dir(), name)
+	}
+	require.Equal(t, "1", s.sql("SELECT 1"))
+
+	orphaned := s.processes().Postmaster
+	signal(t, orphaned, syscall.SIGKILL)
+	s.wait("no postmaster", func() bool { return s.processes().Postmaster == 0 })
+	if s.processes().Running() { // backends that have not noticed yet
+		require.ErrorContains(t, r.Begin(), "PostgreSQL runs in")
+	}
+	s.waitGone()
+	require.NoError(t, r.Begin())
+}
+
+// Nothing of root's is reached by what the system user can plant, and links to the data directory are followed.
+func TestRealRejoinIsTheSystemUsers(t *testing.T) {
+	s := newPrimary(t)
+	other := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(other, "secret"), []byte("x"), 0o600))
+	for dir := other; strings.HasPrefix(dir, os.TempDir()+"/"); dir = filepath.Dir(dir) {
+		require.NoError(t, os.Chmod(dir, 0o755))
+	}
+	r := s.lockRejoin()
+	require.NoError(t, os.Symlink(other, r.Dir()))
+	s.own(r.Dir())
+	require.NoError(t, os.Symlink(filepath.Join(other, "secret"), s.data("mine.key")))
+	s.own(s.data("mine.key"))
+	require.NoError(t, r.Begin())
+	require.FileExists(t, filepath.Join(other, "secret"))
+	var info syscall.Stat_t
+	for _, path := range []string{r.Dir(), filepath.Join(r.Dir(), "own"), filepath.Join(r.Dir(), "own", "postgresql.conf")} {
+		require.NoError(t, syscall.Lstat(path, &info))
+		require.Equal(t, here.user.UID, info.Uid, path)
+	}
+	target, err := os.Readlink(filepath.Join(r.Dir(), "own", "mine.key"))
+	require.NoError(t, err)
+	require.Equal(t, filepath.Join(other, "secret"), target, "a link stays one")
+
+	_, err = s.LockRejoin()
+	require.ErrorIs(t, err, ErrRejoining)
+
+	link := s.file("link")
+	require.NoError(t, os.Symlink("data", link))
+	behind := New(Config{BinDir: here.bin, PGData: link, User: here.user})
+	found, err := behind.UnfinishedRejoin()
+	require.NoError(t, err)
+	require.Equal(t, r.Dir(), found)
+	p, err := behind.Premises(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, s.file("data"), p.DataDir)
+	unfinished, err := r.Abandon()
+	require.NoError(t, err)
+	require.False(t, unfinished)
+	require.NoDirExists(t, r.Dir())
+}
+
+func TestRealPremises(t *testing.T) {
+	s := newPrimary(t)
+	require.NoError(t, os.Rename(s.data("pg_wal"), s.file("wal")))
+	require.NoError(t, os.Symlink(s.file("wal"), s.data("pg_wal")))
+	require.NoError(t, os.Symlink("/somewhere", s.data("pg_tblspc/16384")))
+	p, err := s.Premises(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, s.file("wal"), p.WALLink)
+	require.Equal(t, 1, p.Tablespaces)
+	require.Positive(t, p.Size)
+	require.Positive(t, p.Free)
+	require.NoError(t, os.Chown(s.dir, 0, 0))
+	p, err = s.Premises(t.Context())
+	require.NoError(t, err)
+	require.False(t, p.Writable)
+}
+
+// A program that tells of no progress is ended, and says what it said.
+func TestRealToolThatStalls(t *testing.T) {
+	s := newPrimary(t)
+	s.recordingTools()
+	script := func(text string) {
+		path := filepath.Join(s.cfg.BinDir, "pg_basebackup")
+		require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755))
+	}
+	r := s.lockRejoin()
+	require.NoError(t, r.Begin())
+	script("echo '10/20 kB (50%), 0/1 tablespace' >&2; exec sleep 1000")
+	err := r.BaseBackup(t.Context(), s.conninfoTo(s), false, 300*time.Millisecond, nil)
+	require.ErrorIs(t, err, ErrStalled)
+	script("echo 'pg_basebackup: error: no' >&2; exit 1")
+	err = r.BaseBackup(t.Context(), s.conninfoTo(s), false, stallTest, nil)
+	require.ErrorContains(t, err, "pg_basebackup ended with exit code 1: pg_basebackup: error: no")
+	require.False(t, errors.Is(err, ErrStalled))
+}

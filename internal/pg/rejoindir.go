@@ -1,0 +1,344 @@
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// A rejoin makes new data for an instance that cannot follow its primary any more. It
+// works in a directory beside the data directory, and that directory is there as long as
+// the work is not done: a data directory beside which there is one is never started. So
+// nothing has to be written into the data, of which pg_rewind removes whatever the
+// primary does not have.
+//
+//	main                      the data directory
+//	main.pgsqlms-rejoin/data  what becomes the data directory
+//	main.pgsqlms-rejoin/own   this node's own files of the data directory
+//	main.before-rejoin-TIME   what the data directory was
+const (
+	rejoinSuffix = ".pgsqlms-rejoin"
+	keptSuffix   = ".before-rejoin-"
+	newData      = "data"
+	ownFiles     = "own"
+	ownComplete  = "own.complete"
+)
+
+// maxLinks is how many links are followed from the data directory's name, as the kernel
+// itself gives up after 40.
+const maxLinks = 40
+
+// realDataDir is the data directory behind the links that its name may be, whether it is
+// there or not. It runs as the system user.
+func (i *Instance) realDataDir() (string, error) {
+	path := filepath.Clean(i.cfg.DataDir)
+	for range maxLinks {
+		target, err := os.Readlink(path)
+		switch {
+		case errors.Is(err, syscall.EINVAL), errors.Is(err, fs.ErrNotExist): // no link
+			return path, nil
+		case err != nil:
+			return "", err
+		case filepath.IsAbs(target):
+			path = filepath.Clean(target)
+		default:
+			path = filepath.Join(filepath.Dir(path), target)
+		}
+	}
+	return "", fmt.Errorf("%s: %w", i.cfg.DataDir, syscall.ELOOP)
+}
+
+// UnfinishedRejoin finds the directory of a rejoin that is under way, or was broken off;
+// empty for none. Whatever has its name counts. It is looked for as the system user; a
+// parent directory that this user cannot search has none.
+func (i *Instance) UnfinishedRejoin() (found string, err error) {
+	err = i.asUser(func() error {
+		dir, err := i.realDataDir()
+		if err == nil {
+			_, err = os.Lstat(dir + rejoinSuffix)
+		}
+		switch {
+		case err == nil:
+			found = dir + rejoinSuffix
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP):
+			return nil // what is wrong with the data directory, others say
+		}
+		return err
+	})
+	return found, err
+}
+
+// A Rejoin is that work. All of it is done as the system user.
+type Rejoin struct {
+	i      *Instance
+	dir    string // the data directory itself
+	work   string
+	parent *os.File // locked
+}
+
+// ErrRejoining says that another rejoin of this data directory is under way.
+var ErrRejoining = errors.New("another rejoin of this data directory is under way")
+
+// LockRejoin keeps other rejoins of the same data directory away, until Close or the end
+// of this process. It changes nothing. Its errors wrap ErrRejoining, or tell why the
+// directory in which the data directory is cannot be opened.
+func (i *Instance) LockRejoin() (*Rejoin, error) {
+	r := &Rejoin{i: i}
+	err := i.asUser(func() (err error) {
+		if r.dir, err = i.realDataDir(); err != nil {
+			return err
+		}
+		r.work = r.dir + rejoinSuffix
+		if r.parent, err = openDirectory(filepath.Dir(r.dir)); err != nil {
+			return err
+		}
+		err = syscall.Flock(int(r.parent.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = fmt.Errorf("%w: %s is locked", ErrRejoining, filepath.Dir(r.dir))
+		}
+		if err != nil {
+			r.parent.Close()
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Close lets others in.
+func (r *Rejoin) Close() { r.parent.Close() }
+
+// Dir is the directory in which it works. While that is there, the agent starts nothing.
+func (r *Rejoin) Dir() string { return r.work }
+
+// new is the instance with the data that are being made.
+func (r *Rejoin) new() *Instance {
+	c := r.i.cfg
+	if c.PGData == c.DataDir {
+		c.PGData = filepath.Join(r.work, newData)
+	}
+	c.DataDir = filepath.Join(r.work, newData)
+	return &Instance{cfg: c, proc: r.i.proc}
+}
+
+// nothingRuns is the guard of all that changes a directory in which PostgreSQL may run.
+func (r *Rejoin) nothingRuns() error {
+	p, err := r.i.Processes()
+	switch {
+	case err != nil:
+		return fmt.Errorf("it cannot be told whether PostgreSQL runs in %s: %w", r.dir, err)
+	case p.Running():
+		return fmt.Errorf("PostgreSQL runs in %s (postmaster %d, orphans %v), expected nothing of it: nothing was changed", r.dir, p.Postmaster, p.Orphans)
+	}
+	return nil
+}
+
+// Begin makes the directory, instead of one that was left behind, and puts this node's own
+// files into it: whatever of the data directory's first level is not data. Where a rejoin
+// that was broken off has left no data directory, it has left those files, and they stay.
+// Something that runs on the data directory is an error, and nothing is changed.
+func (r *Rejoin) Begin() error {
+	if err := r.nothingRuns(); err != nil {
+		return err
+	}
+	return r.i.asUser(func() error {
+		own := filepath.Join(r.work, ownFiles)
+		there, err := isDirectory(r.dir)
+		if err != nil {
+			return err
+		}
+		if there {
+			if err := os.RemoveAll(r.work); err != nil {
+				return err
+			}
+		}
+		if err := os.Mkdir(r.work, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		if !there {
+			return r.keepOwn(own)
+		}
+		if err := os.Mkdir(own, 0o700); err != nil {
+			return err
+		}
+		if err := copyEntries(r.dir, own, isOwn); err != nil {
+			return fmt.Errorf("this node's own files of %s cannot be put aside: %w", r.dir, err)
+		}
+		return r.i.createOnce(filepath.Join(r.work, ownComplete), "")
+	})
+}
+
+// keepOwn is Begin without a data directory: only what was put aside before counts.
+func (r *Rejoin) keepOwn(own string) error {
+	if err := os.RemoveAll(filepath.Join(r.work, newData)); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(filepath.Join(r.work, ownComplete)); err == nil {
+		return nil
+	}
+	if err := os.RemoveAll(own); err != nil {
+		return err
+	}
+	return os.Mkdir(own, 0o700)
+}
+
+// Take makes the data directory itself what is worked on. From here on there is no data
+// directory until Finish.
+func (r *Rejoin) Take() error {
+	if err := r.nothingRuns(); err != nil {
+		return err
+	}
+	return r.i.asUser(func() error { return r.rename(r.dir, filepath.Join(r.work, newData)) })
+}
+
+// Drop removes the data directory, for room. From here on there is none until Finish.
+func (r *Rejoin) Drop() error {
+	if err := r.nothingRuns(); err != nil {
+		return err
+	}
+	return r.i.asUser(func() error { return os.RemoveAll(r.dir) })
+}
+
+// Abandon gives the work up, where there is a data directory as it was before. Without one
+// the directory stays, for it has this node's own files and says what has happened; then
+// the result is true.
+func (r *Rejoin) Abandon() (unfinished bool, err error) {
+	err = r.i.asUser(func() error {
+		there, err := isDirectory(r.dir)
+		if err != nil || !there {
+			unfinished = true
+			return err
+		}
+		return os.RemoveAll(r.work)
+	})
+	return unfinished, err
+}
+
+// Discard removes new data that came to nothing, for another attempt.
+func (r *Rejoin) Discard() error {
+	return r.i.asUser(func() error { return os.RemoveAll(filepath.Join(r.work, newData)) })
+}
+
+// TakeBack undoes Take, where nothing was changed in the data since.
+func (r *Rejoin) TakeBack() error {
+	return r.i.asUser(func() error { return r.rename(filepath.Join(r.work, newData), r.dir) })
+}
+
+// Finish makes the new data this node's: with its own files, set up as a standby, in the
+// data directory's place. What was there before is kept beside it, under the name that is
+// returned, or removed; empty when there was nothing.
+func (r *Rejoin) Finish(keep bool, now time.Time) (kept string, err error) {
+	if err := r.nothingRuns(); err != nil {
+		return "", err
+	}
+	fresh := r.new()
+	err = r.i.asUser(func() error {
+		own := filepath.Join(r.work, ownFiles)
+		if err := removeEntries(fresh.cfg.DataDir, func(name string) bool { return isOwn(name) || isOfRecovery(name) }); err != nil {
+			return err
+		}
+		if err := copyEntries(own, fresh.cfg.DataDir, func(string) bool { return true }); err != nil {
+			return err
+		}
+		major, err := fresh.Version()
+		if err != nil {
+			return err
+		}
+		if major >= signalFileMajor { // before, recovery.conf is one of the node's own files
+			if err := fresh.createSignal(); err != nil {
+				return err
+			}
+		}
+		kept, err = r.exchange(keep, now)
+		return err
+	})
+	return kept, err
+}
+
+func (r *Rejoin) exchange(keep bool, now time.Time) (kept string, err error) {
+	there, err := isDirectory(r.dir)
+	if err != nil {
+		return "", err
+	}
+	aside := filepath.Join(r.work, "old")
+	if keep {
+		aside = r.dir + keptSuffix + now.UTC().Format("20060102T150405Z")
+	}
+	if there {
+		if err := r.rename(r.dir, aside); err != nil {
+			return "", err
+		}
+	}
+	if err := r.rename(filepath.Join(r.work, newData), r.dir); err != nil {
+		return "", err
+	}
+	if there && keep {
+		kept = aside
+	}
+	return kept, os.RemoveAll(r.work) // and, with it, what is not to be kept
+}
+
+// rename moves a directory, never onto another one, and makes that last.
+func (r *Rejoin) rename(from, to string) error {
+	if _, err := os.Lstat(to); err == nil {
+		return fmt.Errorf("%s is there already, expected nothing of that name", to)
+	}
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	for _, dir := range []string{filepath.Dir(from), filepath.Dir(to)} {
+		d, err := openDirectory(dir)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(d.Sync(), d.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isDirectory says whether there is one of that name; anything else there is an error.
+func isDirectory(path string) (bool, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	case !info.IsDir():
+		return false, fmt.Errorf("%s is %s, expected a directory", path, kind(info.Mode()))
+	}
+	return true, nil
+}
+
+// RejoinConninfo is Conninfo; where the data directory, and the configuration in it, are
+// gone with a rejoin that was broken off, it is that of the files that were put aside.
+func (i *Instance) RejoinConninfo(ctx context.Context) (Conninfo, error) {
+	c, err := i.Conninfo(ctx)
+	if err == nil || i.cfg.PGData != i.cfg.DataDir {
+		return c, err
+	}
+	work, findErr := i.UnfinishedRejoin()
+	if findErr != nil || work == "" {
+		return c, err
+	}
+	aside := i.cfg
+	aside.PGData = filepath.Join(work, ownFiles)
+	settings, asideErr := (&Instance{cfg: aside, proc: i.proc}).Settings(ctx, "primary_conninfo")
+	if asideErr != nil {
+		return c, err
+	}
+	values, err := ParseConninfo(settings["primary_conninfo"])
+	if err != nil {
+		return Conninfo{}, fmt.Errorf("primary_conninfo: %w", err)
+	}
+	return Conninfo{values}, nil
+}

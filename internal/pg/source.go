@@ -1,0 +1,209 @@
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"pgsqlms/internal/wal"
+)
+
+// Source is a server from which data could be fetched, as it tells over a connection for
+// replication, which pg_basebackup uses too.
+type Source struct {
+	System  string // the system identifier
+	Major   int    // version
+	Standby bool
+	End     wal.Position // how far it has written
+	History wal.History
+
+	// Of where the local log ends, see AskSource.
+	Divergence *Divergence
+	Refusal    string // why it would not stream from there, in PostgreSQL's words
+}
+
+// Removed says whether the refusal is that the write-ahead log asked for is not kept any
+// more (walsender.c and xlogreader.c have these words since 9.x).
+func (s Source) Removed() bool { return strings.Contains(s.Refusal, "has already been removed") }
+
+// replication connects to a server as this instance's WAL receiver would.
+func (i *Instance) replication(ctx context.Context, c Conninfo) (*Conn, error) {
+	configs, err := i.primaryConfigs(ctx, c.values)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConninfo, err)
+	}
+	var errs []error
+	for _, config := range configs {
+		conn, err := pgconn.ConnectConfig(ctx, config)
+		if err == nil {
+			return &Conn{conn: conn}, nil
+		}
+		errs = append(errs, &connectError{address: addressOf(config.Host, int(config.Port)), err: err})
+	}
+	if len(errs) == 0 {
+		return nil, errors.New("primary_conninfo names no server")
+	}
+	return nil, joined(errs)
+}
+
+// AskSource asks a server for itself, and whether an instance that has replayed up to the
+// one place, and holds log up to the other, could stream from it. A zero place is not
+// compared. Nothing is asked of the slot in primary_slot_name.
+func (i *Instance) AskSource(ctx context.Context, c Conninfo, replayed, end wal.Position) (s Source, err error) {
+	conn, err := i.replication(ctx, c)
+	if err != nil {
+		return s, err
+	}
+	defer conn.Close()
+	if s.Major, err = majorOf(conn.conn.ParameterStatus("server_version")); err != nil {
+		return s, err
+	}
+	if s.Standby, err = conn.isStandby(ctx); err != nil {
+		return s, err
+	}
+	r, err := conn.single(ctx, "IDENTIFY_SYSTEM", 3)
+	if err != nil {
+		return s, err
+	}
+	s.System = r.text(0)
+	if s.End, err = positionOf(r); err != nil {
+		return s, err
+	}
+	if s.History, err = conn.history(ctx, s.End.Timeline); err != nil || end.IsZero() {
+		return s, err
+	}
+	if s.Divergence, err = i.divergence(ctx, conn, follower{replayed: replayed, end: end}, s.History, s.End.LSN); err != nil || s.Divergence != nil {
+		return s, err
+	}
+	err = conn.startReplication(ctx, "", end, s.End)
+	var said *pgconn.PgError
+	if errors.As(err, &said) {
+		s.Refusal, err = inItsWords(said), nil
+	}
+	return s, err
+}
+
+// majorOf reads "15.6 (Debian ...)", "17devel".
+func majorOf(version string) (int, error) {
+	digits := version[:len(version)-len(strings.TrimLeft(version, "0123456789"))]
+	major, err := parseMajor(digits)
+	if err != nil {
+		return 0, fmt.Errorf("the server's version is %q, expected something like 15.6", clip(version))
+	}
+	return major, nil
+}
+
+// RewindSource is what pg_rewind needs of the server that it fetches from.
+type RewindSource struct {
+	Allowed        bool // the role may read the server's files, as pg_rewind does
+	MayCheckpoint  bool
+	FullPageWrites bool
+	Timeline       wal.Timeline // which it writes
+	Checkpoint     wal.Timeline // of its last checkpoint
+	Tablespaces    int          // beside the two that every server has
+	Size           uint64       // bytes of all databases that the role may connect to
+}
+
+// Settled says that the last checkpoint is of the timeline that the server writes. Before,
+// pg_rewind up to PostgreSQL 15 takes the server for what it was before its promotion, and
+// does nothing.
+func (s RewindSource) Settled() bool { return s.Timeline == s.Checkpoint }
+
+// rewindSourceSQL asks for the functions of "Notes" on pg_rewind in PostgreSQL's manual.
+const rewindSourceSQL = `
+SELECT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
+       OR (pg_catalog.has_function_privilege('pg_catalog.pg_ls_dir(text,boolean,boolean)', 'execute')
+           AND pg_catalog.has_function_privilege('pg_catalog.pg_stat_file(text,boolean)', 'execute')
+           AND pg_catalog.has_function_privilege('pg_catalog.pg_read_binary_file(text)', 'execute')
+           AND pg_catalog.has_function_privilege('pg_catalog.pg_read_binary_file(text,bigint,bigint,boolean)', 'execute')),
+       (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
+       OR EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pg_checkpoint' AND pg_catalog.pg_has_role(oid, 'member')),
+       pg_catalog.current_setting('full_page_writes') = 'on',
+       pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()),
+       (pg_catalog.pg_control_checkpoint()).timeline_id,
+       (SELECT count(*) FROM pg_catalog.pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')),
+       (SELECT sum(pg_catalog.pg_database_size(oid)) FROM pg_catalog.pg_database WHERE pg_catalog.has_database_privilege(oid, 'connect'))`
+
+// AskRewindSource asks a primary for it, by SQL.
+func (i *Instance) AskRewindSource(ctx context.Context, c Conninfo) (s RewindSource, err error) {
+	conn, err := i.Neighbour(ctx, c)
+	if err != nil {
+		return s, err
+	}
+	defer conn.Close()
+	r, err := conn.single(ctx, rewindSourceSQL, 7)
+	if err != nil {
+		return s, err
+	}
+	s.Allowed, s.MayCheckpoint, s.FullPageWrites = r.bool(0), r.bool(1), r.bool(2)
+	if s.Timeline, err = wal.TimelineOfSegment(r.text(3)); err != nil {
+		return s, err
+	}
+	if s.Checkpoint, err = r.timeline(4); err != nil {
+		return s, err
+	}
+	if s.Tablespaces, err = strconv.Atoi(r.text(5)); err != nil {
+		return s, err
+	}
+	s.Size, _ = strconv.ParseUint(r.text(6), 10, 64) // 0 where it may not be asked
+	return s, nil
+}
+
+// CheckpointAt has another server make a checkpoint, and waits for it.
+func (i *Instance) CheckpointAt(ctx context.Context, c Conninfo) error {
+	conn, err := i.Neighbour(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Checkpoint(ctx)
+}
+
+// requireAuthMajor is the first version whose libpq knows require_auth.
+const requireAuthMajor = 16
+
+// libpq is a connection string for PostgreSQL's own programs, without the password, and
+// the environment that has it: other users cannot read a process's environment, and can
+// read its arguments.
+func (i *Instance) libpq(ctx context.Context, c Conninfo, database string, major int) (dsn string, env []string, err error) {
+	configs, err := i.primaryConfigs(ctx, c.values)
+	if err != nil {
+		return "", nil, fmt.Errorf("%w: %w", ErrConninfo, err)
+	}
+	if len(configs) == 1 { // with several servers each may have its own, which libpq looks up
+		if database != "" {
+			err = i.makeOrdinary(configs[0], c.values)
+		}
+		if configs[0].Password != "" {
+			env = []string{"PGPASSWORD=" + configs[0].Password}
+		}
+	} else if c.values["password"] != "" {
+		env = []string{"PGPASSWORD=" + c.values["password"]}
+	}
+	values := map[string]string{}
+	maps.Copy(values, c.values)
+	for _, name := range []string{"password", "dbname", "replication", "sslpassword"} {
+		delete(values, name)
+	}
+	if major < requireAuthMajor {
+		delete(values, "require_auth")
+	}
+	values["application_name"] = applicationName
+	if values["user"] == "" {
+		values["user"] = i.cfg.User.Name
+	}
+	if database != "" {
+		values["dbname"] = database
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		parts = append(parts, fmt.Sprintf("%s='%s'", name, strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(values[name])))
+	}
+	return strings.Join(parts, " "), env, err
+}
