@@ -297,7 +297,11 @@ func (a *assessor) constraints() {
 		v := constraintView{ID: l.ID, Node: l.Node, Role: string(role), Score: l.Score, Text: constraintText(l, role)}
 		a.v.Constraints = append(a.v.Constraints, v)
 		if l.Score < 0 || strings.HasPrefix(l.ID, "cli-") {
-			a.notice(l.Node, "crm_resource --clear -r "+a.resource.Clone, "constraint %s %s", l.ID, v.Text)
+			todo := "crm_resource --clear -r " + a.resource.Clone
+			if crm.IsRejoin(l.ID) {
+				todo = "wait for the pgsqlms rejoin there, or, where none is under way, run it again"
+			}
+			a.notice(l.Node, todo, "constraint %s %s", l.ID, v.Text)
 		}
 	}
 }

@@ -344,7 +344,7 @@ func (a *assessor) lastFailure(node string) string {
 
 func repairOf(v nodeView) string {
 	if v.State == stateDiverged {
-		return "pg_rewind or a new clone, on " + v.Name + ": README.md, When something fails"
+		return "pgsqlms rejoin, on " + v.Name
 	}
 	return ""
 }

@@ -56,14 +56,18 @@ type call struct {
 	uid      func() int
 
 	watch  watchFlag // status
-	yes    bool      // switchover
-	dryRun bool      // switchover
+	yes    bool      // switchover, rejoin
+	dryRun bool      // switchover, rejoin
 	last   int       // explain
+
+	discard, clone, checkpoint bool // rejoin
 }
 
 // commands are in the order in which they are listed.
 func commands() []verb {
-	return []verb{statusCommand(), historyCommand(), explainCommand(), switchoverCommand(), checkCommand(), alertCommand()}
+	return []verb{
+		statusCommand(), historyCommand(), explainCommand(), switchoverCommand(), rejoinCommand(), checkCommand(), alertCommand(),
+	}
 }
 
 // The words that ask what there is.

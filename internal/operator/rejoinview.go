@@ -1,0 +1,138 @@
+package operator
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The outcomes of a rejoin beside those of a switchover.
+const (
+	outcomeNotStreaming outcome = "not streaming" // the data are new, and it does not stream
+)
+
+// rejoinView is what `pgsqlms rejoin` shows, and its JSON.
+type rejoinView struct {
+	Taken    time.Time `json:"time"`
+	Resource string    `json:"resource"`
+	rejoinPlan
+	primitive  string
+	DryRun     bool    `json:"dry_run"`
+	Outcome    outcome `json:"outcome"`
+	Reason     string  `json:"reason,omitempty"`
+	Seconds    float64 `json:"seconds,omitempty"`       // from the request to the end
+	Used       way     `json:"used,omitempty"`          // how the data were made in the end
+	Copied     uint64  `json:"bytes_copied,omitempty"`  // or fetched
+	Kept       string  `json:"old_data_kept,omitempty"` // where the old data are
+	HalfDone   string  `json:"half_done,omitempty"`     // where work was left that keeps the instance from starting
+	Cleared    bool    `json:"constraint_removed"`      // of the one that it made
+	ClearError string  `json:"constraint_error,omitempty"`
+	ToDo       string  `json:"to_do,omitempty"`
+}
+
+// planText is what is shown before the question.
+func (v rejoinView) planText(s style) string {
+	var b strings.Builder
+	title := fmt.Sprintf("rejoin of %s", orUnknown(v.Node, true))
+	if v.Primary != "" && v.Primary != v.Node {
+		title += " to " + v.Primary
+	}
+	fmt.Fprintf(&b, "%s: %s\n\n", s.paint(clean(v.Resource), bold), clean(title))
+	s.findings(&b, v.Checks)
+	if len(v.Steps) == 0 {
+		return b.String()
+	}
+	for _, section := range [][2]string{{"Found on " + v.Node, v.Ailment}, {"Would be lost", v.Lost}} {
+		b.WriteString("\n" + clean(section[0]) + "\n")
+		for _, part := range wrap(clean(section[1]), s.columns-2) {
+			b.WriteString("  " + part + "\n")
+		}
+	}
+	b.WriteString("\nWhat will happen\n")
+	for n, step := range v.Steps {
+		for line, part := range wrap(clean(step), s.columns-5) {
+			mark := fmt.Sprintf("  %d. ", n+1)
+			if line > 0 {
+				mark = "     "
+			}
+			b.WriteString(mark + part + "\n")
+		}
+	}
+	return b.String()
+}
+
+// end shows the outcome and returns the exit code.
+func (v *rejoinView) end(c *call, o outcome, code ExitCode) (ExitCode, error) {
+	v.Outcome = o
+	v.ToDo = v.todo()
+	if err := c.print(v, v.endText); err != nil {
+		return ExitUnknown, err
+	}
+	return code, nil
+}
+
+func (v rejoinView) todo() string {
+	switch {
+	case v.HalfDone != "":
+		return "pgsqlms rejoin, on " + v.Node
+	case v.Outcome == outcomeNotStreaming, v.Outcome == outcomeTimeout, v.Outcome == outcomeFailed:
+		return "pgsqlms status"
+	case v.Outcome == outcomeDone && v.Kept != "":
+		return "rm -r " + v.Kept + ", once nobody needs it"
+	}
+	return ""
+}
+
+func (v rejoinView) endText(s style) string {
+	var b strings.Builder
+	b.WriteByte('\n')
+	line := func(format string, args ...any) {
+		for n, part := range wrap(clean(fmt.Sprintf(format, args...)), s.columns-2) {
+			b.WriteString(strings.Repeat(" ", 2*min(n, 1)) + part + "\n")
+		}
+	}
+	switch v.Outcome {
+	case outcomeRefused:
+		line("refused, nothing was done: %s", plural(v.Checks.count(levelError), "error"))
+	case outcomeNothing:
+		line("%s streams from %s: nothing to repair", v.Node, v.Primary)
+	case outcomeDryRun:
+		line("nothing was done")
+	case outcomeDeclined:
+		line("not confirmed, nothing was done")
+	case outcomeDone:
+		line("%s streams from %s, after %s%s", v.Node, v.Primary, durationText(time.Duration(v.Seconds*float64(time.Second))), v.used())
+	case outcomeNotStreaming:
+		line("%s has new data, and does not stream yet: %s", v.Node, v.Reason)
+	default:
+		line("not repaired, after %s: %s", durationText(time.Duration(v.Seconds*float64(time.Second))), v.Reason)
+		if v.HalfDone == "" {
+			line("the data of %s are as they were", v.Node)
+		}
+	}
+	if v.HalfDone != "" {
+		line("the work is half-done in %s: PostgreSQL is not started on %s until it is done", v.HalfDone, v.Node)
+	}
+	if v.Kept != "" {
+		line("the old data are kept in %s", v.Kept)
+	}
+	if v.ClearError != "" && !v.Cleared {
+		line("the constraint could not be removed: %s", v.ClearError)
+		b.WriteString("  to do: " + clean("pcs constraint delete "+v.constraint()+", or crm configure delete "+v.constraint()) + "\n")
+	}
+	if v.ToDo != "" {
+		b.WriteString("  to do: " + clean(v.ToDo) + "\n")
+	}
+	return b.String()
+}
+
+// used says by which program the data were made; nothing where none was needed.
+func (v rejoinView) used() string {
+	switch v.Used {
+	case wayRewind:
+		return fmt.Sprintf(" (pg_rewind, %s copied or fetched)", bytesText(v.Copied))
+	case wayClone:
+		return fmt.Sprintf(" (pg_basebackup, %s fetched)", bytesText(v.Copied))
+	}
+	return ""
+}
