@@ -46,6 +46,7 @@ func TestAlertRunsTheHookOnceForAChange(t *testing.T) {
 	c.awaitTold(old, there, c.before.timeline+2)
 	require.NoError(t, c.WaitWhole(c.ctx))
 
+	c.await("all that was written is everywhere", 30*time.Second, func() error { return c.isEverywhere(c.ctx, old) })
 	require.NoError(t, c.KillNode(c.ctx, old))
 	require.NoError(t, c.WaitWhole(c.ctx))
 	now := c.look()
@@ -98,4 +99,14 @@ func (c *cluster) awaitTold(node, from string, timeline int) {
 		}
 		return fmt.Errorf("found %q, expected %q", c.told(node), want)
 	})
+}
+
+// isEverywhere says what is missing until both standbys have all of a primary's write-ahead log. One that streams may still be
+// at the end of the timeline before.
+func (c *cluster) isEverywhere(ctx context.Context, primary string) error {
+	n, err := c.SQL(ctx, primary, "select count(*) from pg_stat_replication where replay_lsn >= pg_current_wal_lsn()")
+	if err == nil && n != "2" {
+		err = fmt.Errorf("%s standbys have all", n)
+	}
+	return err
 }

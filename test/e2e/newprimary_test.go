@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,7 +59,7 @@ func (c *cluster) switchoverWithoutFollowers(ctx context.Context, target string,
 	if err := c.StartMove(ctx, target); err != nil {
 		return err
 	}
-	return awaitErr(ctx, "promoted", time.Minute, func() error { return c.hasScore(ctx, target, "1001") })
+	return awaitErr(ctx, "promoted", time.Minute, func() error { return c.recordNames(ctx, target) })
 }
 
 // poweredAgain is when a node that was fenced got its power back.
@@ -78,11 +79,12 @@ func (c *cluster) lastPromotion(node string) time.Time {
 	return stamp(c.t, lines[len(lines)-1])
 }
 
-// hasScore says what is missing until Pacemaker knows a promotion score.
-func (c *cluster) hasScore(ctx context.Context, node, score string) error {
-	status, err := c.Status(ctx)
-	if err == nil && status.Nodes[node].Score != score {
-		err = fmt.Errorf("the score of %s is %q", node, status.Nodes[node].Score)
+// recordNames says what is missing until the cluster's record has a node for its primary: the last that a primary's first
+// monitor writes, after the scores.
+func (c *cluster) recordNames(ctx context.Context, node string) error {
+	out, err := c.Run(ctx, node, "crm_attribute", "-t", "crm_config", "-s", "pgsqlms-lineage", "-n", "pgsqlms-pgsqld", "-G", "-q")
+	if err == nil && (!strings.Contains(out, " node="+node+" ") || strings.Contains(out, " next=")) {
+		err = fmt.Errorf("the record is %s", out)
 	}
 	return err
 }
