@@ -7,7 +7,7 @@ var (
 	reasonNoAction = ocf.Reason{
 		Name: "unknown-action", Code: ocf.ErrUnimplemented,
 		Text: "unknown action %q, expected one of %s",
-		Help: "call the agent with one of its actions; Pacemaker does this by itself",
+		Help: "pgsqlms --help lists the commands for a person; the actions are Pacemaker's to call",
 	}
 	reasonUser = ocf.Reason{
 		Name: "system-user", Code: ocf.ErrInstalled,
