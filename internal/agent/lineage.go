@@ -93,8 +93,7 @@ func (a *agent) lookAtRecord(ctx context.Context) error {
 
 // noteRecord is for the monitor of a standby that streams: after a promotion it looks at
 // the record once, or again a minute later if the new primary has not written it by then.
-func (a *agent) noteRecord(ctx context.Context, t wal.Timeline) {
-	m := a.store.load()
+func (a *agent) noteRecord(ctx context.Context, m memory, t wal.Timeline) {
 	if known, err := election.ParseRecord(m.Record); err == nil && known.History.Timeline == t || t == 0 || within(m.Recorded, verifyEvery) {
 		return
 	}

@@ -36,7 +36,7 @@ const (
 func (a *agent) watch(ctx context.Context, status pg.Status) error {
 	m := a.store.load()
 	if streams(status) {
-		a.noteRecord(ctx, status.Receiver.Timeline)
+		a.noteRecord(ctx, m, status.Receiver.Timeline)
 		a.well(ctx, m)
 		return nil
 	}

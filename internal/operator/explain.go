@@ -182,17 +182,13 @@ func (c changeView) text(s style, b *strings.Builder) {
 		b.WriteString(c.length(s.columns))
 	}
 	for _, line := range c.Why {
-		for n, part := range wrap(clean("why there: "+line), s.columns-4) {
-			b.WriteString("  " + strings.Repeat(" ", 2*min(n, 1)) + part + "\n")
-		}
+		s.item(b, "  ", "why there: "+line)
 	}
 	if len(c.Steps) > 0 {
 		c.table(s, b)
 	}
 	for _, r := range c.Unknown {
-		for n, part := range wrap(clean("not known here: "+r.Text), s.columns-4) {
-			b.WriteString("  " + strings.Repeat(" ", 2*min(n, 1)) + part + "\n")
-		}
+		s.item(b, "  ", "not known here: "+r.Text)
 		if r.ToDo != "" {
 			b.WriteString("    to do: " + clean(r.ToDo) + "\n")
 		}

@@ -29,8 +29,8 @@ func rejoinCommand() verb {
 }
 
 func rejoin(ctx context.Context, c *call) (ExitCode, error) {
-	if !c.yes && !c.dryRun && (!c.Asks || c.output == outputJSON) {
-		return ExitUsage, usagef("cannot ask without a terminal, or with --output json: nothing was done; expected --yes or --dry-run")
+	if err := c.mayAct(); err != nil {
+		return ExitUsage, err
 	}
 	s := newSurveyor(c)
 	found, err := s.survey(ctx, c.now())

@@ -3,7 +3,6 @@ package operator
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"os/user"
@@ -240,15 +239,15 @@ func TestMeter(t *testing.T) {
 
 // rejoining is a node with data and fake tools, on which a rejoin is under way.
 type rejoining struct {
-	t         *testing.T
-	dir, data string
-	out       bytes.Buffer
-	r         *rejoiner
+	fakeTools
+	data string
+	out  bytes.Buffer
+	r    *rejoiner
 }
 
 func newRejoining(t *testing.T) *rejoining {
 	t.Helper()
-	w := &rejoining{t: t, dir: t.TempDir()}
+	w := &rejoining{fakeTools: fakeTools{t: t, dir: t.TempDir()}}
 	w.data = filepath.Join(w.dir, "data")
 	for _, file := range []string{"base/1/1", "PG_VERSION", "postgresql.auto.conf", "pg_hba.conf", "conf.d/mine.conf"} {
 		path := filepath.Join(w.data, file)
@@ -289,21 +288,6 @@ while [ -e "$d/hang" ]; do touch "$d/hanging"; sleep 0.05; done`)
 	w.r = newRejoiner(c, newSurveyor(c), f, v)
 	w.r.every = 10 * time.Millisecond
 	return w
-}
-
-func (w *rejoining) write(name, text string) {
-	require.NoError(w.t, os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600))
-}
-
-func (w *rejoining) tool(name, script string) {
-	text := fmt.Sprintf("#!/bin/sh\nd='%s'\necho %s \"$@\" >> \"$d/calls\"\n%s\n", w.dir, name, script)
-	require.NoError(w.t, os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o700))
-}
-
-func (w *rejoining) calls() string {
-	text, err := os.ReadFile(filepath.Join(w.dir, "calls"))
-	require.NoError(w.t, err)
-	return string(text)
 }
 
 // when does something once a file is there.

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"slices"
-	"syscall"
 	"time"
 
 	"pgsqlms/internal/crm"
@@ -17,7 +14,6 @@ import (
 
 // The bounds of a rejoin that do not follow from the operations' timeouts.
 const (
-	keepWait       = 20 * time.Second // for the constraint to be made
 	checkpointWait = 40 * time.Minute // for the primary's checkpoint, which it may spread over checkpoint_timeout; that is 5 minutes unless set
 	recoverWait    = 2 * time.Hour    // for crash recovery, of which PostgreSQL tells no progress in single-user mode
 	stallWait      = time.Hour        // for pg_rewind or pg_basebackup to tell of progress; the latter waits for a checkpoint first
@@ -51,10 +47,8 @@ func newRejoiner(c *call, s surveyor, found rejoinFacts, v rejoinView) *rejoiner
 // carryOut keeps Pacemaker away, makes new data, and lets Pacemaker in again, on every way
 // out: that part runs on when ctx has ended.
 func (r *rejoiner) carryOut(ctx context.Context) (ExitCode, error) {
-	// A reader that goes away, as of a pipe, would otherwise end this process half-way.
-	broken := make(chan os.Signal, 1)
-	signal.Notify(broken, syscall.SIGPIPE)
-	defer signal.Stop(broken)
+	stop := outliveReaders()
+	defer stop()
 
 	var err error
 	if r.work, err = r.found.instance.LockRejoin(); err != nil {
@@ -88,55 +82,27 @@ func (r *rejoiner) carryOut(ctx context.Context) (ExitCode, error) {
 // keepAway makes the constraint. One that a rejoin that was killed has left is taken over.
 func (r *rejoiner) keepAway(ctx context.Context) error {
 	r.say("tells Pacemaker to keep %s away from %s", r.found.resource.Clone, r.v.Node)
-	for _, l := range r.found.cib.Locations {
-		if l.ID == r.v.constraint() {
-			return nil
-		}
+	if slices.ContainsFunc(r.found.cib.Locations, r.isOurs) {
+		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, keepWait)
+	ctx, cancel := context.WithTimeout(ctx, constraintWait)
 	defer cancel()
 	return r.crm.Keep(ctx, r.found.resource.Clone, r.v.Node)
 }
 
 func (v rejoinView) constraint() string { return crm.RejoinID(v.Resource, v.Node) }
 
-// release removes the constraint, and looks whether it is gone.
+// release removes the constraint.
 func (r *rejoiner) release(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, clearWait)
-	defer cancel()
-	for {
-		err := r.releaseOnce(ctx)
-		if err == nil {
-			r.v.Cleared = true
-			r.say("the constraint is removed")
-			return
-		}
-		r.v.ClearError = first(err)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(againWait):
-		}
+	r.v.ClearError, r.v.Cleared = lift(ctx, r.crm,
+		func(ctx context.Context) error { return r.crm.Release(ctx, r.found.resource.Clone, r.v.Node) },
+		r.isOurs)
+	if r.v.Cleared {
+		r.say("the constraint is removed")
 	}
 }
 
-func (r *rejoiner) releaseOnce(ctx context.Context) error {
-	bounded, cancel := context.WithTimeout(ctx, keepWait/2)
-	defer cancel()
-	if err := r.crm.Release(bounded, r.found.resource.Clone, r.v.Node); err != nil {
-		return err
-	}
-	cib, err := r.crm.CIB(bounded)
-	if err != nil {
-		return err
-	}
-	for _, l := range cib.Locations {
-		if l.ID == r.v.constraint() {
-			return fmt.Errorf("%s is still there", l.ID)
-		}
-	}
-	return nil
-}
+func (r *rejoiner) isOurs(l crm.Location) bool { return l.ID == r.v.constraint() }
 
 // repair makes the new data and puts them in their place. Whatever of it fails leaves the
 // data as they were, or what it has made in a place that keeps them from being started.
@@ -355,7 +321,7 @@ func (r *rejoiner) rewind(ctx context.Context) error {
 // bringUp has Pacemaker forget the failures here, and waits until the instance streams.
 func (r *rejoiner) bringUp(ctx context.Context) error {
 	resource := r.found.resource
-	bounded, cancel := context.WithTimeout(ctx, keepWait)
+	bounded, cancel := context.WithTimeout(ctx, constraintWait)
 	err := r.crm.Cleanup(bounded, resource.Name, r.v.Node)
 	cancel()
 	if err != nil {
@@ -418,7 +384,5 @@ func (r *rejoiner) streaming(ctx context.Context) error {
 
 func (r *rejoiner) say(format string, args ...any) {
 	r.meter.end()
-	if r.c.output == outputText {
-		fmt.Fprintf(r.c.Stdout, "%7.1f s  %s\n", r.c.now().Sub(r.began).Seconds(), clean(fmt.Sprintf(format, args...)))
-	}
+	r.c.tell(r.began, fmt.Sprintf(format, args...))
 }

@@ -48,16 +48,7 @@ func (v rejoinView) planText(s style) string {
 			b.WriteString("  " + part + "\n")
 		}
 	}
-	b.WriteString("\nWhat will happen\n")
-	for n, step := range v.Steps {
-		for line, part := range wrap(clean(step), s.columns-5) {
-			mark := fmt.Sprintf("  %d. ", n+1)
-			if line > 0 {
-				mark = "     "
-			}
-			b.WriteString(mark + part + "\n")
-		}
-	}
+	s.steps(&b, v.Steps)
 	return b.String()
 }
 
@@ -84,46 +75,33 @@ func (v rejoinView) todo() string {
 }
 
 func (v rejoinView) endText(s style) string {
-	var b strings.Builder
-	b.WriteByte('\n')
-	line := func(format string, args ...any) {
-		for n, part := range wrap(clean(fmt.Sprintf(format, args...)), s.columns-2) {
-			b.WriteString(strings.Repeat(" ", 2*min(n, 1)) + part + "\n")
-		}
-	}
-	switch v.Outcome {
-	case outcomeRefused:
-		line("refused, nothing was done: %s", plural(v.Checks.count(levelError), "error"))
-	case outcomeNothing:
-		line("%s streams from %s: nothing to repair", v.Node, v.Primary)
-	case outcomeDryRun:
-		line("nothing was done")
-	case outcomeDeclined:
-		line("not confirmed, nothing was done")
-	case outcomeDone:
-		line("%s streams from %s, after %s%s", v.Node, v.Primary, durationText(time.Duration(v.Seconds*float64(time.Second))), v.used())
-	case outcomeNotStreaming:
-		line("%s has new data, and does not stream yet: %s", v.Node, v.Reason)
+	e := s.ending()
+	switch {
+	case e.nothingDone(v.Outcome, v.Checks):
+	case v.Outcome == outcomeNothing:
+		e.line("%s streams from %s: nothing to repair", v.Node, v.Primary)
+	case v.Outcome == outcomeDone:
+		e.line("%s streams from %s, after %s%s", v.Node, v.Primary, durationText(time.Duration(v.Seconds*float64(time.Second))), v.used())
+	case v.Outcome == outcomeNotStreaming:
+		e.line("%s has new data, and does not stream yet: %s", v.Node, v.Reason)
 	default:
-		line("not repaired, after %s: %s", durationText(time.Duration(v.Seconds*float64(time.Second))), v.Reason)
+		e.line("not repaired, after %s: %s", durationText(time.Duration(v.Seconds*float64(time.Second))), v.Reason)
 		if v.HalfDone == "" {
-			line("the data of %s are as they were", v.Node)
+			e.line("the data of %s are as they were", v.Node)
 		}
 	}
 	if v.HalfDone != "" {
-		line("the work is half-done in %s: PostgreSQL is not started on %s until it is done", v.HalfDone, v.Node)
+		e.line("the work is half-done in %s: PostgreSQL is not started on %s until it is done", v.HalfDone, v.Node)
 	}
 	if v.Kept != "" {
-		line("the old data are kept in %s", v.Kept)
+		e.line("the old data are kept in %s", v.Kept)
 	}
 	if v.ClearError != "" && !v.Cleared {
-		line("the constraint could not be removed: %s", v.ClearError)
-		b.WriteString("  to do: " + clean("pcs constraint delete "+v.constraint()+", or crm configure delete "+v.constraint()) + "\n")
+		e.line("the constraint could not be removed: %s", v.ClearError)
+		e.toDo("pcs constraint delete " + v.constraint() + ", or crm configure delete " + v.constraint())
 	}
-	if v.ToDo != "" {
-		b.WriteString("  to do: " + clean(v.ToDo) + "\n")
-	}
-	return b.String()
+	e.toDo(v.ToDo)
+	return e.String()
 }
 
 // used says by which program the data were made; nothing where none was needed.

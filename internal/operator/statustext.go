@@ -227,9 +227,7 @@ func (s style) section(b *strings.Builder, heading string, c color, remarks []re
 		if r.Node != "" {
 			text = r.Node + ": " + text
 		}
-		for n, part := range wrap(clean(text), s.columns-4) {
-			b.WriteString("  " + strings.Repeat(" ", 2*min(n, 1)) + part + "\n")
-		}
+		s.item(b, "  ", text)
 		if r.ToDo != "" {
 			b.WriteString("    to do: " + clean(r.ToDo) + "\n")
 		}

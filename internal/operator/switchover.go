@@ -5,10 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"pgsqlms/internal/crm"
@@ -34,8 +31,8 @@ func switchover(ctx context.Context, c *call) (ExitCode, error) {
 	if len(c.args) > 1 {
 		return ExitUsage, usagef("takes one node at most, found %q", c.args[1])
 	}
-	if !c.yes && !c.dryRun && (!c.Asks || c.output == outputJSON) {
-		return ExitUsage, usagef("cannot ask without a terminal, or with --output json: nothing was done; expected --yes or --dry-run")
+	if err := c.mayAct(); err != nil {
+		return ExitUsage, err
 	}
 	target := ""
 	if len(c.args) == 1 {
@@ -87,11 +84,7 @@ func confirmed(ctx context.Context, c *call) bool {
 
 // The bounds of a switchover that do not follow from the operations' timeouts.
 const (
-	moveWait  = 20 * time.Second       // for crm_resource to make the constraint
-	clearWait = 30 * time.Second       // for the constraint to be removed, tried again and again
-	lookEvery = 500 * time.Millisecond // crm_mon costs some 50 ms of one processor
-	askEvery  = 200 * time.Millisecond // between two questions to PostgreSQL
-	againWait = time.Second            // between two attempts to remove the constraint
+	askEvery = 200 * time.Millisecond // between two questions to PostgreSQL
 )
 
 // mover carries a switchover out.
@@ -114,11 +107,8 @@ func newMover(c *call, s surveyor, found survey, v switchoverView) *mover {
 // carryOut moves the role, waits, and removes the constraint, on every way out: that part
 // runs on when ctx has ended.
 func (m *mover) carryOut(ctx context.Context) (ExitCode, error) {
-	// A reader that goes away, as of a pipe, would otherwise end this process before
-	// the constraint is removed.
-	broken := make(chan os.Signal, 1)
-	signal.Notify(broken, syscall.SIGPIPE)
-	defer signal.Stop(broken)
+	stop := outliveReaders()
+	defer stop()
 
 	asked, stopAsking := context.WithCancel(ctx)
 	defer stopAsking()
@@ -128,7 +118,7 @@ func (m *mover) carryOut(ctx context.Context) (ExitCode, error) {
 
 	// Killed half-way it may have made the constraint or not, so Ctrl-C does not end it.
 	uninterrupted := context.WithoutCancel(ctx)
-	bounded, cancel := context.WithTimeout(uninterrupted, moveWait)
+	bounded, cancel := context.WithTimeout(uninterrupted, constraintWait)
 	err := m.crm.MovePromoted(bounded, m.found.resource.Clone, m.v.Target, m.found.state.Version)
 	cancel()
 	if err != nil {
@@ -199,43 +189,15 @@ func (m *mover) isBest(ctx context.Context) bool {
 	return err == nil && bestScored(cib, m.found.resource, m.v.Target)
 }
 
-// unmove removes the constraint that this switchover made, and looks whether it is gone.
+// unmove removes the constraint that this switchover made.
 func (m *mover) unmove(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, clearWait)
-	defer cancel()
-	for {
-		err := m.unmoveOnce(ctx)
-		if err == nil {
-			m.v.Cleared = true
-			m.say("the constraint is removed")
-			return
-		}
-		m.v.ClearError = first(err)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(againWait):
-		}
-	}
-}
-
-func (m *mover) unmoveOnce(ctx context.Context) error {
-	bounded, cancel := context.WithTimeout(ctx, moveWait/2)
-	defer cancel()
 	clone := m.found.resource.Clone
-	if err := m.crm.Unmove(bounded, clone, m.v.Target); err != nil {
-		return err
+	m.v.ClearError, m.v.Cleared = lift(ctx, m.crm,
+		func(ctx context.Context) error { return m.crm.Unmove(ctx, clone, m.v.Target) },
+		func(l crm.Location) bool { return l.ID == crm.MoveID(clone) && l.Node == m.v.Target })
+	if m.v.Cleared {
+		m.say("the constraint is removed")
 	}
-	cib, err := m.crm.CIB(bounded)
-	if err != nil {
-		return err
-	}
-	for _, l := range cib.Locations {
-		if l.ID == crm.MoveID(clone) && l.Node == m.v.Target {
-			return fmt.Errorf("%s is still there", l.ID)
-		}
-	}
-	return nil
 }
 
 // awaitReturn waits, after a refusal, until some node is promoted again.
@@ -257,11 +219,7 @@ func (m *mover) last(ctx context.Context) {
 	}
 }
 
-func (m *mover) say(line string) {
-	if m.c.output == outputText {
-		fmt.Fprintf(m.c.Stdout, "%7.1f s  %s\n", m.c.now().Sub(m.began).Seconds(), clean(line))
-	}
-}
+func (m *mover) say(line string) { m.c.tell(m.began, line) }
 
 func (m *mover) finish() (ExitCode, error) {
 	code := ExitWrong

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -75,8 +74,7 @@ func TestSwitchoverTargets(t *testing.T) {
 
 // moving is a cluster of fake tools in which a switchover is under way.
 type moving struct {
-	t   *testing.T
-	dir string
+	fakeTools
 	out bytes.Buffer
 	m   *mover
 }
@@ -85,7 +83,7 @@ type moving struct {
 // called, then moved.mon and moved.cib; a delete goes back to now.cib.
 func newMoving(t *testing.T) *moving {
 	t.Helper()
-	w := &moving{t: t, dir: t.TempDir()}
+	w := &moving{fakeTools: fakeTools{t: t, dir: t.TempDir()}}
 	read := func(name string) string {
 		text, err := os.ReadFile("../crm/testdata/" + name)
 		require.NoError(t, err)
@@ -111,21 +109,6 @@ esac`)
 	w.m = newMover(c, newSurveyor(c), f, v)
 	w.m.every = 10 * time.Millisecond
 	return w
-}
-
-func (w *moving) write(name, text string) {
-	require.NoError(w.t, os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600))
-}
-
-func (w *moving) tool(name, script string) {
-	text := fmt.Sprintf("#!/bin/sh\nd='%s'\necho %s \"$@\" >> \"$d/calls\"\n%s\n", w.dir, name, script)
-	require.NoError(w.t, os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o700))
-}
-
-func (w *moving) calls() string {
-	text, err := os.ReadFile(filepath.Join(w.dir, "calls"))
-	require.NoError(w.t, err)
-	return string(text)
 }
 
 // cleared wants exactly the one constraint to have been removed.

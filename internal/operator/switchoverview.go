@@ -67,16 +67,7 @@ func (v switchoverView) planText(s style) string {
 	if len(v.Steps) == 0 {
 		return b.String()
 	}
-	b.WriteString("\nWhat will happen\n")
-	for n, step := range v.Steps {
-		for line, part := range wrap(clean(step), s.columns-5) {
-			mark := fmt.Sprintf("  %d. ", n+1)
-			if line > 0 {
-				mark = "     "
-			}
-			b.WriteString(mark + part + "\n")
-		}
-	}
+	s.steps(&b, v.Steps)
 	fmt.Fprintf(&b, "  with: %s\n  waited for: at most %s\n", clean(v.Command), durationText(v.Bound))
 	return b.String()
 }
@@ -102,41 +93,28 @@ func (v switchoverView) todo() string {
 }
 
 func (v switchoverView) endText(s style) string {
-	var b strings.Builder
-	b.WriteByte('\n')
-	line := func(format string, args ...any) {
-		for n, part := range wrap(clean(fmt.Sprintf(format, args...)), s.columns-2) {
-			b.WriteString(strings.Repeat(" ", 2*min(n, 1)) + part + "\n")
-		}
-	}
-	switch v.Outcome {
-	case outcomeRefused:
-		line("refused, nothing was done: %s", plural(v.Checks.count(levelError), "error"))
-	case outcomeNothing:
-		line("%s is the primary already: nothing to do", v.Primary)
-	case outcomeDryRun:
-		line("nothing was done")
-	case outcomeDeclined:
-		line("not confirmed, nothing was done")
-	case outcomeDone:
-		line("%s is the primary now, after %.1f s", v.Primary, v.Seconds)
-	case outcomeCancelled:
-		line("cancelled by the agent on %s: %s", v.Target, v.Reason)
-		line("the primary is %s", orUnknown(v.Primary, true))
-	case outcomeFailed:
-		line("the role was not moved: %s", v.Reason)
+	e := s.ending()
+	switch {
+	case e.nothingDone(v.Outcome, v.Checks):
+	case v.Outcome == outcomeNothing:
+		e.line("%s is the primary already: nothing to do", v.Primary)
+	case v.Outcome == outcomeDone:
+		e.line("%s is the primary now, after %.1f s", v.Primary, v.Seconds)
+	case v.Outcome == outcomeCancelled:
+		e.line("cancelled by the agent on %s: %s", v.Target, v.Reason)
+		e.line("the primary is %s", orUnknown(v.Primary, true))
+	case v.Outcome == outcomeFailed:
+		e.line("the role was not moved: %s", v.Reason)
 	default:
-		line("%s after %.1f s; the primary is %s, and Pacemaker may be under way still", v.Reason, v.Seconds, orUnknown(v.Primary, true))
+		e.line("%s after %.1f s; the primary is %s, and Pacemaker may be under way still", v.Reason, v.Seconds, orUnknown(v.Primary, true))
 	}
 	if v.GapSeconds != nil {
-		line("no node was a primary for at most %.1f s (%s)", *v.GapSeconds, v.GapSource)
+		e.line("no node was a primary for at most %.1f s (%s)", *v.GapSeconds, v.GapSource)
 	}
 	if v.ClearError != "" && !v.Cleared {
-		line("the constraint could not be removed: %s", v.ClearError)
-		b.WriteString("  to do: " + clean("crm_resource --clear -r "+v.Resource+" --node "+v.Target) + "\n")
+		e.line("the constraint could not be removed: %s", v.ClearError)
+		e.toDo("crm_resource --clear -r " + v.Resource + " --node " + v.Target)
 	}
-	if v.ToDo != "" {
-		b.WriteString("  to do: " + clean(v.ToDo) + "\n")
-	}
-	return b.String()
+	e.toDo(v.ToDo)
+	return e.String()
 }

@@ -69,6 +69,14 @@ func timeText(t time.Time) string {
 	return t.Format("2006-01-02 15:04:05 MST")
 }
 
+// item writes text in lines of the terminal's width; those after the first are indented by
+// two more.
+func (s style) item(b *strings.Builder, indent, text string) {
+	for n, part := range wrap(clean(text), s.columns-2-len(indent)) {
+		b.WriteString(indent + strings.Repeat(" ", 2*min(n, 1)) + part + "\n")
+	}
+}
+
 // wrap breaks text at blanks into lines of at most width characters, where a word is not
 // longer than that.
 func wrap(text string, width int) (lines []string) {

@@ -82,7 +82,7 @@ func (c *cluster) lastPromotion(node string) time.Time {
 // recordNames says what is missing until the cluster's record has a node for its primary: the last that a primary's first
 // monitor writes, after the scores.
 func (c *cluster) recordNames(ctx context.Context, node string) error {
-	out, err := c.Run(ctx, node, "crm_attribute", "-t", "crm_config", "-s", "pgsqlms-lineage", "-n", "pgsqlms-pgsqld", "-G", "-q")
+	out, err := c.recordOn(ctx, node)
 	if err == nil && (!strings.Contains(out, " node="+node+" ") || strings.Contains(out, " next=")) {
 		err = fmt.Errorf("the record is %s", out)
 	}

@@ -54,9 +54,14 @@ var recordTool = []string{"crm_attribute", "-t", "crm_config", "-s", "pgsqlms-li
 
 func (c *cluster) record() string {
 	c.t.Helper()
-	out, err := c.Run(c.ctx, c.any(), append(recordTool, "-G", "-q")...)
+	out, err := c.recordOn(c.ctx, c.any())
 	require.NoError(c.t, err)
 	return strings.TrimSpace(out)
+}
+
+// recordOn is the record as a node's CIB has it.
+func (c *cluster) recordOn(ctx context.Context, node string) (string, error) {
+	return c.Run(ctx, node, append(recordTool, "-G", "-q")...)
 }
 
 var recordSerial = regexp.MustCompile(`^serial=\d+ `)

@@ -1,0 +1,134 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"pgsqlms/internal/crm"
+)
+
+// What switchover and rejoin have in common: both say what they will do, ask, do it under a
+// constraint that is removed whatever happens, and say what came of it.
+
+const (
+	constraintWait = 20 * time.Second       // for a constraint to be made, or a failure to be forgotten
+	clearWait      = 30 * time.Second       // for a constraint to be removed, tried again and again
+	againWait      = time.Second            // between two attempts to remove it
+	lookEvery      = 500 * time.Millisecond // crm_mon costs some 50 ms of one processor
+)
+
+// mayAct refuses a command line that would have to ask and cannot.
+func (c *call) mayAct() error {
+	if !c.yes && !c.dryRun && (!c.Asks || c.output == outputJSON) {
+		return usagef("cannot ask without a terminal, or with --output json: nothing was done; expected --yes or --dry-run")
+	}
+	return nil
+}
+
+// outliveReaders keeps a reader that goes away, as of a pipe, from ending this process
+// half-way, before the constraint is removed. The function that it returns ends that.
+func outliveReaders() (stop func()) {
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	return func() { signal.Stop(broken) }
+}
+
+// tell is for a step that was done, and says how long after the begin.
+func (c *call) tell(began time.Time, step string) {
+	if c.output == outputText {
+		fmt.Fprintf(c.Stdout, "%7.1f s  %s\n", c.now().Sub(began).Seconds(), clean(step))
+	}
+}
+
+// lift removes a constraint, and looks whether it is gone. It returns what was in the way at
+// last, although it be gone now.
+func lift(ctx context.Context, cluster *crm.Cluster, remove func(context.Context) error, ours func(crm.Location) bool) (trouble string, gone bool) {
+	ctx, cancel := context.WithTimeout(ctx, clearWait)
+	defer cancel()
+	for {
+		err := liftOnce(ctx, cluster, remove, ours)
+		if err == nil {
+			return trouble, true
+		}
+		trouble = first(err)
+		select {
+		case <-ctx.Done():
+			return trouble, false
+		case <-time.After(againWait):
+		}
+	}
+}
+
+func liftOnce(ctx context.Context, cluster *crm.Cluster, remove func(context.Context) error, ours func(crm.Location) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, constraintWait/2)
+	defer cancel()
+	if err := remove(ctx); err != nil {
+		return err
+	}
+	cib, err := cluster.CIB(ctx)
+	if err != nil {
+		return err
+	}
+	if n := slices.IndexFunc(cib.Locations, ours); n >= 0 {
+		return fmt.Errorf("%s is still there", cib.Locations[n].ID)
+	}
+	return nil
+}
+
+// steps are what will happen, in their order.
+func (s style) steps(b *strings.Builder, steps []string) {
+	b.WriteString("\nWhat will happen\n")
+	for n, step := range steps {
+		for line, part := range wrap(clean(step), s.columns-5) {
+			mark := fmt.Sprintf("  %d. ", n+1)
+			if line > 0 {
+				mark = "     "
+			}
+			b.WriteString(mark + part + "\n")
+		}
+	}
+}
+
+// ending is the text with which such a command ends.
+type ending struct {
+	strings.Builder
+	s style
+}
+
+func (s style) ending() *ending {
+	e := &ending{s: s}
+	e.WriteByte('\n')
+	return e
+}
+
+func (e *ending) line(format string, args ...any) {
+	e.s.item(&e.Builder, "", fmt.Sprintf(format, args...))
+}
+
+// toDo says what to do, where there is something.
+func (e *ending) toDo(text string) {
+	if text != "" {
+		e.WriteString("  to do: " + clean(text) + "\n")
+	}
+}
+
+// nothingDone is for the outcomes before anything was done; false for the others.
+func (e *ending) nothingDone(o outcome, checks findings) bool {
+	switch o {
+	case outcomeRefused:
+		e.line("refused, nothing was done: %s", plural(checks.count(levelError), "error"))
+	case outcomeDryRun:
+		e.line("nothing was done")
+	case outcomeDeclined:
+		e.line("not confirmed, nothing was done")
+	default:
+		return false
+	}
+	return true
+}
