@@ -206,10 +206,12 @@ func duration(r row, n int) *time.Duration {
 	return &d
 }
 
+// unixTime keeps the microseconds that PostgreSQL gives: by them alone two instances that
+// Pacemaker started at once are told apart.
 func unixTime(r row, n int) time.Time {
 	seconds, err := strconv.ParseFloat(r.text(n), 64)
 	if err != nil || math.IsNaN(seconds) || math.Abs(seconds) > maxSeconds {
 		return time.Time{}
 	}
-	return time.UnixMilli(int64(seconds * 1000))
+	return time.UnixMicro(int64(math.Round(seconds * 1e6)))
 }

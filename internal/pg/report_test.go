@@ -75,6 +75,14 @@ func TestDuration(t *testing.T) {
 	}
 }
 
+func TestUnixTimeToTheMicrosecond(t *testing.T) {
+	for text, want := range map[string]int64{
+		"1795269808.250000": 1795269808250000, "1795269808.250001": 1795269808250001, "1795269808.999999": 1795269808999999,
+	} {
+		require.Equal(t, time.UnixMicro(want), unixTime(answer(text), 0), text)
+	}
+}
+
 func TestConninfoAtAnotherHost(t *testing.T) {
 	values, err := ParseConninfo("host=vip,vip2 hostaddr=10.0.0.1,10.0.0.2 port=5433,5434 user=rep password=sesame " +
 		"application_name=n1 target_session_attrs=read-write sslmode=verify-full")
