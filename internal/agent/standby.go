@@ -236,6 +236,7 @@ func (a *agent) refuseDiverged(ctx context.Context) error {
 	if len(n.Promoted) == 0 || len(n.Promote) > 0 || len(n.Demote) > 0 {
 		return nil // there is no primary, or soon another one
 	}
+	a.awaitOwnWAL(ctx)
 	wait, cancel := context.WithTimeout(ctx, watchWait)
 	defer cancel()
 	up, err := a.db.AskPrimary(wait)
@@ -249,6 +250,20 @@ func (a *agent) refuseDiverged(ctx context.Context) error {
 		return a.diverged(ctx, *up.Divergence)
 	}
 	return nil
+}
+
+// awaitOwnWAL waits, for watchWait at most, until the instance has come to the end of the
+// WAL that it was started with. Whether it left the primary's history cannot be told
+// before; and an instance that died before the first checkpoint after its promotion lets
+// clients in long before, as it takes itself for the standby that it was. Unseen here, its
+// divergence costs one more start, which PostgreSQL then refuses.
+func (a *agent) awaitOwnWAL(ctx context.Context) {
+	wait, cancel := context.WithTimeout(ctx, watchWait)
+	defer cancel()
+	err := poll(wait, attributeEvery, func() (bool, error) { return a.db.ReplayedOwn(wait) })
+	if err != nil {
+		a.log.Infof("the primary is asked before this instance has replayed the WAL it was started with: %v", err)
+	}
 }
 
 // standbyResult is a monitor's result for an instance in recovery.

@@ -69,6 +69,13 @@ func (i *Instance) standing(ctx context.Context, w walEnds, replaying wal.Positi
 	return s, nil
 }
 
+// ReplayedOwn says whether the running instance has come to the end of the WAL that it was
+// started with. It is Standing's Complete, and cheaper: no log is read.
+func (i *Instance) ReplayedOwn(ctx context.Context) (bool, error) {
+	w, _, err := i.walEnds(ctx)
+	return err == nil && (w.complete || !w.inRecovery), err
+}
+
 // Position is Standing's End.
 func (i *Instance) Position(ctx context.Context) (wal.Position, error) {
 	s, err := i.Standing(ctx)
