@@ -143,10 +143,13 @@ fuzz: ## each fuzz target, for FUZZTIME (a number as 20000x, or a time as 5m)
 realpg: root build ## tests with a real PostgreSQL, in the lab's tree (root)
 	GO="$(GO)" tools/realpg.sh
 
-# One package after the other: each brings up a cluster of its own, and times what happens in it.
+# One package after the other: each brings up a cluster of its own, and times what happens in it. The packages of test
+# without the tag have been through "make unit".
+LAB_PACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '^//go:build .*lab' ./test)))
+
 .PHONY: lab-test
 lab-test: root build failpoint-agent packages ## end-to-end tests in the lab, and the meta-data's validators (root)
-	$(GO) test -tags lab -count=1 -p 1 -timeout 20m ./test/...
+	$(GO) test -tags lab -count=1 -p 1 -timeout 20m $(LAB_PACKAGES)
 
 # TASKS names some of the cookbook's tasks by a pattern; only these are done then.
 .PHONY: cookbook
