@@ -52,6 +52,7 @@ type Evidence struct {
 	Fencings []lab.Fencing      // since the beginning
 	Copies   []Copy             // what the nodes hold that are the primary or stream from it, the primary first
 	Diverged []Divergence       // nodes that could not follow
+	Started  int                // nodes whose Pacemaker had ended for good and was started by hand
 	Unread   []string           // why a node that was to be compared was not
 	Whole    time.Duration      // from the end of the injection until all nodes streamed
 	WholeErr string             // what was missing when the wait was over; empty when all is well

@@ -228,6 +228,9 @@ func wholeAgain(e Evidence, a Allowance, f *Finding) {
 	if len(e.Diverged) > 0 {
 		f.Figure = fmt.Sprintf("%d rebuilt", len(e.Diverged))
 	}
+	if e.Started > 0 {
+		f.Figure += fmt.Sprintf(", Pacemaker started by hand on %d", e.Started)
+	}
 	switch {
 	case e.WholeErr != "":
 		f.Figure = "not whole"

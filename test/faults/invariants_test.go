@@ -206,6 +206,13 @@ func TestFigureOfAHalfSegment(t *testing.T) {
 	assert.Equal(t, "1 rebuilt", findings[4].Figure)
 }
 
+func TestFigureOfPacemakerStartedByHand(t *testing.T) {
+	e, a := good()
+	e.Started = 1
+	require.Empty(t, breachesOf(e, a))
+	assert.Equal(t, "all streamed, Pacemaker started by hand on 1", Check(e, a)[4].Figure)
+}
+
 // What is allowed is no breach.
 func TestAllowed(t *testing.T) {
 	for name, change := range map[string]func(*Evidence, *Allowance){

@@ -26,6 +26,7 @@ type NodeLog struct {
 	Promotions []Promotion
 	Diverged   []string // PostgreSQL's lines that say that it cannot follow
 	Halves     []string // those that say that it cannot read past a half received segment
+	StaysDown  []string // Pacemaker's word for why it has ended for good
 	Votes      []Vote
 	Failures   []Failure
 }
@@ -118,6 +119,14 @@ var (
 	resultLine = regexp.MustCompile(`Result of (\S+) operation for pgsqld on (\S+): ([^(|]*(?:\(failed\))?)(.*)$`)
 )
 
+// fencedLine is what Pacemaker says on a node that is told that it was fenced just now. It ends then, and systemd leaves it
+// down (exit status 100, see pacemaker.service): fencing that does not cut the power must not be undone. The word of a node
+// that was frozen meanwhile comes late, to one that has started again since.
+var (
+	fencedLine = regexp.MustCompile(`We were allegedly just fenced by \S+ for [^\s!]+`)
+	staysDown  = "Shutting down and staying down after fatal error"
+)
+
 // harmless are the results that are no failures. That nothing runs is no news to a probe, and for a recurring monitor it
 // is a plain fact.
 var harmless = regexp.MustCompile(`^(ok|promoted|not running|Cancelled|master|0|7|8)$`)
@@ -126,12 +135,19 @@ var harmless = regexp.MustCompile(`^(ok|promoted|not running|Cancelled|master|0|
 // an instant less than half a year away.
 func (n *NodeLog) parsePacemaker(text string, near time.Time) {
 	var at time.Time // of the last line with milliseconds; the agent's own have whole seconds only
+	fenced := ""
 	lines := bufio.NewScanner(strings.NewReader(text))
 	lines.Buffer(nil, 4<<20) // Pacemaker logs whole XML documents
 	for lines.Scan() {
 		line := lines.Text()
 		if t, ok := scenario.LogTime(line, near); ok {
 			at = t
+		}
+		if said := fencedLine.FindString(line); said != "" {
+			fenced = said
+		}
+		if fenced != "" && strings.Contains(line, staysDown) {
+			n.StaysDown, fenced = append(n.StaysDown, fenced), ""
 		}
 		if m := voteLine.FindStringSubmatch(line); m != nil {
 			n.addVote(at, m)

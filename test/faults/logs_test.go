@@ -50,6 +50,20 @@ func TestDivergence(t *testing.T) {
 	}
 }
 
+// Pacemaker ends for good when it is told of its own fencing, and only then is it started again.
+func TestPacemakerThatStaysDown(t *testing.T) {
+	const controller, daemon = "Nov 21 20:55:43.103 n3 pacemaker-controld  [39] (handle_fence_notification) \t", "Nov 21 20:55:43.247 n3 pacemakerd          [31] (pcmk_shutdown_worker) \t"
+	for text, want := range map[string][]string{
+		controller + "crit: We were allegedly just fenced by n2 for n2!\n" + daemon + "notice: Shutting down and staying down after fatal error\n": {"We were allegedly just fenced by n2 for n2"},
+		controller + "crit: We were allegedly just fenced by n2 for n2!\n":                                                                         nil,
+		daemon + "notice: Shutting down and staying down after fatal error\n":                                                                      nil,
+	} {
+		var n NodeLog
+		n.parsePacemaker(text, noon("12:00:00.000"))
+		assert.Equal(t, want, n.StaysDown)
+	}
+}
+
 const pacemakerSample = "Nov 21 10:54:17.530 n3 pacemaker-controld  [73] (log_executor_event) \tnotice: Result of notify operation for pgsqld on n3: ok | graph action confirmed; call=17 key=pgsqld_notify_0 rc=0\n" +
 	"pgsqlms(pgsqld)[216]:\tNov 21 10:54:17 INFO: this node votes: WAL up to 0/1742110 on timeline 1\n" +
 	"Nov 21 10:54:23.110 n3 pacemaker-controld  [71] (log_executor_event) \tinfo: Result of monitor operation for pgsqld on n3: Cancelled | graph action confirmed; call=19 key=pgsqld_monitor_16000\n" +

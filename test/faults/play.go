@@ -40,7 +40,8 @@ type Play struct {
 	events   []Event
 	found    []Breach
 	diverged []Divergence
-	rebuilt  time.Duration // spent on rebuilding nodes
+	rebuilt  time.Duration  // spent on rebuilding nodes
+	started  map[string]int // how often Pacemaker of a node was started after it had ended for good
 }
 
 // Size is how much a scenario does that can do more or less of it.
@@ -242,7 +243,7 @@ func (p *Play) served(ctx context.Context) error {
 
 // gather collects the evidence. What cannot be had is missing in it, and the checks say so.
 func (p *Play) gather(ctx context.Context, vip, all writer.History) Evidence {
-	e := Evidence{Mode: p.Mode, Fault: p.fault, Before: p.Primary, VIP: vip, All: all, Diverged: p.diverged}
+	e := Evidence{Mode: p.Mode, Fault: p.fault, Before: p.Primary, VIP: vip, All: all, Diverged: p.diverged, Started: len(p.started)}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	e.After, _ = p.Lab.Primary(ctx) // without one there is nothing to read either, and that is a breach

@@ -131,6 +131,7 @@ func (r *Runner) Play(ctx context.Context, f Fault, mode Mode, round int, seed u
 	p := &Play{
 		Lab: l, Mode: mode, Variant: run.Variant, Size: r.options.Size, Steady: 2 * time.Second, Load: light,
 		Rand: rand.New(rand.NewPCG(seed, uint64(round))), stand: r.stand, say: say, began: time.Now(),
+		started: map[string]int{},
 	}
 	bounded, cancel := context.WithTimeout(ctx, f.bound())
 	defer cancel()

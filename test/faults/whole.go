@@ -33,8 +33,12 @@ func (p *Play) whole(ctx context.Context) (time.Duration, error) {
 		if took > p.Allow.Whole+slack {
 			return took, fmt.Errorf("not whole after %.0f s: %s", took.Seconds(), missingIn(err))
 		}
+		behind := p.behindNow(ctx)
+		if err := p.startAgain(ctx, behind); err != nil {
+			return took, err
+		}
 		seen := map[string]bool{}
-		for node, said := range p.divergedNow(ctx) {
+		for node, said := range behind.diverged() {
 			seen[node] = true
 			if !suspects[node] { // it may be about to follow: look twice
 				continue
@@ -58,24 +62,56 @@ func missingIn(err error) string {
 
 var divergesWord = regexp.MustCompile(`(?i)diverg`)
 
-// divergedNow gives the nodes that neither stream nor are the primary, and of which PostgreSQL or the agent has said since
-// the beginning that they cannot follow, or PostgreSQL that it cannot read its WAL past a half received segment.
-func (p *Play) divergedNow(ctx context.Context) map[string]string {
-	found := map[string]string{}
-	status, err := p.Lab.Status(ctx)
-	if err != nil {
+// behindNodes are the nodes in reach that neither stream nor are the primary, with what their logs say since the beginning.
+type behindNodes struct {
+	status *lab.Status
+	logs   map[string]NodeLog
+}
+
+func (p *Play) behindNow(ctx context.Context) behindNodes {
+	found := behindNodes{logs: map[string]NodeLog{}}
+	var err error
+	if found.status, err = p.Lab.Status(ctx); err != nil {
 		return found
 	}
 	for _, node := range p.nodes() {
-		n := status.Nodes[node]
+		n := found.status.Nodes[node]
 		if !n.Powered || n.Frozen || n.Cut != "" || n.SQL == "primary" || n.Streaming || p.wasDiverged(node) {
 			continue
 		}
-		if said := saidDiverged(p.logOf(node), status, node); said != "" {
+		found.logs[node] = p.logOf(node)
+	}
+	return found
+}
+
+// diverged gives those of which PostgreSQL or the agent has said that they cannot follow, or PostgreSQL that it cannot read
+// its WAL past a half received segment.
+func (b behindNodes) diverged() map[string]string {
+	found := map[string]string{}
+	for node, log := range b.logs {
+		if said := saidDiverged(log, b.status, node); said != "" {
 			found[node] = said
 		}
 	}
 	return found
+}
+
+// startAgain does what Pacemaker leaves to a person, where it has ended for good; see fencedLine.
+func (p *Play) startAgain(ctx context.Context, behind behindNodes) error {
+	for node, log := range behind.logs {
+		n := len(log.StaysDown)
+		if n <= p.started[node] {
+			continue
+		}
+		began := time.Now()
+		p.note("Pacemaker of %s stays down (%s): starting it", node, log.StaysDown[n-1])
+		if err := p.Lab.StartCluster(ctx, node); err != nil {
+			return fmt.Errorf("starting Pacemaker on %s, where it had ended for good: %w", node, err)
+		}
+		p.started[node] = n
+		p.rebuilt += time.Since(began)
+	}
+	return nil
 }
 
 // saidDiverged is the word for it. A divergence counts before a half received segment, whichever came last.
