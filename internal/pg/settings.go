@@ -74,12 +74,21 @@ func (i *Instance) serverArgs(more ...string) ([]string, error) {
 	return append(args, more...), nil
 }
 
-// complaint is the line of a server's output that says why it gave up, or
-// else the first line.
+// complaint is the line of a server's output that says why it gave up, or else the first
+// line. An error in the configuration is named in a line of its own, before the one that
+// says that there is one (ProcessConfigFile in PostgreSQL's guc-file.l); so both are told.
 func complaint(output string) string {
+	logged := ""
 	for line := range strings.Lines(output) {
 		if _, text, found := strings.Cut(line, "FATAL:"); found {
-			return strings.TrimSpace(text)
+			text = strings.TrimSpace(text)
+			if strings.HasSuffix(text, "contains errors") && logged != "" {
+				return text + ": " + logged
+			}
+			return text
+		}
+		if _, text, found := strings.Cut(line, "LOG:"); found && logged == "" {
+			logged = strings.TrimSpace(text)
 		}
 	}
 	return command.FirstLine(output)
