@@ -130,7 +130,7 @@ func (a *assessor) findPrimary() {
 	case len(primaries) > 0:
 		a.primary = primaries[0]
 		if len(primaries) > 1 {
-			a.problem("", "", "%s run primaries, expected one: whatever commits on one is not on the other", strings.Join(primaries, " and "))
+			a.problem("", "stop the one that Pacemaker has not promoted, then pgsqlms rejoin there", "%s run primaries, expected one: whatever commits on one is not on the other", strings.Join(primaries, " and "))
 			a.primary = a.trusted(primaries)
 		}
 	case len(promoted) > 0:
@@ -272,7 +272,7 @@ func (a *assessor) events() {
 	a.v.Fencing = &fencingView{f.Action, f.Target, f.By, f.Status, known(f.Completed)}
 	for _, f := range a.state.Fencings {
 		if f.Status != "success" && !a.overcome(f) {
-			a.problem(f.Target, "", "fencing (%s) of it is %s; until it succeeds, nothing that ran there is started elsewhere", f.Action, f.Status)
+			a.problem(f.Target, "stonith_admin --history "+f.Target, "fencing (%s) of it is %s; until it succeeds, nothing that ran there is started elsewhere", f.Action, f.Status)
 		}
 	}
 }

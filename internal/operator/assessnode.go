@@ -233,10 +233,10 @@ func (a *assessor) remarks(v nodeView, s subject) {
 	if text := a.cib.Status(v.Name, a.resource.Name); text != "" {
 		a.problem(v.Name, repairOf(v), "%s", text)
 	} else {
-		a.stateRemarks(v, s.member)
+		a.stateRemarks(v, s)
 	}
 	if v.Here && !a.local.ok() && v.State != stateStopped && v.State != stateDiverged {
-		a.problem(v.Name, "", "PostgreSQL: %s", first(a.local.err))
+		a.problem(v.Name, a.recovery(v.State), "PostgreSQL: %s", first(a.local.err))
 	}
 	if a.live() {
 		a.contradiction(s)
@@ -269,10 +269,12 @@ func (a *assessor) machineRemarks(v nodeView, member crm.Node) bool {
 	}
 	switch v.State {
 	case stateUnclean:
-		a.problem(v.Name, "", "the node is lost and not fenced yet: Pacemaker waits for the fence device before it promotes another one")
+		a.problem(v.Name, "stonith_admin --history "+v.Name+"; only where the machine is off for certain: stonith_admin --confirm "+v.Name,
+			"the node is lost and not fenced yet: Pacemaker waits for the fence device before it promotes another one")
 		return true
 	case stateOffline:
-		a.problem(v.Name, "", "the node is not in the cluster: it is down, cut off, or Pacemaker does not run there")
+		a.problem(v.Name, "look at the machine; on it: systemctl start corosync pacemaker",
+			"the node is not in the cluster: it is down, cut off, or Pacemaker does not run there")
 		return true
 	}
 	if member.Pending && v.State == stateJoining {
@@ -289,13 +291,17 @@ func (a *assessor) machineRemarks(v nodeView, member crm.Node) bool {
 }
 
 // stateRemarks tells of a state that the agent itself has said nothing of.
-func (a *assessor) stateRemarks(v nodeView, member crm.Node) {
+func (a *assessor) stateRemarks(v nodeView, s subject) {
 	switch v.State {
 	case stateStopped:
-		a.stopped(v, member)
+		a.stopped(v, s.member)
 	case stateCrashed:
-		a.problem(v.Name, "", "PostgreSQL does not run and was not shut down: pg_control says %q", a.control.State)
+		a.problem(v.Name, a.recovery(v.State), "PostgreSQL does not run and was not shut down: pg_control says %q", a.control.State)
 	case stateNotStreaming:
+		if age, young := a.age(s); young {
+			a.notice(v.Name, "", "the standby was started %.0f s ago, and does not stream yet", age.Seconds())
+			return
+		}
 		a.problem(v.Name, "read PostgreSQL's log on "+v.Name, "the standby does not stream")
 	case stateCatchingUp:
 		a.notice(v.Name, "", "the standby catches up with what it has missed")
@@ -304,6 +310,31 @@ func (a *assessor) stateRemarks(v nodeView, member crm.Node) {
 			a.problem(v.Name, "pgsqlms status, on "+v.Name, "its instance does not answer, though Pacemaker says that it runs: it has just died, or cannot be reached from here (%v)", first(a.others[v.Name].err))
 		}
 	}
+}
+
+// newborn is how long a standby that was just started, or demoted, may take to find the
+// primary: twice the default of wal_retrieve_retry_interval, after which it tries again.
+const newborn = 10 * time.Second
+
+// age says how long ago an instance was started, and whether that is so little that it
+// may not stream yet.
+func (a *assessor) age(s subject) (age time.Duration, young bool) {
+	if s.report == nil || s.report.Started.IsZero() {
+		return 0, false
+	}
+	age = a.taken.Sub(s.report.Started)
+	return age, age >= 0 && age < newborn
+}
+
+// recovery is what there is to do about an instance that does not answer.
+func (a *assessor) recovery(state nodeState) string {
+	switch {
+	case state == stateStarting:
+		return "wait until it has replayed its WAL"
+	case !a.live() || a.maintained():
+		return "read PostgreSQL's log"
+	}
+	return "read PostgreSQL's log; if it is dead, Pacemaker's next monitor recovers it"
 }
 
 // stopped tells why an instance does not run; one that was told not to is no problem.
@@ -358,9 +389,11 @@ func (a *assessor) contradiction(s subject) {
 		if s.runs {
 			role = s.placed.Role
 		}
-		a.problem(s.name, "", "PostgreSQL is a primary there, and Pacemaker has not promoted it (it says %q): it was promoted by hand, or a transition is under way", role)
+		a.problem(s.name, "wait for the transition; of a primary promoted by hand, see pgsqlms explain",
+			"PostgreSQL is a primary there, and Pacemaker has not promoted it (it says %q): it was promoted by hand, or a transition is under way", role)
 	case s.report.InRecovery && promoted:
-		a.problem(s.name, "", "PostgreSQL is a standby there, and Pacemaker says that it is promoted: a transition is under way, or the role was changed by hand")
+		a.problem(s.name, "wait for the transition, or for the next monitor, which has Pacemaker recover it",
+			"PostgreSQL is a standby there, and Pacemaker says that it is promoted: a transition is under way, or the role was changed by hand")
 	case s.report.InRecovery && !s.runs:
 		a.problem(s.name, "crm_resource --refresh -r "+a.resource.Name, "PostgreSQL runs there, and Pacemaker does not know")
 	}
@@ -390,17 +423,17 @@ func (a *assessor) scoreRemarks(v nodeView) {
 	}
 	switch {
 	case v.Score == nil:
-		a.problem(v.Name, "", "it has no promotion score: it cannot be promoted, and a primary without one is demoted")
+		a.problem(v.Name, "wait for the primary's next monitors; then pgsqlms explain "+v.Name, "it has no promotion score: it cannot be promoted, and a primary without one is demoted")
 	case *v.Score <= election.ScoreBanned:
-		a.problem(v.Name, "", "promotion score -INFINITY: a promotion or a switchover of it was refused, and it has not streamed since")
+		a.problem(v.Name, "pgsqlms explain "+v.Name, "promotion score -INFINITY: a promotion or a switchover of it was refused, and it has not streamed since")
 	case *v.Score == election.ScoreHeld:
-		a.problem(v.Name, "", "promotion score %d: an election waits for another node's vote", *v.Score)
+		a.problem(v.Name, "pgsqlms explain, which names the node", "promotion score %d: an election waits for another node's vote", *v.Score)
 	case *v.Score == election.ScoreNotReady:
-		a.problem(v.Name, "", "promotion score %d: it lags more than maxlag, or is being set up", *v.Score)
+		a.problem(v.Name, "wait until it has caught up", "promotion score %d: it lags more than maxlag, or is being set up", *v.Score)
 	case *v.Score < 0 && v.State == stateStreaming:
 		a.notice(v.Name, "", "promotion score %d: it did not stream when the primary last looked; its next monitor looks again", *v.Score)
 	case *v.Score < 0:
-		a.problem(v.Name, "", "promotion score %d: the primary did not find it streaming", *v.Score)
+		a.problem(v.Name, "pgsqlms explain "+v.Name, "promotion score %d: the primary did not find it streaming", *v.Score)
 	}
 }
 

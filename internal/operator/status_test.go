@@ -138,6 +138,7 @@ func situations(t *testing.T) map[string]survey {
 		"healthy": healthy, "maintenance": maintenance, "lagging": lagging, "primary-down": down, "diverged": diverged,
 		"no-pacemaker": noPacemaker, "nothing": nothing,
 		"banned": bannedStandby(t), "crashed": crashedPrimary(t), "by-hand": promotedByHand(t), "hanging-commits": hangingCommits(t),
+		"demoted": justDemoted(t),
 	}
 }
 
@@ -172,6 +173,17 @@ func hangingCommits(t *testing.T) survey {
 		f.others[node] = standbyAt(at(2, 0x1742228))
 		f.others[node].report.Receiver.Status = "waiting"
 	}
+	return f
+}
+
+// The old primary of a switchover has been started as a standby a moment ago.
+func justDemoted(t *testing.T) survey {
+	f := captured(t, "healthy", "n1")
+	f.local = primaryAt(at(2, 0x1760000), streamingAt("n2", 0x1760000))
+	f.others["n2"], f.others["n3"] = standbyAt(at(2, 0x1760000)), standbyAt(at(2, 0x1742228))
+	started := f.others["n3"].report
+	started.Receiver, started.Started = nil, f.taken.Add(-4*time.Second)
+	f.others["n3"] = answer{report: started}
 	return f
 }
 
