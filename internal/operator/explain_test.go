@@ -98,6 +98,24 @@ func TestExplainAsJSON(t *testing.T) {
 	}
 }
 
+// A standby that has just died has the score of the time when it lived.
+func TestExplainOfADeadStandby(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer answer
+		could  bool
+	}{"alive": {standbyAt(at(2, 0x1760000)), true}, "dead": {silent(errNobody), false}} {
+		f := explained(t, "healthy", "n1", "")
+		f.local = primaryAt(at(2, 0x1760000), streamingAt("n2", 0x1760000))
+		if c.could {
+			f.local.report.Standbys = append(f.local.report.Standbys, streamingAt("n3", 0x1760000))
+		}
+		f.others["n2"], f.others["n3"] = standbyAt(at(2, 0x1760000)), c.answer
+		v := explainAll(f, "n3", 0)
+		require.Equal(t, c.could, v.Nodes[0].Could, name)
+		require.Equal(t, c.could, v.exitCode(true) == ExitWell, name)
+	}
+}
+
 // The votes that stand while nobody is promoted are counted; one from before the last
 // promotion is not.
 func TestExplainCountsVotes(t *testing.T) {

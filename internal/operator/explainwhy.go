@@ -399,6 +399,9 @@ func (e *explainer) instanceAgainst(n nodeView, add adder) {
 		add("pgsqlms status, on "+n.Name, "PostgreSQL does not run there, by Pacemaker's word")
 		return
 	}
+	if n.State == stateSilent || n.State == stateCrashed || n.State == stateStarting {
+		add("pgsqlms status, on "+n.Name, "its instance does not answer (%s): its score is of the time when it did", n.State)
+	}
 	if n.Score == nil {
 		add("", "it has no promotion score: its instance has not streamed since it was started")
 		return
