@@ -197,6 +197,9 @@ func (c changeView) text(s style, b *strings.Builder) {
 
 // length is how long it took, and what that was spent on.
 func (c changeView) length(width int) string {
+	if len(c.Steps) == 0 {
+		return "  " + timeText(*c.Begun) + "\n"
+	}
 	var on []string
 	total := 0.0
 	for _, p := range c.Spent {

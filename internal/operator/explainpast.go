@@ -33,26 +33,64 @@ type explainer struct {
 	course course
 }
 
-// changes are those that the log tells of, the latest first; before them the time since
-// the last primary, while there is none.
+// changes are those that the log tells of, and the promotions that history knows beside
+// them, the latest first; before them the time since the last primary, while there is none.
 func (e *explainer) changes() []changeView {
 	changes := []changeView{}
 	var after time.Time
+	primary := ""
 	for n, d := range e.course.steps {
 		if !e.course.promoted(d) {
 			continue
 		}
-		steps := e.course.between(n, after)
-		after = steps[len(steps)-1].to
+		if p := e.begunBy(d); p != nil && p.From != "" {
+			primary = p.From
+		}
+		steps := e.course.between(n, after, primary)
+		after, primary = steps[len(steps)-1].to, d.line.Node
 		changes = append(changes, e.change(d, steps))
 	}
+	changes = append(changes, e.unlogged(changes)...)
+	slices.SortStableFunc(changes, func(a, b changeView) int { return a.Begun.Compare(*b.Begun) })
 	if e.stateErr == nil && e.promoted() == "" {
-		if open, found := e.unfinished(after); found {
+		if open, found := e.unfinished(after, primary); found {
 			changes = append(changes, open)
 		}
 	}
 	slices.Reverse(changes)
 	return changes
+}
+
+// unlogged are the promotions of which this log has nothing but the result: the node was
+// down, or out of the cluster.
+func (e *explainer) unlogged(told []changeView) (changes []changeView) {
+	for n := range e.past.Promotions {
+		p := &e.past.Promotions[n]
+		known := slices.ContainsFunc(told, func(c changeView) bool { return c.Timeline == p.Timeline })
+		if known || p.At == nil || p.Skipped || !p.Lineage || !e.covers(*p.At) {
+			continue
+		}
+		where := "another node"
+		if p.To != "" && p.To != e.node {
+			where = p.To
+		}
+		text := "what happened then: this node's log has nothing of it"
+		if p.AtMost {
+			text += ", the node heard of it at that time"
+		}
+		changes = append(changes, changeView{
+			From: p.From, To: p.To, Timeline: p.Timeline, LSN: p.LSN, Reason: p.Reason, Begun: p.At,
+			Spent: []spentView{}, Steps: []stepView{}, Why: []string{},
+			Unknown: []remark{{Text: text, ToDo: "pgsqlms explain, on " + where}},
+		})
+	}
+	return changes
+}
+
+// covers says whether the log goes back to a moment; before its begin nobody expects
+// anything of it.
+func (e *explainer) covers(at time.Time) bool {
+	return len(e.course.steps) > 0 && !at.Before(e.course.steps[0].from)
 }
 
 // change is the view of one that ended with a promotion.
@@ -102,17 +140,17 @@ func distance(d doing, at time.Time) time.Duration {
 }
 
 // unfinished is the time from the first sign of trouble after the last promotion until
-// now.
-func (e *explainer) unfinished(after time.Time) (changeView, bool) {
+// now. primary is who was promoted then.
+func (e *explainer) unfinished(after time.Time, primary string) (changeView, bool) {
 	steps := e.course.steps
 	last := len(steps) - 1
-	for last >= 0 && !e.course.triggers(steps[last]) {
+	for last >= 0 && !e.course.triggers(steps[last], "") {
 		last--
 	}
 	if last < 0 || !steps[last].from.After(after) {
 		return changeView{}, false
 	}
-	found := e.course.between(last, after)
+	found := e.course.between(last, after, primary)
 	c := changeView{Begun: &found[0].from, Steps: e.course.views(found), Spent: e.course.spent(found, e.taken), Why: []string{}}
 	c.Scores = e.course.scoresAt(e.taken)
 	c.Unknown = e.unknownOf(c, found)
@@ -178,13 +216,9 @@ func (e *explainer) unknownOf(c changeView, steps []doing) []remark {
 	case monitored:
 		unknown = append(unknown, remark{Text: "when PostgreSQL really went down: it is noticed by the next monitor; PostgreSQL's log on " + orUnknown(c.From, false) + " has the time"})
 	}
-	for _, at := range e.course.starts {
-		before := slices.ContainsFunc(e.course.steps, func(d doing) bool { return d.from.Before(at) })
-		if before && at.After(steps[0].from.Add(-around)) && at.Before(steps[len(steps)-1].to) {
-			unknown = append(unknown, remark{Text: "what happened while Pacemaker was down on this node: it was started at " + timeText(at),
-				ToDo: "pgsqlms explain, on another node"})
-			break
-		}
+	if at, found := e.hole(steps); found {
+		unknown = append(unknown, remark{Text: "what happened while Pacemaker was down on this node: it was started at " + timeText(at),
+			ToDo: "pgsqlms explain, on another node"})
 	}
 	fenced := has(func(d doing) bool { return d.fencing() && !d.begins })
 	asked := has(func(d doing) bool { return d.fencing() && d.begins })
@@ -198,6 +232,22 @@ func (e *explainer) unknownOf(c changeView, steps []doing) []remark {
 			ToDo: "pgsqlms explain, on " + c.To})
 	}
 	return unknown
+}
+
+// hole is the end of one in this node's log that has a part of these steps, or what led to
+// them.
+func (e *explainer) hole(steps []doing) (time.Time, bool) {
+	since := steps[0].from
+	if d := steps[0]; d.event.kind == "" && d.line.Kind != crm.LogLost && !d.fencing() {
+		since = since.Add(-around)
+	}
+	for _, at := range e.course.starts {
+		before := slices.ContainsFunc(e.course.steps, func(d doing) bool { return d.from.Before(at) })
+		if before && at.After(since) && at.Before(steps[len(steps)-1].to) {
+			return at, true
+		}
+	}
+	return time.Time{}, false
 }
 
 func (e *explainer) coordinators() string {

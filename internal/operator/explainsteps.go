@@ -220,12 +220,16 @@ func (c course) promoted(d doing) bool {
 }
 
 // triggers says whether it may be the beginning of a change of the role, or a part of one.
-func (c course) triggers(d doing) bool {
+// from is the node that had the role, empty where nobody knows: the trouble of another one
+// begins no change.
+func (c course) triggers(d doing, from string) bool {
 	switch {
-	case d.event.kind != "", d.line.Kind == crm.LogLost, d.fencing():
+	case d.event.kind == eventMoved, d.operation(c.resource, "demote"), d.operation(c.resource, "promote"):
 		return true
-	case d.operation(c.resource, "demote"), d.operation(c.resource, "promote"):
-		return true
+	case d.event.kind != "":
+		return from == "" || d.event.node == from
+	case d.line.Kind == crm.LogLost, d.fencing():
+		return from == "" || d.line.Node == from
 	}
 	return strings.Contains(d.said, "no node has a promotion score")
 }
@@ -238,22 +242,17 @@ const quiet = 2 * time.Minute
 const follow = time.Minute
 
 // between are the steps of the change that ends with the step of that number, or goes on
-// when it is the last one. after is the end of the change before.
-func (c course) between(last int, after time.Time) []doing {
-	first, at := last, c.steps[last].from
-	for n := last; n >= 0; n-- {
-		d := c.steps[n]
-		if !d.from.After(after) || at.Sub(d.to) > quiet {
-			break
-		}
-		if c.triggers(d) {
-			first, at = n, d.from
-		}
+// when it is the last one. after is the end of the change before, from who had the role. Where
+// nothing is known to have befallen that one, it is anybody's trouble that counts.
+func (c course) between(last int, after time.Time, from string) []doing {
+	first := c.firstOf(last, after, from)
+	if first == last {
+		first = c.firstOf(last, after, "")
 	}
 	end := last
 	if c.promoted(c.steps[last]) {
 		for n := last + 1; n < len(c.steps) && c.steps[n].from.Sub(c.steps[last].to) < follow; n++ {
-			if c.triggers(c.steps[n]) {
+			if c.triggers(c.steps[n], "") {
 				break
 			}
 			if d := c.steps[n]; d.line.Operation == "start" && d.line.Resource != c.resource && d.line.Node == c.steps[last].line.Node {
@@ -262,6 +261,20 @@ func (c course) between(last int, after time.Time) []doing {
 		}
 	}
 	return c.steps[first : end+1]
+}
+
+func (c course) firstOf(last int, after time.Time, from string) int {
+	first, at := last, c.steps[last].from
+	for n := last; n >= 0; n-- {
+		d := c.steps[n]
+		if !d.from.After(after) || at.Sub(d.to) > quiet {
+			break
+		}
+		if c.triggers(d, from) {
+			first, at = n, d.from
+		}
+	}
+	return first
 }
 
 // partOf says what the time of a step counts as; empty where nothing waits for it.

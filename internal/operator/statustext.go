@@ -125,7 +125,7 @@ func (n nodeView) scoreCell() cell {
 	case n.Score == nil:
 		return cell{text: "none"}
 	case *n.Score <= -crm.Infinity:
-		return cell{"-INF", red}
+		return cell{"-INFINITY", red}
 	case *n.Score < 0:
 		return cell{strconv.Itoa(*n.Score), red}
 	}

@@ -171,8 +171,7 @@ func (p *planner) target() {
 	member, _ := p.state.Node(v.Name)
 	p.must(check, member.Online && !member.Standby && !member.Maintenance && !member.Unclean && !member.Shutdown, v.Name+nodeText(member),
 		"online, neither in standby nor in maintenance mode", "pgsqlms status")
-	placed, _ := p.state.On(p.resource.Name, v.Name)
-	p.must(check, placed.Managed && !placed.Blocked && !placed.Failed, v.Name+instanceText(placed), "an instance that Pacemaker manages", "crm_resource --cleanup -r "+p.resource.Name+" --node "+v.Name)
+	p.managed(v.Name, member)
 	p.must("streaming", v.State == stateStreaming, v.Name+" is "+string(v.State), string(stateStreaming), "pgsqlms status")
 	lag, few := "not known", false
 	if v.LagBytes != nil {
@@ -190,6 +189,18 @@ func (p *planner) target() {
 	if r := (&assessor{survey: p.survey}).reportOf(v.Name); r != nil {
 		p.must("replay", !r.ReplayPaused, "paused: "+yesNo(&r.ReplayPaused, "yes", "no"), "no", "select pg_wal_replay_resume(), on "+v.Name)
 	}
+}
+
+// managed is about the instance of the target. Maintenance mode, under which none is
+// managed, has a line of its own.
+func (p *planner) managed(node string, member crm.Node) {
+	placed, _ := p.state.On(p.resource.Name, node)
+	todo := "crm_resource --cleanup -r " + p.resource.Name + " --node " + node
+	if !placed.Managed {
+		todo = "crm_resource -r " + p.resource.Clone + " --meta -d is-managed"
+	}
+	managed := placed.Managed || *p.v.Pacemaker.Maintenance || member.Maintenance
+	p.must("target", managed && !placed.Blocked && !placed.Failed, node+instanceText(placed), "an instance that Pacemaker manages", todo)
 }
 
 func nodeText(n crm.Node) string {
