@@ -19,6 +19,7 @@ const (
 	FenceResource = "fencing"      // the fence device
 	Client        = "client"       // the machine beside the nodes, for Dialer
 	agentPath     = "/usr/lib/ocf/resource.d/heartbeat/pgsqlms"
+	commandPath   = "/usr/sbin/pgsqlms"        // leads to it
 	helperPath    = "/usr/lib/pgsqlms-lab/lab" // this executable, inside of a node
 	fenceAgent    = "fence_lab"
 )

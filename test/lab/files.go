@@ -96,13 +96,22 @@ func (l *Lab) InstallAgent(path string) error {
 	})
 }
 
-// installFile replaces the agent by a rename, because the old one may be running.
+// installFile replaces the agent by a rename, because the old one may be running. People find it in the PATH, as the
+// project's packages have it.
 func (l *Lab) installFile(node string, b []byte) error {
 	const fresh = agentPath + ".new"
 	if err := l.WriteFile(node, fresh, b, 0o755, ""); err != nil {
 		return err
 	}
-	return l.inNode(node, func() error { return os.Rename(fresh, agentPath) })
+	return l.inNode(node, func() error {
+		if err := os.Rename(fresh, agentPath); err != nil {
+			return err
+		}
+		if err := os.Symlink(agentPath, commandPath); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		return nil
+	})
 }
 
 func (l *Lab) eachNode(fn func(Node) error) error {

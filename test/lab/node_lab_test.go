@@ -97,9 +97,11 @@ func testFiles(t *testing.T, l *Lab) {
 	agent := filepath.Join(t.TempDir(), "agent")
 	require.NoError(t, os.WriteFile(agent, []byte("#!/bin/sh\necho mine\n"), 0o755))
 	require.NoError(t, l.InstallAgent(agent))
-	out, err = l.Run(ctx, "n3", agentPath)
-	require.NoError(t, err)
-	require.Equal(t, "mine\n", out)
+	for _, path := range []string{agentPath, commandPath} {
+		out, err = l.Run(ctx, "n3", path)
+		require.NoError(t, err)
+		require.Equal(t, "mine\n", out)
+	}
 }
 
 func testSyslog(t *testing.T, l *Lab) {

@@ -94,7 +94,6 @@ func newReader(t *testing.T, suffix string, config lab.Config) *reader {
 		"fence_ipmilan ip=10.0.0.3 username=admin password_script=/etc/ipmi-pw lanplus=1", "fence_lab")
 	for _, n := range l.Nodes() {
 		require.NoError(t, l.WriteFile(n.Name, "/usr/bin/systemctl", []byte(systemctl), 0o755, ""))
-		r.as(n.Name, "ln -sf /usr/lib/ocf/resource.d/heartbeat/pgsqlms /usr/sbin/pgsqlms")
 	}
 	require.NoError(t, l.InstallAgent(agent))
 	return r

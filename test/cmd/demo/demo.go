@@ -88,14 +88,11 @@ func (d *demo) leave(ctx context.Context, l *lab.Lab) error {
 	return l.Down(ctx)
 }
 
-// agentCommand is pgsqlms in a node, which has no link to it in /usr/sbin.
-const agentCommand = "/usr/lib/ocf/resource.d/heartbeat/pgsqlms"
-
 // enter tells what can be done with a lab that was kept.
 func enter(name string) string {
 	return fmt.Sprintf("The cluster is still up. Its nodes are n1, n2, n3:\n"+
-		"  %s\n  %s n1\n  %s n1 -- crm_mon -1\n  %s n1 -- %s status\n  %s\n",
-		labCommand(name, "status"), labCommand(name, "shell"), labCommand(name, "exec"), labCommand(name, "exec"), agentCommand,
+		"  %s\n  %s n1\n  %s n1 -- crm_mon -1\n  %s n1 -- pgsqlms status\n  %s\n",
+		labCommand(name, "status"), labCommand(name, "shell"), labCommand(name, "exec"), labCommand(name, "exec"),
 		labCommand(name, "down"))
 }
 
