@@ -45,14 +45,23 @@ const listenWait = 2 * time.Second
 
 // look asks PostgreSQL for its state, and asks again while it starts up or shuts
 // down, as long as the action has time, or does not listen yet.
-func (a *agent) look(ctx context.Context) (pg.Status, error) {
-	var status pg.Status
-	var starting error // said before the time was up
+func (a *agent) look(ctx context.Context) (status pg.Status, err error) {
 	ctx, cancel := part(ctx, lookPart)
 	defer cancel()
+	err = a.patiently(ctx, func() error {
+		status, err = a.ask(ctx)
+		return err
+	})
+	return status, err
+}
+
+// patiently asks again while PostgreSQL starts up or shuts down, until ctx ends, or does
+// not listen yet. At the end it says what it was waiting for.
+func (a *agent) patiently(ctx context.Context, ask func() error) error {
+	var starting error // said before the time was up
 	began := time.Now()
 	err := poll(ctx, connectEvery, func() (bool, error) {
-		found, err := a.ask(ctx)
+		err := ask()
 		if pg.IsRefused(err) && time.Since(began) < listenWait && a.postmasterRuns() {
 			return false, nil
 		}
@@ -60,13 +69,12 @@ func (a *agent) look(ctx context.Context) (pg.Status, error) {
 			starting = err
 			return false, nil
 		}
-		status = found
 		return true, err
 	})
 	if starting != nil && pg.IsTimeout(err) {
 		err = starting
 	}
-	return status, err
+	return err
 }
 
 func (a *agent) postmasterRuns() bool {

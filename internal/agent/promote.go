@@ -58,17 +58,23 @@ func (a *agent) promote(ctx context.Context) (ocf.ExitCode, error) {
 // suggested timeout, as long as a monitor. Nobody else is promoted before it has failed.
 const answerPart = 0.2
 
-func (a *agent) candidate(ctx context.Context) (*pg.Conn, pg.Status, error) {
+// candidate connects to the instance that is to be promoted. One that starts up has until
+// the end of answerPart: when one of its backends dies, PostgreSQL ends all sessions and
+// recovers by itself, and a promotion that comes by then would fail for no reason.
+func (a *agent) candidate(ctx context.Context) (conn *pg.Conn, status pg.Status, err error) {
 	ctx, cancel := part(ctx, answerPart)
 	defer cancel()
-	conn, err := a.db.Connect(ctx)
-	if err != nil {
-		return nil, pg.Status{}, err
-	}
-	status, err := conn.Status(ctx)
-	if err != nil {
-		conn.Close()
-	}
+	err = a.patiently(ctx, func() error {
+		conn, err = a.db.Connect(ctx)
+		if err != nil {
+			return err
+		}
+		status, err = conn.Status(ctx)
+		if err != nil {
+			conn.Close()
+		}
+		return err
+	})
 	return conn, status, err
 }
 
