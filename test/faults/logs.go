@@ -24,9 +24,10 @@ type NodeLog struct {
 	Crashed    []time.Time // starts on data that were not shut down
 	Restarts   []time.Time // of all processes by the postmaster itself, after one of them had crashed
 	Promotions []Promotion
-	Diverged   []string // PostgreSQL's lines that say that it cannot follow
-	Halves     []string // those that say that it cannot read past a half received segment
-	StaysDown  []string // Pacemaker's word for why it has ended for good
+	Diverged   []string    // PostgreSQL's lines that say that it cannot follow
+	Halves     []string    // those that say that it cannot read past a half received segment
+	Down       []time.Time // recurring monitors that found nothing running where something should
+	StaysDown  []string    // Pacemaker's word for why it has ended for good
 	Votes      []Vote
 	Failures   []Failure
 }
@@ -173,6 +174,9 @@ func (n *NodeLog) addVote(at time.Time, m []string) {
 
 func (n *NodeLog) addResult(at time.Time, m []string) {
 	status := strings.TrimSpace(m[3])
+	if status == "not running" && m[1] == "monitor" {
+		n.Down = append(n.Down, at)
+	}
 	if harmless.MatchString(status) {
 		return
 	}
@@ -191,7 +195,7 @@ func reasonIn(rest string) string {
 
 // shift puts the times of a node whose clock is wrong right.
 func (n *NodeLog) shift(by time.Duration) {
-	for _, times := range [][]time.Time{n.Starts, n.Crashed, n.Restarts} {
+	for _, times := range [][]time.Time{n.Starts, n.Crashed, n.Restarts, n.Down} {
 		for i := range times {
 			times[i] = times[i].Add(by)
 		}

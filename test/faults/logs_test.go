@@ -73,7 +73,9 @@ const pacemakerSample = "Nov 21 10:54:17.530 n3 pacemaker-controld  [73] (log_ex
 	"Nov 21 11:14:05.046 n3 pacemaker-controld  [75] (log_executor_event) \tnotice: Result of monitor operation for pgsqld on n3: promoted | CIB update 43, graph action unconfirmed; call=36 key=pgsqld_monitor_5000 rc=8\n" +
 	"Nov 21 11:14:06.000 n3 pacemaker-controld  [75] (log_executor_event) \tnotice: Result of promote operation for pgsqld on n3: error | CIB update 44, graph action confirmed; call=37 key=pgsqld_promote_0 rc=1\n" +
 	"Nov 21 11:14:07.000 n3 pacemaker-controld  [75] (log_executor_event) \terror: Result of stop operation for pgsqld on n3: Timed Out after 60s (Resource agent did not complete within 60s) | graph action confirmed; call=38 key=pgsqld_stop_0\n" +
-	"Nov 21 11:14:08.000 n3 pacemaker-controld  [75] (log_executor_event) \tnotice: Result of start operation for pgsql-vip on n3: error | call=38\n"
+	"Nov 21 11:14:08.000 n3 pacemaker-controld  [75] (log_executor_event) \tnotice: Result of start operation for pgsql-vip on n3: error | call=38\n" +
+	"Nov 21 11:14:09.000 n3 pacemaker-controld  [75] (log_executor_event) \tnotice: Result of probe operation for pgsqld on n3: not running | CIB update 45\n" +
+	"Nov 21 11:14:10.000 n3 pacemaker-controld  [75] (log_executor_event) \tnotice: Result of monitor operation for pgsqld on n3: not running | CIB update 46\n"
 
 func TestPacemakerLog(t *testing.T) {
 	var n NodeLog
@@ -89,6 +91,7 @@ func TestPacemakerLog(t *testing.T) {
 		{At: noon("11:14:07.000"), Node: "n3", Operation: "stop", Status: "Timed Out after 60s",
 			Reason: "Resource agent did not complete within 60s"},
 	}, n.Failures)
+	assert.Equal(t, []time.Time{noon("11:14:10.000")}, n.Down)
 }
 
 func TestShift(t *testing.T) {

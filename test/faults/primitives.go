@@ -136,7 +136,7 @@ func (p *Play) primitive(ctx, whole context.Context, plan Plan, s Step, node str
 	case stepNoCheckpoint:
 		return p.signalled(ctx, whole, node, "checkpointer")
 	case stepRestart:
-		return nil, l.PgCtl(ctx, node, "restart")
+		return nil, p.restart(ctx, node)
 	case stepWriteWAL:
 		return nil, p.writeWAL(ctx, s.Amount)
 	case stepPauseReplay:
