@@ -18,7 +18,7 @@ const postgresLog = "/var/log/postgresql/postgresql.log"
 var divergence = regexp.MustCompile(`forked off current database system timeline|is not a child of this server's history`)
 
 // whole waits until every node has power, all stream and the cluster has nothing more to do. On the way it does what the
-// system's documentation asks of a person; with Runner.Rebuild it also mends what no agent may: a node that died with WAL
+// system's documentation asks of a person; with Runner.Repair it also mends what no agent may: a node that died with WAL
 // that nobody had received.
 func (r Runner) whole(ctx context.Context, play *Play, result *Result) error {
 	const look = 3 * time.Second
@@ -35,16 +35,16 @@ func (r Runner) whole(ctx context.Context, play *Play, result *Result) error {
 		if ctx.Err() != nil {
 			return errors.Join(fmt.Errorf("not whole within %s: %w", r.Settle, err), mendErr)
 		}
-		if !r.Rebuild || r.Lab.Rejoins() {
+		if r.Repair == nil || r.Lab.Rejoins() {
 			continue
 		}
 		node := diverged(ctx, r.Lab, play.fault)
-		if node == "" || slices.Contains(result.Rebuilt, node) {
+		if node == "" || slices.Contains(result.Repaired, node) {
 			continue
 		}
-		r.Progress(node + " died with WAL that nobody had received, and cannot follow: rebuilding it, as an administrator would")
-		result.Rebuilt = append(result.Rebuilt, node)
-		if err := r.Lab.Rebuild(ctx, node); err != nil {
+		r.Progress(node + " died with WAL that nobody had received, and cannot follow: repairing it, as an administrator would")
+		result.Repaired = append(result.Repaired, node)
+		if err := r.Repair(ctx, node); err != nil {
 			return err
 		}
 	}

@@ -33,13 +33,13 @@ func TestScenarios(t *testing.T) {
 	require.NoError(t, err)
 	assertWell(t, result)
 	assert.Empty(t, result.Before)
-	runner := Runner{Lab: l, Rebuild: true, Pinned: true, Progress: func(text string) { t.Log(text) }}
+	runner := Runner{Lab: l, Repair: l.Rebuild, Pinned: true, Progress: func(text string) { t.Log(text) }}
 
 	t.Run("diverged", func(t *testing.T) {
 		result, err := runner.Run(ctx, Scenario{Name: "a primary that dies with WAL of its own", Inject: dieWithMore})
 		require.NoError(t, err)
 		assertWell(t, result)
-		assert.Equal(t, []string{result.Before}, result.Rebuilt)
+		assert.Equal(t, []string{result.Before}, result.Repaired)
 		assert.NotEqual(t, result.Before, result.After)
 		assert.NotZero(t, result.Phases.Fencing())
 		assert.Less(t, result.Phases.FenceTaken, result.Phases.PromoteDone)

@@ -22,7 +22,7 @@ type Result struct {
 	Verdict       writer.Verdict // over all writers
 	Overlaps      []writer.Overlap
 	Fencings      []lab.Fencing
-	Rebuilt       []string           // nodes that could not follow any more, see Runner.Rebuild
+	Repaired      []string           // nodes that could not follow any more, see Runner.Repair
 	Phases        Phases             // of the loss of the primary's node, if it was lost
 	Split         Split              // where the gap went
 	Dirty         map[string]float64 // see Play

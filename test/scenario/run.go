@@ -28,9 +28,9 @@ type Runner struct {
 	// Pinned adds a writer to every node's own address, with a session opened beforehand, to look for two primaries.
 	// They cost some load: not for measuring.
 	Pinned bool
-	// Rebuild makes a standby again of a node that died with WAL that nobody had received, as an administrator would: it
-	// cannot follow any more, and no agent may throw its data away unasked.
-	Rebuild bool
+	// Repair, where it is set, makes a standby again of a node that died with WAL that nobody had received, as an
+	// administrator would: it cannot follow any more, and no agent may throw its data away unasked.
+	Repair func(ctx context.Context, node string) error
 }
 
 // Run plays one scenario with the defaults.

@@ -54,7 +54,7 @@ func faultSample(what string, r scenario.Result, err error) faultFigures {
 	f := faultFigures{
 		What: what, Measured: r.Measured(), Gap: r.Gap.Length().Seconds(), Before: r.Before, After: r.After,
 		Acknowledged: r.Verdict.Acknowledged, InDoubt: r.Verdict.InDoubt, Lost: len(r.Verdict.Lost),
-		Fencings: len(r.Fencings), Rebuilt: r.Rebuilt, Streaming: r.Streaming.Seconds(), Story: writer.Story(r.History, r.Gap),
+		Fencings: len(r.Fencings), Rebuilt: r.Repaired, Streaming: r.Streaming.Seconds(), Story: writer.Story(r.History, r.Gap),
 	}
 	if what == whatKillNode && r.Fenced() {
 		f.Loss = lossOf(r)

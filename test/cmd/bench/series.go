@@ -144,7 +144,7 @@ func (s *series) measure(ctx context.Context, l *lab.Lab, what string, turn int,
 }
 
 func (s *series) play(ctx context.Context, l *lab.Lab, what string, turn int) (faultFigures, error) {
-	runner := scenario.Runner{Lab: l, Steady: steady(ctx, l, what, turn, s.options.n), Settle: settle, Rebuild: true}
+	runner := scenario.Runner{Lab: l, Steady: steady(ctx, l, what, turn, s.options.n), Settle: settle, Repair: l.Rebuild}
 	if slices.Contains(heavy, what) {
 		runner.Settle *= 3
 	}

@@ -60,10 +60,25 @@ func (d *demo) play(ctx context.Context) (*lab.Lab, error) {
 }
 
 func (d *demo) one(ctx context.Context, l *lab.Lab, s scenario.Scenario) error {
-	runner := scenario.Runner{Lab: l, Progress: d.progress.within(s.Name), Rebuild: true}
+	runner := scenario.Runner{Lab: l, Progress: d.progress.within(s.Name), Repair: d.repair(l)}
 	result, err := runner.Run(ctx, s)
 	d.add(result, err)
 	return err
+}
+
+// repair is what an administrator does with a node that has diverged. A checkpoint of the new primary, which pg_rewind needs,
+// is asked for and not waited for.
+func (d *demo) repair(l *lab.Lab) func(ctx context.Context, node string) error {
+	if d.options.agent == lab.AgentPAF {
+		return l.Rebuild
+	}
+	return func(ctx context.Context, node string) error {
+		result, err := l.Exec(ctx, node, lab.ExecOptions{}, "pgsqlms", "rejoin", "--yes", "--checkpoint")
+		if err == nil && result.Code != 0 {
+			err = fmt.Errorf("pgsqlms rejoin on %s ended with exit code %d: %s%s", node, result.Code, result.Stdout, result.Stderr)
+		}
+		return err
+	}
 }
 
 func (d *demo) add(result scenario.Result, err error) {
@@ -106,10 +121,14 @@ func (d *demo) rows() [][]string {
 
 // notes tells what a person had to do.
 func (d *demo) notes() {
+	with := `"pgsqlms rejoin"`
+	if d.options.agent == lab.AgentPAF {
+		with = "pg_basebackup"
+	}
 	for _, r := range d.results {
-		for _, node := range r.Rebuilt {
+		for _, node := range r.Repaired {
 			d.print("%s: %s died with WAL on its disk that no standby had received (no row in it was acknowledged). PostgreSQL\n"+
-				"cannot follow a primary that lacks it: the demo rebuilt it with pg_basebackup, as an administrator would.\n", r.Scenario, node)
+				"cannot follow a primary that lacks it: the demo repaired it with %s, as an administrator would.\n", r.Scenario, node, with)
 		}
 	}
 }
