@@ -130,7 +130,7 @@ func (a *assessor) findPrimary() {
 	case len(primaries) > 0:
 		a.primary = primaries[0]
 		if len(primaries) > 1 {
-			a.problem("", "stop the one that Pacemaker has not promoted, then pgsqlms rejoin there", "%s run primaries, expected one: whatever commits on one is not on the other", strings.Join(primaries, " and "))
+			a.problem("", a.onePrimary(primaries), "%s run primaries, expected one: whatever commits on one is not on the other", strings.Join(primaries, " and "))
 			a.primary = a.trusted(primaries)
 		}
 	case len(promoted) > 0:
@@ -147,6 +147,18 @@ func (a *assessor) findPrimary() {
 	if a.upstream == nil {
 		a.upstream = a.reportOf(a.primary)
 	}
+}
+
+// onePrimary is what to do about several primaries. Which one has the commits that count is
+// for a person to say, unless Pacemaker and the cluster's record name the same one.
+func (a *assessor) onePrimary(primaries []string) string {
+	promoted := a.state.Promoted(a.resource.Name)
+	record, err := election.ParseRecord(a.cib.Record(a.resource.Name))
+	if a.maintained() || err != nil || len(promoted) != 1 || record.Node != promoted[0] || !slices.Contains(primaries, promoted[0]) {
+		return "keep clients away; pgsqlms history, on each; stop none before you know which commits count"
+	}
+	others := strings.Join(slices.DeleteFunc(slices.Clone(primaries), func(name string) bool { return name == promoted[0] }), " and ")
+	return fmt.Sprintf("%s is the cluster's; save what was committed on %s, which Pacemaker stops; then pgsqlms rejoin there", promoted[0], others)
 }
 
 // trusted is the one of several primaries that Pacemaker has promoted.

@@ -236,7 +236,7 @@ func (a *assessor) remarks(v nodeView, s subject) {
 		a.stateRemarks(v, s)
 	}
 	if v.Here && !a.local.ok() && v.State != stateStopped && v.State != stateDiverged {
-		a.problem(v.Name, a.recovery(v.State), "PostgreSQL: %s", first(a.local.err))
+		a.problem(v.Name, a.recovery(v.State, s), "PostgreSQL: %s", first(a.local.err))
 	}
 	if a.live() {
 		a.contradiction(s)
@@ -269,7 +269,7 @@ func (a *assessor) machineRemarks(v nodeView, member crm.Node) bool {
 	}
 	switch v.State {
 	case stateUnclean:
-		a.problem(v.Name, "stonith_admin --history "+v.Name+"; only where the machine is off for certain: stonith_admin --confirm "+v.Name,
+		a.problem(v.Name, "wait for the fencing; if it fails or never comes, pgsqlms explain says what to do",
 			"the node is lost and not fenced yet: Pacemaker waits for the fence device before it promotes another one")
 		return true
 	case stateOffline:
@@ -296,7 +296,7 @@ func (a *assessor) stateRemarks(v nodeView, s subject) {
 	case stateStopped:
 		a.stopped(v, s.member)
 	case stateCrashed:
-		a.problem(v.Name, a.recovery(v.State), "PostgreSQL does not run and was not shut down: pg_control says %q", a.control.State)
+		a.problem(v.Name, a.recovery(v.State, s), "PostgreSQL does not run and was not shut down: pg_control says %q", a.control.State)
 	case stateNotStreaming:
 		if age, young := a.age(s); young {
 			a.notice(v.Name, "", "the standby was started %.0f s ago, and does not stream yet", age.Seconds())
@@ -327,14 +327,29 @@ func (a *assessor) age(s subject) (age time.Duration, young bool) {
 }
 
 // recovery is what there is to do about an instance that does not answer.
-func (a *assessor) recovery(state nodeState) string {
+func (a *assessor) recovery(state nodeState, s subject) string {
 	switch {
 	case state == stateStarting:
 		return "wait until it has replayed its WAL"
-	case !a.live() || a.maintained():
+	case a.lastFailure(s.name) != "":
+		return "read PostgreSQL's log; mend the cause, then " + a.cleanup(s.name)
+	case state != stateCrashed:
 		return "read PostgreSQL's log"
 	}
-	return "read PostgreSQL's log; if it is dead, Pacemaker's next monitor recovers it"
+	return a.awaited(s, "read PostgreSQL's log; Pacemaker recovers it at its next monitor")
+}
+
+// awaited is what happens by itself to an instance that Pacemaker watches. Of another one it
+// says that nobody does anything.
+func (a *assessor) awaited(s subject, comes string) string {
+	if a.live() && !a.maintained() && !s.member.Maintenance && s.runs && s.placed.Managed && !s.placed.Blocked {
+		return comes
+	}
+	return "read PostgreSQL's log; nothing comes by itself: Pacemaker does not watch this instance now"
+}
+
+func (a *assessor) cleanup(node string) string {
+	return "crm_resource --cleanup -r " + a.resource.Name + " --node " + node
 }
 
 // stopped tells why an instance does not run; one that was told not to is no problem.
@@ -342,7 +357,7 @@ func (a *assessor) stopped(v nodeView, member crm.Node) {
 	reason := a.lastFailure(v.Name)
 	todo := ""
 	if reason != "" {
-		todo = "crm_resource --cleanup -r " + a.resource.Name + " --node " + v.Name
+		todo = a.cleanup(v.Name)
 	}
 	switch {
 	case member.Standby, reason == "" && a.banned(v.Name):
@@ -389,10 +404,10 @@ func (a *assessor) contradiction(s subject) {
 		if s.runs {
 			role = s.placed.Role
 		}
-		a.problem(s.name, "wait for the transition; of a primary promoted by hand, see pgsqlms explain",
+		a.problem(s.name, a.awaited(s, "wait for the transition; one promoted by hand is stopped at its next monitor"),
 			"PostgreSQL is a primary there, and Pacemaker has not promoted it (it says %q): it was promoted by hand, or a transition is under way", role)
 	case s.report.InRecovery && promoted:
-		a.problem(s.name, "wait for the transition, or for the next monitor, which has Pacemaker recover it",
+		a.problem(s.name, a.awaited(s, "wait for the transition, or for the next monitor, at which Pacemaker recovers it"),
 			"PostgreSQL is a standby there, and Pacemaker says that it is promoted: a transition is under way, or the role was changed by hand")
 	case s.report.InRecovery && !s.runs:
 		a.problem(s.name, "crm_resource --refresh -r "+a.resource.Name, "PostgreSQL runs there, and Pacemaker does not know")

@@ -206,7 +206,11 @@ func (c changeView) length(width int) string {
 		total += p.Seconds
 		on = append(on, fmt.Sprintf("%s %.1f s", p.On.text(), p.Seconds))
 	}
-	text := fmt.Sprintf("  %s, %.1f s", timeText(*c.Begun), total)
+	length := fmt.Sprintf("%.1f s", total)
+	if c.AtLeast {
+		length = "at least " + length
+	}
+	text := fmt.Sprintf("  %s, %s", timeText(*c.Begun), length)
 	if c.Ended == nil {
 		text += " until now"
 	}

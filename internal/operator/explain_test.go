@@ -98,6 +98,19 @@ func TestExplainAsJSON(t *testing.T) {
 	}
 }
 
+// History files that came with new data, or while this node was away, have the time at which they came, and nobody's name:
+// no change of the role is made of one.
+func TestExplainWithHistoryFiles(t *testing.T) {
+	f := explained(t, "guard", "n2", "guard-n2")
+	f.cib.Properties[crm.PropertyName("pgsqld")] = "serial=7 timeline=6 node=n1 from=5@0/1784488,4@0/1774488,3@0/1742430,2@0/1742318,1@0/1742110 sync=n1:1:n2,n3"
+	came := f.taken.Add(-20 * time.Second).Format(time.DateTime)
+	f.filesErr = nil
+	f.files = files(t, 6, "1\t0/1742110\tx\n2\t0/1742318\tx\n3\t0/1742430\tx\n4\t0/1774488\tx\n5\t0/1784488\tx\n", came, came, came, came, came)
+	for _, c := range explainAll(f, "", 9).Changes[1:] {
+		require.NotEmpty(t, c.To, "%+v", c)
+	}
+}
+
 // A standby that has just died has the score of the time when it lived.
 func TestExplainOfADeadStandby(t *testing.T) {
 	for name, c := range map[string]struct {

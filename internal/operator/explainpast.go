@@ -50,7 +50,12 @@ func (e *explainer) changes() []changeView {
 		after, primary = steps[len(steps)-1].to, d.line.Node
 		changes = append(changes, e.change(d, steps))
 	}
-	changes = append(changes, e.unlogged(changes)...)
+	for _, c := range e.unlogged(changes) {
+		changes = append(changes, c)
+		if c.Begun.After(after) {
+			after, primary = *c.Begun, c.To
+		}
+	}
 	slices.SortStableFunc(changes, func(a, b changeView) int { return a.Begun.Compare(*b.Begun) })
 	if e.stateErr == nil && e.promoted() == "" {
 		if open, found := e.unfinished(after, primary); found {
@@ -62,16 +67,17 @@ func (e *explainer) changes() []changeView {
 }
 
 // unlogged are the promotions of which this log has nothing but the result: the node was
-// down, or out of the cluster.
+// down, or out of the cluster. One of which no record says who was promoted is left out: a
+// history file alone has the time at which it came here.
 func (e *explainer) unlogged(told []changeView) (changes []changeView) {
 	for n := range e.past.Promotions {
 		p := &e.past.Promotions[n]
 		known := slices.ContainsFunc(told, func(c changeView) bool { return c.Timeline == p.Timeline })
-		if known || p.At == nil || p.Skipped || !p.Lineage || !e.covers(*p.At) {
+		if known || p.To == "" || p.At == nil || p.Skipped || !p.Lineage || !e.covers(*p.At) {
 			continue
 		}
 		where := "another node"
-		if p.To != "" && p.To != e.node {
+		if p.To != e.node {
 			where = p.To
 		}
 		text := "what happened then: this node's log has nothing of it"
@@ -102,6 +108,7 @@ func (e *explainer) change(promotion doing, steps []doing) changeView {
 	end := steps[len(steps)-1].to
 	c.Begun, c.Ended = &steps[0].from, &end
 	c.Steps, c.Spent = e.course.views(steps), e.course.spent(steps, end)
+	_, c.AtLeast = e.hole(steps)
 	c.Scores = e.course.scoresAt(promotion.from)
 	c.Why = e.whyThere(c, steps)
 	c.Unknown = e.unknownOf(c, steps)
@@ -152,6 +159,7 @@ func (e *explainer) unfinished(after time.Time, primary string) (changeView, boo
 	}
 	found := e.course.between(last, after, primary)
 	c := changeView{Begun: &found[0].from, Steps: e.course.views(found), Spent: e.course.spent(found, e.taken), Why: []string{}}
+	_, c.AtLeast = e.hole(found)
 	c.Scores = e.course.scoresAt(e.taken)
 	c.Unknown = e.unknownOf(c, found)
 	return c, true

@@ -43,9 +43,10 @@ type changeView struct {
 	LSN      string       `json:"lsn,omitempty"`
 	Reason   string       `json:"reason,omitempty"`
 
-	Begun   *time.Time     `json:"begun"` // the first sign of it in this log
-	Ended   *time.Time     `json:"ended"` // null: it goes on, or is not in this log
-	Spent   []spentView    `json:"spent"` // adds up to the time between the two
+	Begun   *time.Time     `json:"begun"`            // the first sign of it in this log
+	Ended   *time.Time     `json:"ended"`            // null: it goes on, or is not in this log
+	AtLeast bool           `json:"begun_is_a_bound"` // it began then or before: Pacemaker was down on this node
+	Spent   []spentView    `json:"spent"`            // adds up to the time between the two
 	Steps   []stepView     `json:"steps"`
 	Scores  map[string]int `json:"promotion_scores_before"` // as far as this log has them
 	Why     []string       `json:"why_there"`

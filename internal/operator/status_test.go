@@ -204,6 +204,64 @@ func TestStatusOfEachSituation(t *testing.T) {
 	}
 }
 
+// Which of two primaries is to be stopped is said only where Pacemaker and the record agree.
+func TestStatusOfTwoPrimaries(t *testing.T) {
+	todo := func(f survey) string {
+		for _, p := range assess(f).Problems {
+			if strings.Contains(p.Text, "run primaries") {
+				return p.ToDo
+			}
+		}
+		return ""
+	}
+	f := promotedByHand(t)
+	require.Contains(t, todo(f), "n1 is the cluster's")
+	f.local, f.others["n2"] = standbyAt(at(2, 0x1760000)), primaryAt(at(3, 0x1750000))
+	require.Contains(t, todo(f), "n1 is the cluster's; save what was committed on n2")
+	f.state.Instances = nil
+	require.Contains(t, todo(f), "stop none before you know")
+	f = promotedByHand(t)
+	f.cib.Properties["maintenance-mode"] = "true"
+	require.Contains(t, todo(f), "stop none before you know")
+}
+
+// That Pacemaker recovers an instance is said only where it does.
+func TestStatusOfACrash(t *testing.T) {
+	todo := func(change func(*survey)) string {
+		f := captured(t, "healthy", "n3")
+		f.others["n1"] = primaryAt(at(2, 0x1760000), streamingAt("n2", 0x1760000))
+		f.others["n2"] = standbyAt(at(2, 0x1760000))
+		f.local, f.control.State = silent(errNobody), pg.StateInProduction
+		change(&f)
+		for _, p := range assess(f).Problems {
+			if strings.Contains(p.Text, "was not shut down") {
+				return p.ToDo
+			}
+		}
+		return ""
+	}
+	of := func(change func(*crm.Instance)) func(*survey) {
+		return func(f *survey) {
+			for n := range f.state.Instances {
+				if i := &f.state.Instances[n]; i.Resource == "pgsqld" && i.Node == "n3" {
+					change(i)
+				}
+			}
+		}
+	}
+	require.Contains(t, todo(func(*survey) {}), "Pacemaker recovers it at its next monitor")
+	for name, change := range map[string]func(*survey){
+		"maintenance": func(f *survey) { f.cib.Properties["maintenance-mode"] = "true" },
+		"unmanaged":   of(func(i *crm.Instance) { i.Managed = false }),
+		"stopped":     of(func(i *crm.Instance) { i.Role = crm.RoleStopped }),
+	} {
+		require.Contains(t, todo(change), "nothing comes by itself", name)
+	}
+	require.Contains(t, todo(func(f *survey) {
+		f.state.Failures = []crm.Failure{{Node: "n3", Operation: "pgsqld_start_0", Task: "start", Reason: "why"}}
+	}), "crm_resource --cleanup -r pgsqld --node n3")
+}
+
 // JSON has the same, and lists that are lists where they are empty.
 func TestStatusAsJSON(t *testing.T) {
 	all := situations(t)

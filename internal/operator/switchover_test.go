@@ -30,6 +30,41 @@ func TestSwitchoverPlanOfEachSituation(t *testing.T) {
 	}
 }
 
+// What speaks against the target's instance, and what is to be done about it.
+func TestSwitchoverTargetsInstance(t *testing.T) {
+	const cleanup, manage = "crm_resource --cleanup -r pgsqld --node n2", "crm_resource -r pgsqld-clone --meta -d is-managed"
+	for name, c := range map[string]struct {
+		change  func(*crm.Instance)
+		refused bool
+		todo    string
+	}{
+		"managed":   {func(*crm.Instance) {}, false, ""},
+		"unmanaged": {func(i *crm.Instance) { i.Managed = false }, true, manage},
+		"blocked":   {func(i *crm.Instance) { i.Managed, i.Blocked = false, true }, true, cleanup},
+		"failed":    {func(i *crm.Instance) { i.Failed = true }, true, cleanup},
+		"absent":    {func(i *crm.Instance) { *i = crm.Instance{} }, true, cleanup},
+	} {
+		f := situations(t)["healthy"]
+		for n := range f.state.Instances {
+			if i := &f.state.Instances[n]; i.Resource == "pgsqld" && i.Node == "n2" {
+				c.change(i)
+			}
+		}
+		p := planSwitchover(f, "n2")
+		require.Equal(t, c.refused, p.Refused, name)
+		if !c.refused {
+			continue
+		}
+		todos := map[string]bool{}
+		for _, check := range p.Checks {
+			if check.Check == "target" && check.Level == levelError {
+				todos[check.ToDo] = true
+			}
+		}
+		require.Equal(t, map[string]bool{c.todo: true}, todos, name)
+	}
+}
+
 func TestSwitchoverTargets(t *testing.T) {
 	f := situations(t)["healthy"]
 	p := planSwitchover(f, "")
