@@ -109,7 +109,8 @@ func moveToSmallDisk(ctx context.Context, p *Play) error {
 	wal := p.Lab.PGData() + "/pg_wal"
 	err := p.script(ctx, node, fmt.Sprintf(`
 mkdir -p %[1]s
-mount -t tmpfs -o size=700m,mode=0700 tmpfs %[1]s
+size=$(($(du -sm %[2]s | cut -f1) + 300)) # earlier scenarios leave more than smallWAL says
+mount -t tmpfs -o size=${size}m,mode=0700 tmpfs %[1]s
 cp -a %[2]s/. %[1]s/
 chown postgres:postgres %[1]s
 rm -rf %[2]s

@@ -53,6 +53,7 @@ type Evidence struct {
 	Copies   []Copy             // what the nodes hold that are the primary or stream from it, the primary first
 	Diverged []Divergence       // nodes that could not follow
 	Started  int                // nodes whose Pacemaker had ended for good and was started by hand
+	Frozen   bool               // a node was frozen and thawed, and may have told late of a fencing
 	Unread   []string           // why a node that was to be compared was not
 	Whole    time.Duration      // from the end of the injection until all nodes streamed
 	WholeErr string             // what was missing when the wait was over; empty when all is well

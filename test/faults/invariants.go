@@ -230,6 +230,9 @@ func wholeAgain(e Evidence, a Allowance, f *Finding) {
 	}
 	if e.Started > 0 {
 		f.Figure += fmt.Sprintf(", Pacemaker started by hand on %d", e.Started)
+		if !e.Frozen {
+			f.breach("Pacemaker ended for good on %d of the nodes and was started by hand, which nothing in this scenario explains", e.Started)
+		}
 	}
 	switch {
 	case e.WholeErr != "":

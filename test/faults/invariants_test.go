@@ -209,6 +209,8 @@ func TestFigureOfAHalfSegment(t *testing.T) {
 func TestFigureOfPacemakerStartedByHand(t *testing.T) {
 	e, a := good()
 	e.Started = 1
+	require.Len(t, breachesOf(e, a), 1, "no node was frozen")
+	e.Frozen = true
 	require.Empty(t, breachesOf(e, a))
 	assert.Equal(t, "all streamed, Pacemaker started by hand on 1", Check(e, a)[4].Figure)
 }

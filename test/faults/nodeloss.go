@@ -33,7 +33,7 @@ func freezeOfNode() Fault {
 				}
 			}
 			began := time.Now()
-			if err := p.inject("freeze of "+p.Primary, func() error { return p.Lab.Freeze(ctx, p.Primary) }); err != nil {
+			if err := p.inject("freeze of "+p.Primary, func() error { return p.freeze(ctx, p.Primary) }); err != nil {
 				return err
 			}
 			if slow {

@@ -41,6 +41,7 @@ type Play struct {
 	found    []Breach
 	diverged []Divergence
 	rebuilt  time.Duration  // spent on rebuilding nodes
+	frozen   bool           // a node was frozen
 	started  map[string]int // how often Pacemaker of a node was started after it had ended for good
 }
 
@@ -243,7 +244,7 @@ func (p *Play) served(ctx context.Context) error {
 
 // gather collects the evidence. What cannot be had is missing in it, and the checks say so.
 func (p *Play) gather(ctx context.Context, vip, all writer.History) Evidence {
-	e := Evidence{Mode: p.Mode, Fault: p.fault, Before: p.Primary, VIP: vip, All: all, Diverged: p.diverged, Started: len(p.started)}
+	e := Evidence{Mode: p.Mode, Fault: p.fault, Before: p.Primary, VIP: vip, All: all, Diverged: p.diverged, Started: len(p.started), Frozen: p.frozen}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	e.After, _ = p.Lab.Primary(ctx) // without one there is nothing to read either, and that is a breach

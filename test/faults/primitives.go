@@ -121,6 +121,11 @@ func target(nodes []string, primary string, t Target) string {
 	}
 }
 
+func (p *Play) freeze(ctx context.Context, node string) error {
+	p.frozen = true
+	return p.Lab.Freeze(ctx, node)
+}
+
 // primitive is one step: do it with a bound, and say how it is taken back, within the whole run's.
 func (p *Play) primitive(ctx, whole context.Context, plan Plan, s Step, node string) (undo func() error, err error) {
 	l := p.Lab
@@ -162,7 +167,7 @@ func (p *Play) primitiveOfNode(ctx, whole context.Context, plan Plan, s Step, no
 	l := p.Lab
 	switch s.Kind {
 	case stepFreeze:
-		return func() error { return p.thaw(whole, node) }, l.Freeze(ctx, node)
+		return func() error { return p.thaw(whole, node) }, p.freeze(ctx, node)
 	case stepPowerLoss:
 		return func() error { return l.Boot(whole, node) }, l.KillNode(ctx, node)
 	case stepBlackout:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -71,6 +72,7 @@ func restartedStandbys() Fault {
 					}
 				}
 			}
+			began := time.Now()
 			err := p.inject("restart of the standbys", func() error {
 				return p.eachOf(p.Standbys, func(node string) error { return p.restart(ctx, node) })
 			})
@@ -78,7 +80,7 @@ func restartedStandbys() Fault {
 				return err
 			}
 			for _, standby := range p.Standbys {
-				if p.foundDown(standby) {
+				if p.foundDown(standby, began) {
 					p.note("Pacemaker found %s down in its restart, and starts it as well", standby)
 					p.Allow.Starts[standby]++
 				}
@@ -88,7 +90,7 @@ func restartedStandbys() Fault {
 					return err
 				}
 			}
-			began := time.Now()
+			began = time.Now()
 			if err := p.inject("power loss of "+p.Primary, func() error { return p.Lab.KillNode(ctx, p.Primary) }); err != nil {
 				return err
 			}
@@ -101,11 +103,15 @@ func restartedStandbys() Fault {
 // restart restarts an instance by hand. A monitor that comes while it is down has Pacemaker start it too; pg_ctl then finds
 // another postmaster, which is no failure as long as the instance is up.
 func (p *Play) restart(ctx context.Context, node string) error {
+	before := len(p.logOf(node).Starts)
 	err := p.Lab.PgCtl(ctx, node, "restart")
 	if err == nil {
 		return nil
 	}
 	up := await(ctx, 20*time.Second, 200*time.Millisecond, func(ctx context.Context) string {
+		if len(p.logOf(node).Starts) == before {
+			return "nobody has started it"
+		}
 		if _, err := p.Lab.SQL(ctx, node, "select 1"); err != nil {
 			return err.Error()
 		}
@@ -118,8 +124,10 @@ func (p *Play) restart(ctx context.Context, node string) error {
 	return nil
 }
 
-// foundDown says that a recurring monitor has found the instance down since the beginning.
-func (p *Play) foundDown(node string) bool { return len(p.logOf(node).Down) > 0 }
+// foundDown says that a recurring monitor has found the instance down since then.
+func (p *Play) foundDown(node string, since time.Time) bool {
+	return slices.ContainsFunc(p.logOf(node).Down, func(at time.Time) bool { return at.After(since) })
+}
 
 // stoodStill is F12 without a restart: a standby that is there, and says nothing.
 const stoodStill = "not restarted, the postmaster of one stopped"

@@ -62,10 +62,12 @@ func missingIn(err error) string {
 
 var divergesWord = regexp.MustCompile(`(?i)diverg`)
 
-// behindNodes are the nodes in reach that neither stream nor are the primary, with what their logs say since the beginning.
+// behindNodes are the nodes in reach, with what their logs say since the beginning, and which of them neither stream nor
+// are the primary.
 type behindNodes struct {
 	status *lab.Status
 	logs   map[string]NodeLog
+	behind []string
 }
 
 func (p *Play) behindNow(ctx context.Context) behindNodes {
@@ -76,10 +78,13 @@ func (p *Play) behindNow(ctx context.Context) behindNodes {
 	}
 	for _, node := range p.nodes() {
 		n := found.status.Nodes[node]
-		if !n.Powered || n.Frozen || n.Cut != "" || n.SQL == "primary" || n.Streaming || p.wasDiverged(node) {
+		if !n.Powered || n.Frozen || n.Cut != "" {
 			continue
 		}
 		found.logs[node] = p.logOf(node)
+		if n.SQL != "primary" && !n.Streaming && !p.wasDiverged(node) {
+			found.behind = append(found.behind, node)
+		}
 	}
 	return found
 }
@@ -88,15 +93,16 @@ func (p *Play) behindNow(ctx context.Context) behindNodes {
 // its WAL past a half received segment.
 func (b behindNodes) diverged() map[string]string {
 	found := map[string]string{}
-	for node, log := range b.logs {
-		if said := saidDiverged(log, b.status, node); said != "" {
+	for _, node := range b.behind {
+		if said := saidDiverged(b.logs[node], b.status, node); said != "" {
 			found[node] = said
 		}
 	}
 	return found
 }
 
-// startAgain does what Pacemaker leaves to a person, where it has ended for good; see fencedLine.
+// startAgain does what Pacemaker leaves to a person, where it has ended for good; see fencedLine. PostgreSQL may have gone
+// on there, and Corosync may be on its way out.
 func (p *Play) startAgain(ctx context.Context, behind behindNodes) error {
 	for node, log := range behind.logs {
 		n := len(log.StaysDown)
@@ -105,7 +111,11 @@ func (p *Play) startAgain(ctx context.Context, behind behindNodes) error {
 		}
 		began := time.Now()
 		p.note("Pacemaker of %s stays down (%s): starting it", node, log.StaysDown[n-1])
-		if err := p.Lab.StartCluster(ctx, node); err != nil {
+		err := p.Lab.StopCluster(ctx, node)
+		if err == nil {
+			err = p.Lab.StartCluster(ctx, node)
+		}
+		if err != nil {
 			return fmt.Errorf("starting Pacemaker on %s, where it had ended for good: %w", node, err)
 		}
 		p.started[node] = n
@@ -186,11 +196,36 @@ func (p *Play) settleDiverged(ctx context.Context, node, said string) error {
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if d.Shown == "" && p.follows(ctx, node) {
+		p.note("%s follows after all (%s)", node, said)
+		p.rebuilt += time.Since(began)
+		return nil
+	}
 	p.diverged = append(p.diverged, d)
 	p.note("%s %s (%s), score %q, shown by %q: rebuilding it", node, d.what(), said, d.Score, d.Shown)
 	err = p.rebuild(ctx, node)
 	p.rebuilt += time.Since(began)
 	return err
+}
+
+// follows says that a node streams now, and goes on streaming: what PostgreSQL has said of it was passing. It refuses a
+// standby once that is about to change to a timeline which it has not got the history of. Whether it holds the same as the
+// primary is for I4 to see.
+func (p *Play) follows(ctx context.Context, node string) bool {
+	for n := range 3 {
+		if n > 0 {
+			select {
+			case <-ctx.Done():
+				return false
+			case <-time.After(500 * time.Millisecond):
+			}
+		}
+		status, err := p.Lab.Status(ctx)
+		if err != nil || !status.Nodes[node].Streaming {
+			return false
+		}
+	}
+	return true
 }
 
 // rebuild counts as a start that the scenario allows.

@@ -73,6 +73,10 @@ func (d *demo) repair(l *lab.Lab) func(ctx context.Context, node string) error {
 		return l.Rebuild
 	}
 	return func(ctx context.Context, node string) error {
+		// PostgreSQL says that it has diverged before Pacemaker knows, and the command refuses while a transition is under way.
+		if _, err := l.Run(ctx, node, "crm_resource", "--wait", "--timeout", "60s"); err != nil {
+			return err
+		}
 		result, err := l.Exec(ctx, node, lab.ExecOptions{}, "pgsqlms", "rejoin", "--yes", "--checkpoint")
 		if err == nil && result.Code != 0 {
 			err = fmt.Errorf("pgsqlms rejoin on %s ended with exit code %d: %s%s", node, result.Code, result.Stdout, result.Stderr)
