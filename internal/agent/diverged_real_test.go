@@ -3,12 +3,13 @@
 package agent
 
 import (
-	"fmt"
+	"context"
 	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"pgsqlms/internal/pg"
@@ -29,7 +30,6 @@ func TestRealDivergenceInWhatIsStillToBeReplayed(t *testing.T) {
 
 	// Its first commit is before the place at which the primary leaves their timeline, and held back in the replay.
 	old.sql(t, "CREATE TABLE late ()")
-	committed := time.Now()
 	old.sql(t, "CREATE TABLE junk AS SELECT generate_series(1, 100000)")
 	old.down(t, pg.Kill)
 
@@ -40,10 +40,15 @@ func TestRealDivergenceInWhatIsStillToBeReplayed(t *testing.T) {
 	require.NoError(t, primary.startStandby(t.Context()))
 	primary.promoted(t)
 
-	replayed := time.Since(committed) + time.Second // from now on
-	old.configure(t, fmt.Sprintf("primary_conninfo = 'host=%s port=5432 user=postgres'\nrecovery_min_apply_delay = %d\n",
-		primary.conf.host, replayed.Milliseconds()))
+	old.configure(t, "primary_conninfo = 'host="+primary.conf.host+" port=5432 user=postgres'\nrecovery_min_apply_delay = '1h'\n")
 	require.NoError(t, old.startStandby(t.Context()))
+	replayed, err := old.db.ReplayedOwn(t.Context())
+	require.NoError(t, err)
+	require.False(t, replayed)
+	time.AfterFunc(watchWait/5, func() {
+		old.configure(t, "recovery_min_apply_delay = 0\n")
+		assert.NoError(t, old.db.Reload(context.Background()))
+	})
 	old.req.Notify.Promoted = []string{"c"}
 	require.ErrorContains(t, old.refuseDiverged(t.Context()), "diverged: left timeline 2 at ")
 }

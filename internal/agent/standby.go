@@ -260,7 +260,7 @@ func (a *agent) refuseDiverged(ctx context.Context) error {
 func (a *agent) awaitOwnWAL(ctx context.Context) {
 	wait, cancel := context.WithTimeout(ctx, watchWait)
 	defer cancel()
-	err := poll(wait, attributeEvery, func() (bool, error) { return a.db.ReplayedOwn(wait) })
+	err := poll(wait, connectEvery, func() (bool, error) { return a.db.ReplayedOwn(wait) })
 	if err != nil {
 		a.log.Infof("the primary is asked before this instance has replayed the WAL it was started with: %v", err)
 	}

@@ -87,7 +87,9 @@ func complaint(output string) string {
 			}
 			return text
 		}
-		if _, text, found := strings.Cut(line, "LOG:"); found && logged == "" {
+		// The token of a syntax error may be a part of a password; a missing file that may be missing is no error.
+		if _, text, found := strings.Cut(line, "LOG:"); found && logged == "" && !strings.Contains(text, "skipping missing") {
+			text, _, _ = strings.Cut(text, ", near token")
 			logged = strings.TrimSpace(text)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 func TestRealSettingsNameTheLine(t *testing.T) {
 	s := newPrimary(t)
 	for line, what := range map[string]string{
+		"include_if_exists = 'none'\nprimary_conninfo = 'user=rep password='geheim''": `syntax error in file "` + s.data("postgresql.conf") + `" line `,
 		"work_mem == '4MB'":  `syntax error in file "` + s.data("postgresql.conf") + `" line `,
 		"nonsense_here = 1":  `unrecognized configuration parameter "nonsense_here" in file "` + s.data("postgresql.conf") + `" line `,
 		"work_mem = 'a lot'": `invalid value for parameter "work_mem": "a lot"`,
@@ -23,6 +24,7 @@ func TestRealSettingsNameTheLine(t *testing.T) {
 		s.configure(line)
 		_, err = s.Settings(t.Context(), "port")
 		require.ErrorContains(t, err, "contains errors: "+what)
+		require.NotContains(t, err.Error(), "geheim")
 		require.NoError(t, os.WriteFile(s.data("postgresql.conf"), before, 0o600))
 	}
 	_, err := s.Settings(t.Context(), "port")
