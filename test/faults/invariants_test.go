@@ -206,6 +206,15 @@ func TestFigureOfAHalfSegment(t *testing.T) {
 	assert.Equal(t, "1 rebuilt", findings[4].Figure)
 }
 
+func TestAllowRebuilding(t *testing.T) {
+	a := Allowance{}
+	a.allowRebuilding("n1")
+	assert.Equal(t, Allowance{Starts: map[string]int{"n1": 1}}, a)
+	a.Recoveries = map[string]int{"n1": 1}
+	a.allowRebuilding("n1")
+	assert.Equal(t, Allowance{Starts: map[string]int{"n1": 2}, Recoveries: map[string]int{"n1": 2}}, a)
+}
+
 func TestFigureOfPacemakerStartedByHand(t *testing.T) {
 	e, a := good()
 	e.Started = 1

@@ -228,12 +228,20 @@ func (p *Play) follows(ctx context.Context, node string) bool {
 	return true
 }
 
-// rebuild counts as a start that the scenario allows.
-func (p *Play) rebuild(ctx context.Context, node string) error {
-	if p.Allow.Starts == nil {
-		p.Allow.Starts = map[string]int{}
+// allowRebuilding allows the start of a fresh copy, which to PostgreSQL is one of data that were not shut down.
+func (a *Allowance) allowRebuilding(node string) {
+	if a.Starts == nil {
+		a.Starts = map[string]int{}
 	}
-	p.Allow.Starts[node]++
+	a.Starts[node]++
+	if a.Recoveries != nil { // without, as many as starts
+		a.Recoveries[node]++
+	}
+}
+
+// rebuild makes a node a standby again, with a fresh copy.
+func (p *Play) rebuild(ctx context.Context, node string) error {
+	p.Allow.allowRebuilding(node)
 	err := p.Lab.Rebuild(ctx, node)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return breach(I5, "%v", err)
