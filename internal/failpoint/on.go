@@ -17,11 +17,11 @@ const (
 	hitFile = file + ".hit"
 )
 
-// patience is how long a step waits for its node to be killed.
+// patience is how long a step waits at most for its node to be killed.
 const patience = time.Minute
 
 // Hit is called at the step of that name. It ends this action's process group (kill),
-// says that it was reached and waits for the end of the node (node), or waits (pause).
+// says that it was reached and waits for the end of the node, or to be let go (node).
 func Hit(name string) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -35,9 +35,19 @@ func Hit(name string) {
 	case "kill":
 		say(name)
 		_ = syscall.Kill(0, syscall.SIGKILL)
-	case "node", "pause":
+	case "node":
 		say(name)
-		time.Sleep(patience)
+		hold()
+	}
+}
+
+// hold waits for the end of the node, or until hitFile is taken away: where the agents of two
+// nodes come by at once, only one of the nodes is killed.
+func hold() {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(hitFile); os.IsNotExist(err) {
+			return
+		}
 	}
 }
 
