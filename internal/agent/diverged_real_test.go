@@ -12,8 +12,22 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"pgsqlms/internal/election"
 	"pgsqlms/internal/pg"
+	"pgsqlms/internal/wal"
 )
+
+// begunRecord is the cluster's record between a promotion to this instance's timeline and the new primary's first monitor.
+func begunRecord(t *testing.T, primary realInstance, node string) string {
+	h, err := primary.db.History(3)
+	require.NoError(t, err)
+	before, found := h.Until(2)
+	require.True(t, found)
+	at := wal.Position{Timeline: h.Parent().Timeline, LSN: h.Parent().End}
+	record, changed := (&election.Record{Serial: 1, Node: "b", History: before}).Promoting(election.Vote{Node: node, Position: at, History: before}, election.Rule{})
+	require.True(t, changed)
+	return record.String()
+}
 
 // A primary that died before the first checkpoint after its promotion comes up as the standby that it was, and lets
 // clients in long before it has replayed its own commits. Its start waits for these before the primary is asked.
@@ -50,5 +64,6 @@ func TestRealDivergenceInWhatIsStillToBeReplayed(t *testing.T) {
 		assert.NoError(t, old.db.Reload(context.Background()))
 	})
 	old.req.Notify.Promoted = []string{"c"}
+	old.crm.(*fakeCluster).property = begunRecord(t, primary, "c")
 	require.ErrorContains(t, old.refuseDiverged(t.Context()), "diverged: left timeline 2 at ")
 }

@@ -169,8 +169,10 @@ func (a *agent) heard(answered bool) {
 
 // hasDiverged believes the server that is on the record's own timeline, or without a
 // record one that is not behind: an old primary that nobody has stopped yet, and one
-// that somebody promoted by hand, would take every other node for diverged.
-func (a *agent) hasDiverged(ctx context.Context, up pg.Upstream) bool {
+// that somebody promoted by hand, would take every other node for diverged. promoted are
+// those that Pacemaker holds for promoted, where it says so: a new primary may not have
+// written down yet that the promotion which the record knows to be begun is done.
+func (a *agent) hasDiverged(ctx context.Context, up pg.Upstream, promoted ...string) bool {
 	if up.Divergence == nil || up.Divergence.Pending {
 		return false
 	}
@@ -182,7 +184,8 @@ func (a *agent) hasDiverged(ctx context.Context, up pg.Upstream) bool {
 	if record == nil {
 		return !up.Behind
 	}
-	return record.IsOf(up.History)
+	return record.IsOf(up.History) ||
+		slices.ContainsFunc(promoted, func(node string) bool { return record.Claims(node, up.History) })
 }
 
 // reconnect helps a WAL receiver on that waits for a primary which is no longer there,
@@ -246,7 +249,7 @@ func (a *agent) refuseDiverged(ctx context.Context) error {
 			return a.diverged(ctx, *d)
 		}
 	}
-	if a.hasDiverged(wait, up) {
+	if a.hasDiverged(wait, up, n.Promoted...) {
 		return a.diverged(ctx, *up.Divergence)
 	}
 	return nil

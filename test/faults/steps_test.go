@@ -65,5 +65,5 @@ func TestTriggersOfAFailpoint(t *testing.T) {
 	assert.Equal(t, []string{"power loss of the primary, its best standby starved"}, names(pointAside))
 	assert.Equal(t, names(pointAside), names(pointBoth))
 	assert.Equal(t, []string{"power loss of the primary, a standby out of service"}, names(pointHold))
-	assert.Equal(t, []string{"power loss of the primary, and of the next one at once"}, names(pointSkipped))
+	assert.Equal(t, []string{"power loss of the primary, and of the next one, which nobody can follow"}, names(pointSkipped))
 }

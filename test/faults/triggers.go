@@ -90,9 +90,16 @@ func (p *Play) lossWithoutAVoter(ctx context.Context) trigger {
 	}, func() error { return p.anywhere(ctx, append(standby, "--delete")...) }, 45 * time.Second}
 }
 
-// lossOfTwoInTurn has a timeline begun that the next primary does not hold.
+// lossOfTwoInTurn has a timeline begun that the next primary does not hold, and that nobody is there to tell of: neither
+// standby lets the other one stream, and who has begun it stays away until the next promotion.
 func (p *Play) lossOfTwoInTurn(ctx context.Context) trigger {
-	return trigger{"power loss of the primary, and of the next one at once", func() error {
+	const away = 45 * time.Second
+	one, other := p.Standbys[0], p.Standbys[1]
+	return trigger{"power loss of the primary, and of the next one, which nobody can follow", func() error {
+		err := errors.Join(p.Lab.BlockPort(ctx, one, other, pgPort), p.Lab.BlockPort(ctx, other, one, pgPort))
+		if err != nil {
+			return err
+		}
 		began := time.Now()
 		if err := p.losePrimary(ctx, p.Primary); err != nil {
 			return err
@@ -101,8 +108,31 @@ func (p *Play) lossOfTwoInTurn(ctx context.Context) trigger {
 		if err != nil {
 			return err
 		}
-		return p.losePrimary(ctx, next)
-	}, nil, 60 * time.Second}
+		if err := p.Lab.SetFencing(ctx, lab.FencingMode{Reboot: away}); err != nil {
+			return err
+		}
+		lost := time.Now()
+		if err := p.losePrimary(ctx, next); err != nil {
+			return err
+		}
+		return errors.Join(p.awaitFencing(ctx, next, lost), p.Lab.SetFencing(ctx, lab.FencingMode{Reboot: p.stand.reboot()}))
+	}, func() error { return p.eachOf(p.Standbys, func(n string) error { return p.unblock(ctx, n) }) }, 60 * time.Second}
+}
+
+// awaitFencing waits until a node has been fenced since then.
+func (p *Play) awaitFencing(ctx context.Context, node string, since time.Time) error {
+	return await(ctx, 60*time.Second, 50*time.Millisecond, func(context.Context) string {
+		fencings, err := p.Lab.Fencings()
+		if err != nil {
+			return err.Error()
+		}
+		for _, f := range fencings {
+			if f.Victim == node && f.Error == "" && f.Answered.After(since) {
+				return ""
+			}
+		}
+		return node + " is not fenced"
+	})
 }
 
 // losePrimary takes a primary's power away.
