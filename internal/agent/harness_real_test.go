@@ -80,7 +80,7 @@ func (a realInstance) sql(t *testing.T, text string) string {
 	return a.run(t, "psql", "-XAtqc", text, "postgres")
 }
 
-// configure adds settings, for the next start.
+// configure adds settings, which win over those of before, for the next start or reload.
 func (a realInstance) configure(t *testing.T, settings string) {
 	t.Helper()
 	f, err := os.OpenFile(filepath.Join(a.conf.dataDir, "postgresql.auto.conf"), os.O_APPEND|os.O_WRONLY, 0)

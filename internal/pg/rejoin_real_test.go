@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -207,8 +206,7 @@ func TestRealRewindBeforeTheFirstCheckpoint(t *testing.T) {
 	old.start().write()
 	primary := newStandby(t, old, "new").start()
 	old.waitStreaming("new")
-	checkpointer, err := strconv.Atoi(primary.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"))
-	require.NoError(t, err)
+	checkpointer := primary.process("checkpointer")
 	signal(t, checkpointer, syscall.SIGSTOP)
 	require.NoError(t, primary.Promote(t.Context()))
 	primary.wait("promoted", func() bool { return !primary.status().InRecovery })
@@ -311,9 +309,8 @@ func TestRealRejoinLeavesWhatRunsAlone(t *testing.T) {
 	}
 	require.Equal(t, "1", s.sql("SELECT 1"))
 
-	orphan, err := strconv.Atoi(s.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"))
-	require.NoError(t, err)
-	signal(t, orphan, syscall.SIGSTOP) // it does not notice that the postmaster is gone
+	orphan := s.process("checkpointer")
+	s.freeze(orphan) // it does not notice that the postmaster is gone
 	signal(t, s.processes().Postmaster, syscall.SIGKILL)
 	s.wait("no postmaster", func() bool { return s.processes().Postmaster == 0 })
 	require.ErrorContains(t, r.Begin(), "PostgreSQL runs in")

@@ -5,7 +5,6 @@ package pg
 import (
 	"context"
 	"os"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -158,9 +157,7 @@ func TestRealPositionOnANewerTimeline(t *testing.T) {
 	last.wait("the receiver asks the new primary", func() bool {
 		return last.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walreceiver' AND wait_event ILIKE 'LibPQWalReceiverConnect'") == "1"
 	})
-	startup, err := strconv.Atoi(last.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'"))
-	require.NoError(t, err)
-	signal(t, startup, syscall.SIGSTOP)
+	signal(t, last.process("startup"), syscall.SIGSTOP)
 	signal(t, master, syscall.SIGCONT)
 	last.wait("the new timeline has been received", func() bool {
 		s := last.status()

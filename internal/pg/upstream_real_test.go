@@ -16,7 +16,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,9 +56,7 @@ func (s *server) noReceiver() {
 	conninfo := s.sql("SHOW primary_conninfo")
 	s.asks("")
 	s.wait("no receiver", func() bool { return s.status().Receiver == nil })
-	startup, err := strconv.Atoi(s.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'"))
-	require.NoError(s.t, err)
-	signal(s.t, startup, syscall.SIGSTOP)
+	signal(s.t, s.process("startup"), syscall.SIGSTOP)
 	s.asks(conninfo)
 }
 

@@ -111,28 +111,11 @@ func (p *Play) lossOfTwoInTurn(ctx context.Context) trigger {
 		if err := p.Lab.SetFencing(ctx, lab.FencingMode{Reboot: away}); err != nil {
 			return err
 		}
-		lost := time.Now()
 		if err := p.losePrimary(ctx, next); err != nil {
 			return err
 		}
-		return errors.Join(p.awaitFencing(ctx, next, lost), p.Lab.SetFencing(ctx, lab.FencingMode{Reboot: p.stand.reboot()}))
+		return errors.Join(p.awaitFenced(ctx, next), p.Lab.SetFencing(ctx, lab.FencingMode{Reboot: p.stand.reboot()}))
 	}, func() error { return p.eachOf(p.Standbys, func(n string) error { return p.unblock(ctx, n) }) }, 60 * time.Second}
-}
-
-// awaitFencing waits until a node has been fenced since then.
-func (p *Play) awaitFencing(ctx context.Context, node string, since time.Time) error {
-	return await(ctx, 60*time.Second, 50*time.Millisecond, func(context.Context) string {
-		fencings, err := p.Lab.Fencings()
-		if err != nil {
-			return err.Error()
-		}
-		for _, f := range fencings {
-			if f.Victim == node && f.Error == "" && f.Answered.After(since) {
-				return ""
-			}
-		}
-		return node + " is not fenced"
-	})
 }
 
 // losePrimary takes a primary's power away.
