@@ -332,7 +332,7 @@ func (a *assessor) recovery(state nodeState, s subject) string {
 	case state == stateStarting:
 		return "wait until it has replayed its WAL"
 	case a.lastFailure(s.name) != "":
-		return "read PostgreSQL's log; mend the cause, then " + a.cleanup(s.name)
+		return "read PostgreSQL's log; mend the cause, then " + cleanupOf(a.resource.Name, s.name)
 	case state != stateCrashed:
 		return "read PostgreSQL's log"
 	}
@@ -348,16 +348,12 @@ func (a *assessor) awaited(s subject, comes string) string {
 	return "read PostgreSQL's log; nothing comes by itself: Pacemaker does not watch this instance now"
 }
 
-func (a *assessor) cleanup(node string) string {
-	return "crm_resource --cleanup -r " + a.resource.Name + " --node " + node
-}
-
 // stopped tells why an instance does not run; one that was told not to is no problem.
 func (a *assessor) stopped(v nodeView, member crm.Node) {
 	reason := a.lastFailure(v.Name)
 	todo := ""
 	if reason != "" {
-		todo = a.cleanup(v.Name)
+		todo = cleanupOf(a.resource.Name, v.Name)
 	}
 	switch {
 	case member.Standby, reason == "" && a.banned(v.Name):

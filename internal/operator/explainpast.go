@@ -108,10 +108,9 @@ func (e *explainer) change(promotion doing, steps []doing) changeView {
 	end := steps[len(steps)-1].to
 	c.Begun, c.Ended = &steps[0].from, &end
 	c.Steps, c.Spent = e.course.views(steps), e.course.spent(steps, end)
-	_, c.AtLeast = e.hole(steps)
 	c.Scores = e.course.scoresAt(promotion.from)
 	c.Why = e.whyThere(c, steps)
-	c.Unknown = e.unknownOf(c, steps)
+	e.addUnknown(&c, steps)
 	return c
 }
 
@@ -159,9 +158,8 @@ func (e *explainer) unfinished(after time.Time, primary string) (changeView, boo
 	}
 	found := e.course.between(last, after, primary)
 	c := changeView{Begun: &found[0].from, Steps: e.course.views(found), Spent: e.course.spent(found, e.taken), Why: []string{}}
-	_, c.AtLeast = e.hole(found)
 	c.Scores = e.course.scoresAt(e.taken)
-	c.Unknown = e.unknownOf(c, found)
+	e.addUnknown(&c, found)
 	return c, true
 }
 
@@ -204,15 +202,8 @@ func scoresText(scores map[string]int) string {
 	return strings.Join(texts, ", ")
 }
 
-func scoreText(score int) string {
-	if score <= -crm.Infinity {
-		return "-INFINITY"
-	}
-	return fmt.Sprint(score)
-}
-
-// unknownOf names what other nodes' logs have, or none.
-func (e *explainer) unknownOf(c changeView, steps []doing) []remark {
+// addUnknown names what other nodes' logs have, or none.
+func (e *explainer) addUnknown(c *changeView, steps []doing) {
 	unknown := []remark{}
 	has := func(is func(doing) bool) bool { return slices.ContainsFunc(steps, is) }
 	lost := has(func(d doing) bool { return d.line.Kind == crm.LogLost })
@@ -225,6 +216,7 @@ func (e *explainer) unknownOf(c changeView, steps []doing) []remark {
 		unknown = append(unknown, remark{Text: "when PostgreSQL really went down: it is noticed by the next monitor; PostgreSQL's log on " + orUnknown(c.From, false) + " has the time"})
 	}
 	if at, found := e.hole(steps); found {
+		c.AtLeast = true
 		unknown = append(unknown, remark{Text: "what happened while Pacemaker was down on this node: it was started at " + timeText(at),
 			ToDo: "pgsqlms explain, on another node"})
 	}
@@ -239,7 +231,7 @@ func (e *explainer) unknownOf(c changeView, steps []doing) []remark {
 		unknown = append(unknown, remark{Node: "", Text: "what the votes were, and how long PostgreSQL itself took: the logs of " + c.To + " have it",
 			ToDo: "pgsqlms explain, on " + c.To})
 	}
-	return unknown
+	c.Unknown = unknown
 }
 
 // hole is the end of one in this node's log that has a part of these steps, or what led to

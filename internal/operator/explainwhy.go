@@ -132,7 +132,7 @@ func (e *explainer) clusterCauses() (causes []remark) {
 	add(role != "" && !slices.Contains([]string{"started", "master", "promoted"}, strings.ToLower(role)),
 		fmt.Sprintf("the resource is told so: its target-role is %s", role), "crm_resource -r "+e.resource.Clone+" --meta -d target-role")
 	add(strings.EqualFold(e.resource.Meta["is-managed"], "false"), "the resource is unmanaged (is-managed=false): Pacemaker does nothing with it",
-		"crm_resource -r "+e.resource.Clone+" --meta -d is-managed")
+		manageAgain(e.resource.Clone))
 	add(!e.resource.Promotable(), "the resource is no promotable clone", "README.md, Quick start")
 	return causes
 }
@@ -344,7 +344,7 @@ func (e *explainer) rules(node string, add adder) {
 
 // failed is what Pacemaker counts against a node.
 func (e *explainer) failed(node string, add adder) {
-	cleanup := "mend the cause, then crm_resource --cleanup -r " + e.resource.Name + " --node " + node
+	cleanup := "mend the cause, then " + cleanupOf(e.resource.Name, node)
 	reason := ""
 	if e.diverged(node) {
 		reason = "; the cause is below"
@@ -366,7 +366,7 @@ func (e *explainer) failed(node string, add adder) {
 	case count >= crm.Infinity:
 		add(cleanup, "a failure bans it: fail count INFINITY%s", reason)
 	case found && !i.Managed:
-		add("crm_resource -r "+e.resource.Clone+" --meta -d is-managed", "the instance is unmanaged: Pacemaker does nothing with it")
+		add(manageAgain(e.resource.Clone), "the instance is unmanaged: Pacemaker does nothing with it")
 	}
 }
 

@@ -260,7 +260,7 @@ func (p *rejoinPlanner) follows(refusal string) {
 		found = "runs and does not answer, and cannot be compared with the primary: " + first(p.local.err)
 	}
 	p.Checks.add("standby", p.Node, false, levelError, found, "a standby that only new data can mend",
-		"pgsqlms status; crm_resource --cleanup -r "+p.resource.Name+" --node "+p.node+" tries it again; --clone copies all the same")
+		"pgsqlms status; "+cleanupOf(p.resource.Name, p.node)+" tries it again; --clone copies all the same")
 }
 
 func (p *rejoinPlanner) damage() string {

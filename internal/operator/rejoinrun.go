@@ -325,7 +325,7 @@ func (r *rejoiner) bringUp(ctx context.Context) error {
 	err := r.crm.Cleanup(bounded, resource.Name, r.v.Node)
 	cancel()
 	if err != nil {
-		return fmt.Errorf("Pacemaker did not forget the failures of %s here: %w; to do: crm_resource --cleanup -r %s --node %s", resource.Name, err, resource.Name, r.v.Node) //nolint:staticcheck // a name
+		return fmt.Errorf("Pacemaker did not forget the failures of %s here: %w; to do: %s", resource.Name, err, cleanupOf(resource.Name, r.v.Node)) //nolint:staticcheck // a name
 	}
 	r.say("Pacemaker forgets what failed here, and starts PostgreSQL")
 	cleaned := r.c.now()

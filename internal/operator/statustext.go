@@ -2,11 +2,8 @@ package operator
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
-
-	"pgsqlms/internal/crm"
 )
 
 // text shows the view to a person.
@@ -124,12 +121,10 @@ func (n nodeView) scoreCell() cell {
 		return cell{text: unknowing}
 	case n.Score == nil:
 		return cell{text: "none"}
-	case *n.Score <= -crm.Infinity:
-		return cell{"-INFINITY", red}
 	case *n.Score < 0:
-		return cell{strconv.Itoa(*n.Score), red}
+		return cell{scoreText(*n.Score), red}
 	}
-	return cell{text: strconv.Itoa(*n.Score)}
+	return cell{text: scoreText(*n.Score)}
 }
 
 func (n nodeView) restartCell() cell {

@@ -195,9 +195,9 @@ func (p *planner) target() {
 // managed, has a line of its own.
 func (p *planner) managed(node string, member crm.Node) {
 	placed, _ := p.state.On(p.resource.Name, node)
-	todo := "crm_resource --cleanup -r " + p.resource.Name + " --node " + node
+	todo := cleanupOf(p.resource.Name, node)
 	if placed.Node != "" && !placed.Managed && !placed.Blocked { // Pacemaker has a blocked one as unmanaged too
-		todo = "crm_resource -r " + p.resource.Clone + " --meta -d is-managed"
+		todo = manageAgain(p.resource.Clone)
 	}
 	managed := placed.Node != "" && (placed.Managed || *p.v.Pacemaker.Maintenance || member.Maintenance)
 	p.must("target", managed && !placed.Blocked && !placed.Failed, node+instanceText(placed), "an instance that Pacemaker manages", todo)

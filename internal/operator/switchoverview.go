@@ -85,7 +85,7 @@ func (v *switchoverView) end(c *call, o outcome, code ExitCode) (ExitCode, error
 func (v switchoverView) todo() string {
 	switch v.Outcome {
 	case outcomeCancelled:
-		return "crm_resource --cleanup -r " + v.primitive + " --node " + v.Target
+		return cleanupOf(v.primitive, v.Target)
 	case outcomeTimeout, outcomeInterrupted, outcomeFailed:
 		return "pgsqlms status"
 	}

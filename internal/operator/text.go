@@ -6,6 +6,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"pgsqlms/internal/crm"
 )
 
 // clean makes text from anywhere fit for a terminal: one line, and what cannot be
@@ -100,3 +102,18 @@ func clip(text string, most int) string {
 	}
 	return text
 }
+
+// scoreText is a score as Pacemaker writes it.
+func scoreText(score int) string {
+	if score <= -crm.Infinity {
+		return "-INFINITY"
+	}
+	return fmt.Sprint(score)
+}
+
+// cleanupOf and manageAgain are commands for a person to give.
+func cleanupOf(resource, node string) string {
+	return "crm_resource --cleanup -r " + resource + " --node " + node
+}
+
+func manageAgain(clone string) string { return "crm_resource -r " + clone + " --meta -d is-managed" }
