@@ -275,6 +275,11 @@ var (
 		Text: "diverged: left timeline %d at %s, %d bytes of WAL beyond it are not the primary's, in %s",
 		Help: "run pgsqlms rejoin on this node",
 	}
+	reasonAstray = ocf.Reason{
+		Name: "astray", Code: ocf.ErrGeneric,
+		Text: "this standby waits for timeline %d, which the primary's timeline %d does not descend from, and follows after another start, in %s",
+		Help: "nothing to do: Pacemaker stops and starts the instance; crm_resource --cleanup takes the failed monitor from the list",
+	}
 	reasonSwitchover = ocf.Reason{
 		Name: "switchover-cancelled", Code: ocf.ErrGeneric,
 		Text: "switchover cancelled: this node has WAL up to %s, the old primary %s wrote up to %s",
@@ -374,6 +379,7 @@ func Reasons() []ocf.Reason {
 		reasonStranger,
 		reasonNoLineage,
 		reasonDiverged,
+		reasonAstray,
 		reasonSwitchover,
 		reasonNoEvidence,
 		reasonRecord,

@@ -56,11 +56,14 @@ func (a *agent) watch(ctx context.Context, status pg.Status) error {
 		return nil
 	}
 	if waiting == "" {
-		m.Alone, m.Mute = 0, m.Mute+1
+		stands := status.Replay != nil && *status.Replay == m.Stood
+		if m.Alone, m.Mute = 0, m.Mute+1; status.Replay != nil {
+			m.Stood = *status.Replay
+		}
 		a.remember(m)
-		return a.followsNot(ctx, m.Mute)
+		return a.followsNot(ctx, m.Mute, stands)
 	}
-	m.Alone, m.Mute = m.Alone+1, 0
+	m.Alone, m.Mute, m.Stood = m.Alone+1, 0, 0
 	a.remember(m)
 	if m.Alone >= settled {
 		a.trouble(ctx, waiting)
@@ -87,7 +90,7 @@ func (a *agent) well(ctx context.Context, m memory) {
 		a.trouble(ctx, "")
 	}
 	m = a.store.load()
-	m.Lonely, m.Alone, m.Mute, m.Silent, m.WasPrimary = false, 0, 0, 0, false
+	m.Lonely, m.Alone, m.Mute, m.Stood, m.Silent, m.WasPrimary = false, 0, 0, 0, 0, false
 	a.remember(m)
 }
 
@@ -127,8 +130,9 @@ func alike(one, other string) bool {
 // number is a word that is one, an LSN, or the name of a WAL segment.
 var number = regexp.MustCompile(`^\(?([0-9]+|[0-9A-F]{1,8}/[0-9A-F]{1,8}|[0-9A-F]{24})[,;:)]*$`)
 
-// followsNot asks the primary what PostgreSQL's WAL receiver asks it.
-func (a *agent) followsNot(ctx context.Context, times int) error {
+// followsNot asks the primary what PostgreSQL's WAL receiver asks it, times monitors in a
+// row by now. stands says that nothing was replayed since the one before; it needs two.
+func (a *agent) followsNot(ctx context.Context, times int, stands bool) error {
 	wait, cancel := context.WithTimeout(ctx, watchWait)
 	defer cancel()
 	up, err := a.db.AskPrimary(wait)
@@ -137,6 +141,9 @@ func (a *agent) followsNot(ctx context.Context, times int) error {
 		return a.diverged(ctx, *up.Divergence)
 	}
 	if err == nil && up.Refusal == "" && up.Divergence == nil {
+		if up.Astray != 0 && stands {
+			return reasonAstray.With(up.Astray, up.Timeline, a.conf.dataDir)
+		}
 		a.reconnect(ctx, up.Address)
 	}
 	if err != nil && times >= settled {

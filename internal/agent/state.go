@@ -55,6 +55,7 @@ type memory struct {
 	Alone      int       `json:"alone,omitempty"`
 	WasPrimary bool      `json:"wasPrimary,omitempty"` // before it was started
 	Mute       int       `json:"mute,omitempty"`
+	Stood      wal.LSN   `json:"stood,omitempty"`  // beside one: how far it had replayed
 	Silent     int       `json:"silent,omitempty"` // of them, those in which the primary's address was dead
 	Trouble    string    `json:"trouble,omitempty"`
 	Shown      time.Time `json:"shown,omitzero"` // when that was written

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -35,6 +36,11 @@ type Upstream struct {
 	// Divergence is set when the log here has left the primary's history. It can be
 	// without a refusal: PostgreSQL compares less.
 	Divergence *Divergence
+
+	// Astray is a timeline of which the log here has nothing yet, and which the standby
+	// waits for, although it is not in the primary's history: it would follow if it were
+	// started again. 0 is none.
+	Astray wal.Timeline
 }
 
 // Divergence says where a standby's log left its primary's, and how far it has gone
@@ -110,12 +116,13 @@ func unanswered(err error) string {
 type follower struct {
 	conninfo, slot   string
 	systemIdentifier string
+	started          time.Time // the zero time if unknown
 	replayed, end    wal.Position
 }
 
 const followerSQL = `
 SELECT pg_catalog.current_setting('primary_conninfo'), pg_catalog.current_setting('primary_slot_name'),
-       (pg_catalog.pg_control_system()).system_identifier`
+       (pg_catalog.pg_control_system()).system_identifier, extract(epoch FROM pg_catalog.pg_postmaster_start_time())`
 
 func (i *Instance) follower(ctx context.Context) (f follower, err error) {
 	w, replaying, err := i.walEnds(ctx)
@@ -136,11 +143,11 @@ func (i *Instance) follower(ctx context.Context) (f follower, err error) {
 		return follower{}, err
 	}
 	defer c.Close()
-	r, err := c.single(ctx, followerSQL, 3)
+	r, err := c.single(ctx, followerSQL, 4)
 	if err != nil {
 		return follower{}, fmt.Errorf("cannot ask the instance for its primary: %w", err)
 	}
-	f.conninfo, f.slot, f.systemIdentifier = r.text(0), r.text(1), r.text(2)
+	f.conninfo, f.slot, f.systemIdentifier, f.started = r.text(0), r.text(1), r.text(2), unixTime(r, 3)
 	return f, nil
 }
 
@@ -171,6 +178,9 @@ func (i *Instance) ask(ctx context.Context, c *Conn, f follower, u *Upstream) er
 		u.Refusal = fmt.Sprintf("highest timeline %d of the primary is behind recovery timeline %d", end.Timeline, f.replayed.Timeline)
 		u.Behind = true
 		return nil
+	}
+	if u.Astray, err = i.astray(f, u.History); err != nil {
+		return err
 	}
 	return c.startReplication(ctx, f.slot, f.replayed, end)
 }
