@@ -246,10 +246,21 @@ func (s State) On(resource, node string) (Instance, bool) {
 	return s.Instances[n], true
 }
 
-// Promoted are the nodes on which Pacemaker holds a resource for promoted.
+// Promoted are the nodes on which Pacemaker holds a resource for promoted. One whose
+// promotion failed is among them until it is demoted; see Primaries.
 func (s State) Promoted(resource string) (nodes []string) {
+	return s.where(resource, func(i Instance) bool { return i.Role == RolePromoted })
+}
+
+// Primaries are those of Promoted on which the last operation did not fail, be it a
+// promotion.
+func (s State) Primaries(resource string) (nodes []string) {
+	return s.where(resource, func(i Instance) bool { return i.Role == RolePromoted && !i.Failed })
+}
+
+func (s State) where(resource string, is func(Instance) bool) (nodes []string) {
 	for _, i := range s.Instances {
-		if i.Resource == resource && i.Role == RolePromoted && i.Node != "" {
+		if i.Resource == resource && i.Node != "" && is(i) {
 			nodes = append(nodes, i.Node)
 		}
 	}

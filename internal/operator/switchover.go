@@ -205,7 +205,7 @@ func (m *mover) awaitReturn(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, m.v.Bound)
 	defer cancel()
 	for ctx.Err() == nil {
-		if state, err := m.look(ctx); err == nil && len(state.Promoted(m.found.resource.Name)) > 0 {
+		if state, err := m.look(ctx); err == nil && len(state.Primaries(m.found.resource.Name)) > 0 {
 			return
 		}
 		m.pause(ctx)
@@ -215,7 +215,7 @@ func (m *mover) awaitReturn(ctx context.Context) {
 // last says who is the primary in the end.
 func (m *mover) last(ctx context.Context) {
 	if state, err := m.look(ctx); err == nil {
-		m.v.Primary = strings.Join(state.Promoted(m.found.resource.Name), ", ")
+		m.v.Primary = strings.Join(state.Primaries(m.found.resource.Name), ", ")
 	}
 }
 

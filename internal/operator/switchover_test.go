@@ -8,11 +8,13 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/beevik/etree"
 	"github.com/stretchr/testify/require"
 
 	"pgsqlms/internal/crm"
@@ -200,6 +202,60 @@ func TestSwitchoverCancelled(t *testing.T) {
 	require.Contains(t, w.out.String(), "cancelled by the agent on n2: switchover cancelled: 24 bytes are missing\nthe primary is n1\n")
 	require.Contains(t, w.out.String(), "to do: crm_resource --cleanup -r pgsqld --node n2\n")
 	w.cleared()
+}
+
+// Pacemaker holds the target for promoted, and for failed, from the refusal until it is demoted. That is not the primary's
+// return.
+func TestSwitchoverCancelledWaitsForThePrimary(t *testing.T) {
+	w := newMoving(t)
+	mon := func(role1, role2 string, failed bool) string {
+		text, err := os.ReadFile(filepath.Join(w.dir, "now.mon"))
+		require.NoError(t, err)
+		doc := etree.NewDocument()
+		require.NoError(t, doc.ReadFromBytes(text))
+		for node, role := range map[string]string{"n1": role1, "n2": role2} {
+			e := doc.FindElement("//resource[@id='pgsqld']/node[@name='" + node + "']/..")
+			require.NotNil(t, e)
+			e.CreateAttr("role", role)
+			e.CreateAttr("failed", strconv.FormatBool(failed && node == "n2"))
+		}
+		f := doc.Root().CreateElement("failures").CreateElement("failure")
+		for name, value := range map[string]string{"op_key": "pgsqld_promote_0", "node": "n2", "task": "promote", "exitstatus": "error", "exitcode": "1", "exitreason": "no"} {
+			f.CreateAttr(name, value)
+		}
+		out, err := doc.WriteToString()
+		require.NoError(t, err)
+		return out
+	}
+	w.write("refused.mon", mon("Unpromoted", "Promoted", true))
+	w.write("nobody.mon", mon("Unpromoted", "Unpromoted", false))
+	w.write("again.mon", mon("Promoted", "Unpromoted", false))
+	w.tool("crm_mon", `echo >>"$d/looks"
+case $(wc -l <"$d/looks") in 1|2|3) cat "$d/refused.mon";; 4|5|6) cat "$d/nobody.mon";; *) cat "$d/again.mon";; esac`)
+	code, err := w.m.carryOut(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, ExitWrong, code)
+	require.Contains(t, w.out.String(), "\nthe primary is n1\n")
+	require.NotContains(t, w.out.String(), "n2 is promoted")
+	w.cleared()
+}
+
+// By Pacemaker's word the gap ends with the old primary's return, not with the target's refusal.
+func TestSwitchoverProgressOfARefusal(t *testing.T) {
+	p := progress{resource: "pgsqld", from: "n1", target: "n2"}
+	look := func(old, target crm.Role, failed bool) crm.State {
+		return crm.State{Instances: []crm.Instance{
+			{Resource: "pgsqld", Node: "n1", Role: old}, {Resource: "pgsqld", Node: "n2", Role: target, Failed: failed},
+		}}
+	}
+	for second, s := range []crm.State{
+		look(crm.RolePromoted, crm.RoleUnpromoted, false), look(crm.RoleUnpromoted, crm.RoleUnpromoted, false),
+		look(crm.RoleUnpromoted, crm.RolePromoted, true), look(crm.RoleUnpromoted, crm.RoleUnpromoted, false),
+		look(crm.RolePromoted, crm.RoleUnpromoted, false),
+	} {
+		p.advance(s, time.Unix(int64(second), 0))
+	}
+	require.Equal(t, 4*time.Second, p.again.Sub(p.held))
 }
 
 // The constraint goes on every way out.

@@ -29,9 +29,8 @@ func (p *progress) advance(s crm.State, now time.Time) (lines []string) {
 			lines = append(lines, line)
 		}
 	}
-	promoted := s.Promoted(p.resource)
 	switch {
-	case len(promoted) == 0:
+	case len(s.Primaries(p.resource)) == 0:
 		p.demoted = true
 	case !p.demoted:
 		p.held = now
@@ -47,7 +46,7 @@ func (p *progress) advance(s crm.State, now time.Time) (lines []string) {
 	if reason, refused := p.refused(s); refused {
 		say(true, "the promotion of "+p.target+" failed: "+reason)
 	}
-	say(target.Role == crm.RolePromoted, p.target+" is promoted")
+	say(target.Role == crm.RolePromoted && !target.Failed, p.target+" is promoted")
 	say(slices.Contains(p.passed, p.from+" is demoted") && !away, p.from+" is promoted again")
 	for _, name := range p.followers {
 		say(p.started(s, name), name+" is started on "+p.target)
@@ -77,7 +76,7 @@ func (p *progress) refused(s crm.State) (reason string, is bool) {
 // complete says that the target has the role, and what moves along has followed it.
 func (p *progress) complete(s crm.State) bool {
 	i, found := s.On(p.resource, p.target)
-	if !found || i.Role != crm.RolePromoted || len(s.Promoted(p.resource)) != 1 {
+	if !found || i.Role != crm.RolePromoted || i.Failed || len(s.Promoted(p.resource)) != 1 {
 		return false
 	}
 	for _, name := range p.followers {

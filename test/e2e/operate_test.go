@@ -27,7 +27,7 @@ func (c *cluster) switchover(on, target string, code int) (s shownSwitchover) {
 	require.Equal(c.t, code, result.Code, "%s%s", result.Stdout, result.Stderr)
 	require.NoError(c.t, json.Unmarshal([]byte(result.Stdout), &s))
 	c.t.Logf("switchover to %s, on %s: %+v, gap %v", target, on, s, s.gap())
-	require.True(c.t, s.Removed)
+	require.True(c.t, s.Removed, result.Stdout)
 	require.Equal(c.t, c.before.constraints, c.constraints())
 	return s
 }
