@@ -35,12 +35,14 @@ type NodeStatus struct {
 	Role      string // of the PostgreSQL resource: Promoted, Unpromoted, Stopped or ""
 	Failed    bool   // Pacemaker has the instance as failed
 	SQL       string // "primary", "standby", or why there is no answer
-	Streaming bool   // the primary sees it streaming
+	Streaming bool   // so say both it and the primary, of the primary's timeline
 	SyncState string // the primary's pg_stat_replication.sync_state
 	Score     string // promotion score; "" when unset. Patroni has none: 1 for a standby that it would promote
 	HasVIP    bool   // the VIP is on its interface
 	// Attributes are those that crm_mon -A shows, the promotion score among them.
 	Attributes map[string]string
+
+	timeline string // a primary's, and what a standby's WAL receiver streams
 }
 
 // Status looks at everything at once. What cannot be asked is left empty.
@@ -86,7 +88,7 @@ func (l *Lab) nodeStatus(ctx context.Context, node string, p PowerState) NodeSta
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	ns.SQL = l.sqlRole(ctx, node)
+	ns.SQL, ns.timeline = l.sqlRole(ctx, node)
 	_ = l.inNode(node, func() (err error) {
 		ns.HasVIP, err = hasAddress(vipAddr)
 		return err
@@ -94,14 +96,28 @@ func (l *Lab) nodeStatus(ctx context.Context, node string, p PowerState) NodeSta
 	return ns
 }
 
-func (l *Lab) sqlRole(ctx context.Context, node string) string {
-	out, err := l.SQL(ctx, node, "select case when pg_is_in_recovery() then 'standby' else 'primary' end")
-	if err != nil {
-		return "no answer"
-	}
-	return out
+func (l *Lab) isPrimary(ctx context.Context, node string) bool {
+	role, _ := l.sqlRole(ctx, node)
+	return role == "primary"
 }
 
+// roleSQL asks for the timeline as the eight digits of a WAL file's name.
+const roleSQL = `select case when pg_is_in_recovery() then 'standby' else 'primary' end,
+	case when pg_is_in_recovery() then (select lpad(to_hex(received_tli), 8, '0') from pg_stat_wal_receiver where status = 'streaming')
+	else lower(left(pg_walfile_name(pg_current_wal_lsn()), 8)) end`
+
+// sqlRole is what a node's PostgreSQL is, and which timeline it writes or receives, if any.
+func (l *Lab) sqlRole(ctx context.Context, node string) (role, timeline string) {
+	out, err := l.SQL(ctx, node, roleSQL)
+	if err != nil {
+		return "no answer", ""
+	}
+	role, timeline, _ = strings.Cut(out, "|")
+	return role, timeline
+}
+
+// addStreaming takes neither side's word alone. A primary that was one a moment ago, and a standby with the VIP's address
+// between, still lists those who streamed from it then, until wal_sender_timeout.
 func (l *Lab) addStreaming(ctx context.Context, primary string, s *Status) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -111,7 +127,7 @@ func (l *Lab) addStreaming(ctx context.Context, primary string, s *Status) {
 	}
 	for line := range strings.Lines(out) {
 		name, sync, _ := strings.Cut(strings.TrimSpace(line), "|")
-		if ns, ok := s.Nodes[name]; ok {
+		if ns, ok := s.Nodes[name]; ok && ns.timeline == s.Nodes[primary].timeline {
 			ns.Streaming, ns.SyncState = true, sync
 			s.Nodes[name] = ns
 		}
@@ -128,7 +144,7 @@ func (l *Lab) Primary(ctx context.Context) (string, error) {
 	var mu sync.Mutex
 	var found []string
 	_ = l.eachNode(func(n Node) error {
-		if p := power[n.Name]; !p.Powered || p.Frozen || l.sqlRole(ctx, n.Name) != "primary" {
+		if p := power[n.Name]; !p.Powered || p.Frozen || !l.isPrimary(ctx, n.Name) {
 			return nil
 		}
 		mu.Lock()
