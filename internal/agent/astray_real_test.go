@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
 	"pgsqlms/internal/wal"
 )
@@ -36,10 +35,7 @@ func TestRealStandbyThatWaitsForAnotherTimeline(t *testing.T) {
 	require.NoError(t, astray.startStandby(t.Context()))
 	require.Eventually(t, func() bool { _, err := astray.db.History(3); return err == nil }, time.Minute, pollEvery)
 
-	astray.req = ocf.ParseRequest([]string{"monitor"}, []string{
-		"OCF_RESOURCE_INSTANCE=pgsqld", "OCF_RESKEY_CRM_meta_on_node=b", "OCF_RESKEY_CRM_meta_interval=15000", "OCF_RESKEY_CRM_meta_timeout=60000",
-	}, time.Now())
-	require.True(t, astray.req.Recurring())
+	astray.req = recurringMonitor()
 	astray.crm.(*fakeCluster).scores["c"] = 1001
 	monitor := func(replayed wal.LSN) error {
 		return astray.watch(t.Context(), pg.Status{InRecovery: true, Replay: &replayed})

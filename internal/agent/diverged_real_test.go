@@ -66,4 +66,15 @@ func TestRealDivergenceInWhatIsStillToBeReplayed(t *testing.T) {
 	old.req.Notify.Promoted = []string{"c"}
 	old.crm.(*fakeCluster).property = begunRecord(t, primary, "c")
 	require.ErrorContains(t, old.refuseDiverged(t.Context()), "diverged: left timeline 2 at ")
+
+	// One that runs nevertheless is told by its monitor, which asks the primary too, once that one has its record.
+	old.crm.(*fakeCluster).scores["c"] = 1001
+	begun, err := election.ParseRecord(old.crm.(*fakeCluster).property)
+	require.NoError(t, err)
+	h, err := primary.db.History(3)
+	require.NoError(t, err)
+	old.crm.(*fakeCluster).property = begun.Promoted("c", h, election.Rule{}).String()
+	old.req = recurringMonitor()
+	require.NoError(t, old.watch(t.Context(), pg.Status{InRecovery: true}), "the first one that does not find it streaming")
+	require.ErrorContains(t, old.watch(t.Context(), pg.Status{InRecovery: true}), "diverged: left timeline 2 at ")
 }

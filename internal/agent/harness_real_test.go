@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pgsqlms/internal/command"
+	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
 )
 
@@ -29,6 +30,13 @@ func realAgent(t *testing.T, settings string) *agent {
 
 // realInstance is an agent with what only a test does to its instance.
 type realInstance struct{ *agent }
+
+// recurringMonitor is Pacemaker's request for one of node b, a minute from its timeout.
+func recurringMonitor() ocf.Request {
+	return ocf.ParseRequest([]string{"monitor"}, []string{
+		"OCF_RESOURCE_INSTANCE=pgsqld", "OCF_RESKEY_CRM_meta_on_node=b", "OCF_RESKEY_CRM_meta_interval=15000", "OCF_RESKEY_CRM_meta_timeout=60000",
+	}, time.Now())
+}
 
 // newRealAgent has no data yet.
 func newRealAgent(t *testing.T) realInstance {
