@@ -62,7 +62,9 @@ var parameters = []Parameter{
 		Name: MaxLag, Type: TypeInteger, Default: "0",
 		Short: "Lag in bytes beyond which a standby is not promoted",
 		Long: `A standby that has written less of the WAL than the primary, by more than this number of bytes, ` +
-			`gets a negative promotion score and is not promoted. 0 sets no limit.`,
+			`gets a negative promotion score and is not promoted. When the primary is lost and no standby is within the ` +
+			`limit, or was connected, none is promoted until somebody changes the parameter, unless their votes prove that ` +
+			`nothing acknowledged is missing. 0 sets no limit.`,
 	},
 	{
 		Name: SyncGuard, Type: TypeBoolean, Default: "true",

@@ -31,6 +31,7 @@ type Cluster interface {
 	Property(ctx context.Context, resource string) (value string, ok bool, err error)
 	SetProperty(ctx context.Context, resource, value string) error
 	SetStatus(ctx context.Context, node, resource, text string) error
+	Promoted(ctx context.Context, resource string) (nodes []string, err error)
 }
 
 // Process is what the agent is given by its process.

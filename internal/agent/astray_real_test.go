@@ -45,6 +45,17 @@ func TestRealStandbyThatWaitsForAnotherTimeline(t *testing.T) {
 	}
 	require.ErrorContains(t, monitor(held.LSN), "waits for timeline 2, which the primary's timeline 3 does not descend from")
 
+	// Once is enough; and not for a primary that the record does not know.
+	astray.store.forget()
+	for range settled + 2 {
+		require.NoError(t, monitor(held.LSN))
+	}
+	astray.crm.(*fakeCluster).property = "serial=2 timeline=7 node=c from=1@0/1000 sync=c:0"
+	m := astray.store.load()
+	m.Restarted = 0
+	astray.remember(m)
+	require.NoError(t, monitor(held.LSN))
+
 	astray.down(t, pg.Fast)
 	require.NoError(t, astray.startStandby(t.Context()))
 	require.Eventually(t, func() bool {

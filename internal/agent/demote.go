@@ -118,11 +118,14 @@ func (a *agent) followUp(ctx context.Context) (ocf.ExitCode, error) {
 		return refuse(err)
 	}
 	failpoint.Hit("demote-started")
-	end, err := a.db.Position(ctx)
-	if err != nil {
-		return refuse(reasonAsk.Because(err, a.conf.dataDir))
+	switch s, err := a.db.Standing(ctx); {
+	case err != nil:
+		a.log.Warnf("the standby is up, and cannot tell the other nodes where the WAL ended: %v", err)
+	case !s.Complete && !s.Read: // less than what there is would have a candidate take itself for complete
+		a.log.Warnf("the standby is up, and still replays what it had, %s by now: the other nodes are not told where the WAL ended", shown(s.End))
+	default:
+		a.publishEnd(ctx, s.End)
 	}
-	a.publishEnd(ctx, end)
 	failpoint.Hit("demote-published")
 	return ocf.Success, nil
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"pgsqlms/internal/election"
 	"pgsqlms/internal/failpoint"
@@ -37,13 +38,20 @@ func (a *agent) nominate(ctx context.Context, wasPrimary, patient, anyway bool) 
 	if err != nil {
 		return "", err
 	}
+	m := a.store.load()
+	m.Voted = true
+	a.remember(m)
 	if err := a.publishVote(ctx, me); err != nil {
 		return "", err
 	}
 	if err := a.awaitVoteShown(ctx, me); err != nil {
 		return "", err
 	}
-	return a.nominateAmong(ctx, me, record, members, wasPrimary, patient)
+	v := election.Vacancy{Members: members, Votes: []election.Vote{me}, Record: record, Guard: a.conf.guard, Patient: patient}
+	if wasPrimary {
+		v.WerePrimary = []string{me.Node}
+	}
+	return a.nominateAmong(ctx, v, scores)
 }
 
 func anyPositive(scores map[string]int) bool {
@@ -55,26 +63,31 @@ func anyPositive(scores map[string]int) bool {
 	return false
 }
 
-func (a *agent) nominateAmong(ctx context.Context, me election.Vote, record *election.Record, members []string, wasPrimary, patient bool) (string, error) {
-	others := without(members, me.Node)
-	votes, err := a.presentVotes(ctx, others)
+// nominateAmong counts the votes that stand with this node's own, the only one in v.
+func (a *agent) nominateAmong(ctx context.Context, v election.Vacancy, scores map[string]int) (string, error) {
+	votes, err := a.presentVotes(ctx, without(v.Members, v.Votes[0].Node))
 	if err != nil {
 		return "", err
 	}
-	v := election.Vacancy{
-		Members: members, Votes: append([]election.Vote{me}, votes...), Record: record,
-		Guard: a.conf.guard, Patient: patient,
-	}
-	if wasPrimary {
-		v.WerePrimary = []string{me.Node}
-	}
+	v.Votes = append(v.Votes, votes...)
 	n := election.Nominate(v)
 	if n.Node == "" {
 		return n.Reason, nil
 	}
+	if score, scored := scores[n.Node]; scored && a.lagged(score) && !n.Outcome.Settled {
+		return fmt.Sprintf("%s could be promoted, but its promotion score is %d from when there was a primary: beyond maxlag, or not connected; "+
+			"maxlag=0 has it promoted", n.Node, score), nil
+	}
 	a.log.Infof("no node has a promotion score, that of %s is now %d: %s", n.Node, election.ScoreFirstStart, n.Reason)
 	failpoint.Hit("start-nominate")
 	return "", a.crm.SetScore(ctx, n.Node, a.req.Instance, election.ScoreFirstStart)
+}
+
+// lagged says whether a score is one with which a standby is not to be promoted because of
+// what it may lack, where the administrator has set a limit to that. Without a limit the
+// best of those that are there will do.
+func (a *agent) lagged(score int) bool {
+	return a.conf.maxLag > 0 && (score == election.ScoreNotReady || score == election.ScoreNotConnected)
 }
 
 // hold takes the scores away, so that Pacemaker does not ask for a promotion again that

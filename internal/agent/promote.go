@@ -331,7 +331,7 @@ func (a *agent) writeBoth(ctx context.Context, winner, loser string, score int) 
 // rememberPromotion leaves the monitors a note: who voted has a claim to a score
 // before it is connected, and what was published is to be taken back.
 func (a *agent) rememberPromotion() {
-	m := a.store.load().visible()
+	m := a.store.load().lasting()
 	m.Promoted, m.Voters, m.Published = time.Now(), a.transition().Voters, true
 	a.remember(m)
 }

@@ -26,6 +26,7 @@ type fakeCluster struct {
 	lasting  map[string]bool
 	property string
 	status   map[string]string
+	promoted []string
 	failing  error
 	hanging  bool
 }
@@ -105,6 +106,10 @@ func (f *fakeCluster) SetStatus(_ context.Context, node, _, text string) error {
 	defer f.mu.Unlock()
 	f.status[node] = text
 	return f.failing
+}
+
+func (f *fakeCluster) Promoted(context.Context, string) ([]string, error) {
+	return f.promoted, f.failing
 }
 
 // inBubble runs a test on a clock of its own, on which waiting costs no time.

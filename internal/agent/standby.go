@@ -50,11 +50,12 @@ func (a *agent) watch(ctx context.Context, status pg.Status) error {
 	}
 	wait, cancel := context.WithTimeout(ctx, watchWait)
 	defer cancel()
-	waiting, err := a.nominate(wait, m.WasPrimary, m.Alone+1 < patience, m.Silent >= unreachable)
+	waiting, err := a.nominate(wait, m.WasPrimary, m.Alone+1 < patience, a.abandoned(wait, m.Silent))
 	if err != nil {
 		a.log.Warnf("cannot tell whether anybody is to be promoted: %v", err)
 		return nil
 	}
+	m = a.store.load() // it may have voted
 	if waiting == "" {
 		stands := status.Replay != nil && *status.Replay == m.Stood
 		if m.Alone, m.Mute = 0, m.Mute+1; status.Replay != nil {
@@ -71,6 +72,22 @@ func (a *agent) watch(ctx context.Context, status pg.Status) error {
 	return nil
 }
 
+// abandoned says whether the promotion scores that there are may be those of a cluster
+// which has no primary: nobody answers where it should be, for silent monitors by now, and
+// Pacemaker holds nobody for promoted. One that merely cannot be reached from this node
+// goes on acknowledging, and a vote that is given meanwhile says less and less of what
+// this node holds. Where Pacemaker does not say, there is one.
+func (a *agent) abandoned(ctx context.Context, silent int) bool {
+	if silent < unreachable {
+		return false
+	}
+	promoted, err := a.crm.Promoted(ctx, a.req.Instance)
+	if err != nil {
+		a.log.Infof("Pacemaker does not say whether it has promoted anybody: %v", err)
+	}
+	return err == nil && len(promoted) == 0
+}
+
 // streams believes a WAL receiver that has come at least as far as the replay. One that
 // stays behind it has diverged: PostgreSQL streams the end of the timeline that both
 // have, again and again, and in between it says that it streams (seen on 15).
@@ -81,15 +98,19 @@ func streams(status pg.Status) bool {
 	return status.Receive == nil || status.Replay == nil || *status.Receive >= *status.Replay
 }
 
-// well forgets what was the matter with a standby.
+// well forgets what was the matter with a standby, and takes the vote back that it gave
+// while there was no primary: it receives more than that from now on.
 func (a *agent) well(ctx context.Context, m memory) {
-	if !m.Lonely && !m.WasPrimary && m.Trouble == "" {
+	if !m.Lonely && !m.WasPrimary && !m.Voted && m.Trouble == "" {
 		return
 	}
 	if m.Trouble != "" {
 		a.trouble(ctx, "")
 	}
 	m = a.store.load()
+	if m.Voted {
+		m.Voted = !a.withdraw(ctx)
+	}
 	m.Lonely, m.Alone, m.Mute, m.Stood, m.Silent, m.WasPrimary = false, 0, 0, 0, 0, false
 	a.remember(m)
 }
@@ -141,12 +162,12 @@ func (a *agent) followsNot(ctx context.Context, times int, stands bool) error {
 		return a.diverged(ctx, *up.Divergence)
 	}
 	if err == nil && up.Refusal == "" && up.Divergence == nil {
-		if up.Astray != 0 && stands {
+		if stands && a.restartHelps(ctx, up) {
 			return reasonAstray.With(up.Astray, up.Timeline, a.conf.dataDir)
 		}
 		a.reconnect(ctx, up.Address)
 	}
-	if err != nil && times >= settled {
+	if times >= settled && !compared(up, err) {
 		if d := a.leftRecord(ctx); d != nil {
 			return a.diverged(ctx, *d)
 		}
@@ -161,6 +182,29 @@ func (a *agent) followsNot(ctx context.Context, times int, stands bool) error {
 		a.trouble(ctx, "does not stream, though the primary would let it")
 	}
 	return nil
+}
+
+// compared says whether the primary's history was held against what is here: one that
+// refuses the connection tells nothing of it.
+func compared(up pg.Upstream, err error) bool {
+	return err == nil && (up.Refusal == "" || up.Divergence != nil || up.Timeline != 0)
+}
+
+// restartHelps says whether the instance waits for a timeline that is not the cluster's.
+// It is asked for once for each timeline of the primary's: where an archive brings its
+// history file at every start, the file's age proves nothing.
+func (a *agent) restartHelps(ctx context.Context, up pg.Upstream) bool {
+	m := a.store.load()
+	if up.Astray == 0 || m.Restarted == up.Timeline {
+		return false
+	}
+	record, err := a.record(ctx)
+	if err != nil || record != nil && !record.IsOf(up.History) {
+		return false // it may be somebody's who was promoted by hand
+	}
+	m.Restarted = up.Timeline
+	a.remember(m)
+	return true
 }
 
 // heard counts the monitors in a row in which nobody answered where the primary should
@@ -252,6 +296,8 @@ func (a *agent) refuseDiverged(ctx context.Context) error {
 	up, err := a.db.AskPrimary(wait)
 	if err != nil {
 		a.log.Infof("the primary cannot be asked whether this standby may follow: %v", err)
+	}
+	if !compared(up, err) {
 		if d := a.leftRecord(ctx); d != nil {
 			return a.diverged(ctx, *d)
 		}

@@ -57,8 +57,13 @@ type memory struct {
 	Mute       int       `json:"mute,omitempty"`
 	Stood      wal.LSN   `json:"stood,omitempty"`  // beside one: how far it had replayed
 	Silent     int       `json:"silent,omitempty"` // of them, those in which the primary's address was dead
+	Voted      bool      `json:"voted,omitempty"`  // this node's vote may stand
 	Trouble    string    `json:"trouble,omitempty"`
 	Shown      time.Time `json:"shown,omitzero"` // when that was written
+
+	// The primary's timeline for which this instance was to be started again; see
+	// restartHelps.
+	Restarted wal.Timeline `json:"restarted,omitempty"`
 }
 
 // store keeps the memory in resource-agents' run-time directory, which only root can
@@ -152,17 +157,19 @@ func (s store) replace(data []byte) error {
 	return os.Rename(f.Name(), s.path)
 }
 
-// forget keeps nothing but what the cluster shows of the node.
+// forget keeps what the cluster shows of the node, and what a start was to mend.
 func (s store) forget() {
-	kept := s.load().visible()
+	kept := s.load().lasting()
 	_ = os.Remove(s.path)
-	if kept.Trouble != "" {
+	if kept.Trouble != "" || kept.Restarted != 0 {
 		_ = s.save(kept)
 	}
 }
 
-// visible is the part of it that the cluster shows.
-func (m memory) visible() memory { return memory{Trouble: m.Trouble, Shown: m.Shown} }
+// lasting is the part of it that outlives a start.
+func (m memory) lasting() memory {
+	return memory{Trouble: m.Trouble, Shown: m.Shown, Restarted: m.Restarted}
+}
 
 func (s store) overwrite(data []byte) error {
 	f, err := s.open(os.O_WRONLY)

@@ -27,12 +27,13 @@ func (a *agent) stop(ctx context.Context) (ocf.ExitCode, error) {
 	return ocf.Success, nil
 }
 
-// withdraw takes this node's vote back: an instance that is down cannot be promoted, and
-// must not be nominated. Nor are its monitors' misses those of the next. A failure is no reason to fail a stop.
-func (a *agent) withdraw(ctx context.Context) {
+// withdraw takes this node's vote back, and says whether it could: an instance that is
+// down cannot be promoted, and must not be nominated. Nor are its monitors' misses those
+// of the next. A failure is no reason to fail a stop.
+func (a *agent) withdraw(ctx context.Context) bool {
 	self := a.req.Node()
 	if self == "" {
-		return
+		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, withdrawWait)
 	defer cancel()
@@ -42,6 +43,7 @@ func (a *agent) withdraw(ctx context.Context) {
 	if err != nil {
 		a.log.Infof("the vote of this node could not be taken back: %v", err)
 	}
+	return err == nil
 }
 
 // withdrawWait is for three processes that take milliseconds.

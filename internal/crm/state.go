@@ -252,6 +252,12 @@ func (s State) Promoted(resource string) (nodes []string) {
 	return s.where(resource, func(i Instance) bool { return i.Role == RolePromoted })
 }
 
+// Promoted asks for State's Promoted.
+func (c *Cluster) Promoted(ctx context.Context, resource string) ([]string, error) {
+	s, err := c.State(ctx)
+	return s.Promoted(resource), err
+}
+
 // Primaries are those of Promoted on which the last operation did not fail, be it a
 // promotion.
 func (s State) Primaries(resource string) (nodes []string) {

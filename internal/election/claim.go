@@ -3,7 +3,8 @@ package election
 import "pgsqlms/internal/wal"
 
 // Claims says whether the record knows node as the primary on the timeline of h: as the
-// one it names, or as one whose promotion was begun and leads there.
+// one it names, or as one whose promotion was begun and leads there, from its place on or
+// from a little before (see after).
 func (r *Record) Claims(node string, h wal.History) bool {
 	if r == nil {
 		return false
@@ -11,8 +12,12 @@ func (r *Record) Claims(node string, h wal.History) bool {
 	if r.Describes(node, h) {
 		return true
 	}
-	for _, a := range r.Next {
-		if sameName(a.Rule.Primary, node) && h.Timeline > a.At.Timeline && h.Contains(a.At) {
+	for n, a := range r.Next {
+		if !sameName(a.Rule.Primary, node) || h.Timeline <= a.At.Timeline {
+			continue
+		}
+		_, begun := r.after(n, voter{history: h})
+		if begun || h.Contains(a.At) {
 			return true
 		}
 	}

@@ -11,9 +11,13 @@ import "pgsqlms/internal/wal"
 // loses its power in its promotion leaves the file behind, before there is any log. The
 // primary's timeline is then no child of it, and its log is not even asked for.
 //
-// Another start takes the primary's for the target, if its file is the last one. It was
-// not there at this start: no instance is started twice for it.
+// Another start takes the primary's for the target, if its file is the last one, and has
+// come since this start. Nothing can be said before the replay has come to the end of what
+// there was then, in pg_wal and in an archive.
 func (i *Instance) astray(f follower, theirs wal.History) (wal.Timeline, error) {
+	if !f.complete {
+		return 0, nil
+	}
 	files, err := i.HistoryFiles()
 	if err != nil {
 		return 0, err

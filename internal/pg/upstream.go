@@ -118,6 +118,7 @@ type follower struct {
 	systemIdentifier string
 	started          time.Time // the zero time if unknown
 	replayed, end    wal.Position
+	complete         bool // replay has come to the end of what was there at the start
 }
 
 const followerSQL = `
@@ -132,6 +133,7 @@ func (i *Instance) follower(ctx context.Context) (f follower, err error) {
 	if !w.inRecovery {
 		return follower{}, errors.New("this instance is a primary and has nobody to ask")
 	}
+	f.complete = w.complete
 	if f.replayed, err = i.replayedPosition(w, replaying); err != nil {
 		return follower{}, err
 	}
