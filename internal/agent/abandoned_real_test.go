@@ -48,15 +48,16 @@ func TestRealDivergenceBehindARefusal(t *testing.T) {
 	held, err := a.db.Position(t.Context())
 	require.NoError(t, err)
 	cluster := a.crm.(*fakeCluster)
-	cluster.property = fmt.Sprintf("serial=2 timeline=2 node=c from=1@%s sync=c:0", held.LSN-96)
+	cluster.scores["c"] = 1001
+	a.req = recurringMonitor()
+	for range settled + 1 {
+		require.NoError(t, a.watch(t.Context(), pg.Status{InRecovery: true}))
+	}
+	require.Contains(t, cluster.status["b"], "does not stream: Peer authentication failed", "it has not diverged yet")
 
+	cluster.property = fmt.Sprintf("serial=2 timeline=2 node=c from=1@%s sync=c:0", held.LSN-96)
 	a.req.Notify.Promoted = []string{"c"}
 	require.ErrorContains(t, a.refuseDiverged(t.Context()), "diverged: left timeline 1 at ")
 
-	a.req = recurringMonitor()
-	cluster.scores["c"] = 1001
-	for range settled {
-		require.NoError(t, a.watch(t.Context(), pg.Status{InRecovery: true}))
-	}
 	require.ErrorContains(t, a.watch(t.Context(), pg.Status{InRecovery: true}), "diverged: left timeline 1 at ")
 }

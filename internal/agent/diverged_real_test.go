@@ -59,6 +59,9 @@ func TestRealDivergenceInWhatIsStillToBeReplayed(t *testing.T) {
 	replayed, err := old.db.ReplayedOwn(t.Context())
 	require.NoError(t, err)
 	require.False(t, replayed)
+	up, err := old.db.AskPrimary(t.Context())
+	require.NoError(t, err)
+	require.True(t, up.Replaying)
 	time.AfterFunc(watchWait/5, func() {
 		old.configure(t, "recovery_min_apply_delay = 0\n")
 		assert.NoError(t, old.db.Reload(context.Background()))

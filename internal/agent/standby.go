@@ -178,6 +178,8 @@ func (a *agent) followsNot(ctx context.Context, times int, stands bool) error {
 	case err != nil || times < settled:
 	case up.Refusal != "":
 		a.trouble(ctx, "does not stream: "+up.Refusal)
+	case up.Replaying:
+		a.trouble(ctx, "does not stream yet: it replays the WAL that it was started with")
 	default:
 		a.trouble(ctx, "does not stream, though the primary would let it")
 	}

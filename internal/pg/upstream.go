@@ -37,6 +37,10 @@ type Upstream struct {
 	// without a refusal: PostgreSQL compares less.
 	Divergence *Divergence
 
+	// Replaying says that this standby has not come to the end of the WAL that it was
+	// started with, in pg_wal and in an archive. It asks for streaming when it has.
+	Replaying bool
+
 	// Astray is a timeline of which the log here has nothing yet, and which the standby
 	// waits for, although it is not in the primary's history: it would follow if it were
 	// started again. 0 is none.
@@ -169,7 +173,7 @@ func (i *Instance) ask(ctx context.Context, c *Conn, f follower, u *Upstream) er
 	if err != nil {
 		return err
 	}
-	u.Timeline, u.End = end.Timeline, end.LSN
+	u.Timeline, u.End, u.Replaying = end.Timeline, end.LSN, !f.complete
 	if u.History, err = c.history(ctx, end.Timeline); err != nil {
 		return err
 	}
