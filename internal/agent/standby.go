@@ -172,18 +172,25 @@ func (a *agent) followsNot(ctx context.Context, times int, stands bool) error {
 			return a.diverged(ctx, *d)
 		}
 	}
-	switch {
-	case err != nil && times >= unreachable:
-		a.trouble(ctx, "does not stream: "+err.Error())
-	case err != nil || times < settled:
-	case up.Refusal != "":
-		a.trouble(ctx, "does not stream: "+up.Refusal)
-	case up.Replaying:
-		a.trouble(ctx, "does not stream yet: it replays the WAL that it was started with")
-	default:
-		a.trouble(ctx, "does not stream, though the primary would let it")
+	if text := muteText(up, err, times); text != "" {
+		a.trouble(ctx, text)
 	}
 	return nil
+}
+
+// muteText is why a standby does not stream, once that has lasted for so many monitors.
+func muteText(up pg.Upstream, asked error, times int) string {
+	switch {
+	case asked != nil && times >= unreachable:
+		return "does not stream: " + asked.Error()
+	case asked != nil || times < settled:
+		return ""
+	case up.Refusal != "":
+		return "does not stream: " + up.Refusal
+	case up.Replaying:
+		return "does not stream yet: it replays the WAL that it was started with"
+	}
+	return "does not stream, though the primary would let it"
 }
 
 // compared says whether the primary's history was held against what is here: one that
