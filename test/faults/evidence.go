@@ -75,6 +75,8 @@ type Divergence struct {
 	Said  string // PostgreSQL's or the agent's own word for it
 	Score string // its promotion score; empty when it has none
 	Shown string // the attribute by which crm_mon -A shows it; of a half segment also its failed start; empty when nothing does
+	// Serves says that it still answered SQL when it was settled: what it shows then never was in the cluster's database.
+	Serves bool
 }
 
 // half says that the node holds nothing that the primary lacks: it is PostgreSQL that cannot go on.

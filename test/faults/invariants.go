@@ -217,6 +217,9 @@ func divergedSeen(e Evidence, _ Allowance, f *Finding) {
 		if d.Shown == "" {
 			f.breach("%s %s (%s), and nothing in the cluster's status says so", d.Node, d.what(), d.Said)
 		}
+		if d.Serves {
+			f.breach("%s %s and still serves (%s)", d.Node, d.what(), d.Said)
+		}
 	}
 }
 

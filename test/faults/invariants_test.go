@@ -114,6 +114,9 @@ func TestBreaches(t *testing.T) {
 		{"a diverged node is not shown", func(e *Evidence, a *Allowance) {
 			e.Diverged, a.Diverging = []Divergence{{Node: "n1", Said: "forked", Score: "-1000"}}, []string{"n1"}
 		}, I4, "n1 has diverged (forked), and nothing in the cluster's status"},
+		{"a diverged node goes on serving", func(e *Evidence, a *Allowance) {
+			e.Diverged, a.Diverging = []Divergence{{Node: "n1", Said: "forked", Score: "-1000", Shown: "x", Serves: true}}, []string{"n1"}
+		}, I4, "n1 has diverged and still serves (forked)"},
 		{"a half segment that nothing shows", func(e *Evidence, _ *Allowance) {
 			e.Diverged = []Divergence{{Node: "n3", Said: halfSaid}}
 		}, I4, "n3 cannot start on a half received segment"},

@@ -177,22 +177,15 @@ func (p *Play) wasDiverged(node string) bool {
 	return slices.ContainsFunc(p.diverged, func(d Divergence) bool { return d.Node == node })
 }
 
-// settleDiverged gives the cluster the time of two monitors to show the divergence, writes down what it shows, and
-// rebuilds the node, as an administrator would.
+// stopBound is how long a diverged instance may take to stop once the cluster shows what it is.
+const stopBound = 15 * time.Second
+
+// settleDiverged gives the cluster the time of two monitors to show the divergence, and that of a stop to take the instance
+// out of service; writes down what came of it, and rebuilds the node, as an administrator would.
 func (p *Play) settleDiverged(ctx context.Context, node, said string) error {
 	began := time.Now()
 	d := Divergence{Node: node, Said: said}
-	err := await(ctx, 2*p.monitor()+5*time.Second, 500*time.Millisecond, func(ctx context.Context) string {
-		status, err := p.Lab.Status(ctx)
-		if err != nil {
-			return err.Error()
-		}
-		d.Score, d.Shown = status.Nodes[node].Score, d.shownBy(status)
-		if d.Shown == "" {
-			return "nothing shows it"
-		}
-		return ""
-	})
+	err := d.awaitShown(ctx, 2*p.monitor()+5*time.Second, p.Lab.Status)
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -201,12 +194,60 @@ func (p *Play) settleDiverged(ctx context.Context, node, said string) error {
 		p.rebuilt += time.Since(began)
 		return nil
 	}
+	if err := d.awaitStopped(ctx, p.Lab.Status); err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
 	p.diverged = append(p.diverged, d)
-	p.note("%s %s (%s), score %q, shown by %q: rebuilding it", node, d.what(), said, d.Score, d.Shown)
+	p.note("%s %s (%s), score %q, shown by %q, serves: %t; rebuilding it", node, d.what(), said, d.Score, d.Shown, d.Serves)
 	err = p.rebuild(ctx, node)
 	p.rebuilt += time.Since(began)
 	return err
 }
+
+// asker is how the state of the cluster is asked for.
+type asker func(context.Context) (*lab.Status, error)
+
+// awaitShown waits until the cluster shows the divergence.
+func (d *Divergence) awaitShown(ctx context.Context, bound time.Duration, ask asker) error {
+	return await(ctx, bound, 500*time.Millisecond, func(ctx context.Context) string {
+		status, err := ask(ctx)
+		if err != nil {
+			return err.Error()
+		}
+		d.Score, d.Shown = status.Nodes[d.Node].Score, d.shownBy(status)
+		if d.Shown == "" {
+			return "nothing shows it"
+		}
+		return ""
+	})
+}
+
+// awaitStopped waits until the instance does not answer any more, twice in a row: one that is being restarted is silent for
+// a moment. On half a segment nothing runs.
+func (d *Divergence) awaitStopped(ctx context.Context, ask asker) error {
+	if d.half() {
+		return nil
+	}
+	d.Serves = true
+	silent := 0
+	return await(ctx, stopBound, 500*time.Millisecond, func(ctx context.Context) string {
+		status, err := ask(ctx)
+		if err != nil {
+			return err.Error()
+		}
+		if silent++; answers(status.Nodes[d.Node]) {
+			silent = 0
+		}
+		d.Serves = silent < 2
+		if d.Serves {
+			return "it still answers"
+		}
+		return ""
+	})
+}
+
+// answers says that an instance takes queries, be it as what it is or not.
+func answers(n lab.NodeStatus) bool { return n.SQL == "primary" || n.SQL == "standby" }
 
 // follows says that a node streams now, and goes on streaming: what PostgreSQL has said of it was passing. It refuses a
 // standby once that is about to change to a timeline which it has not got the history of. Whether it holds the same as the

@@ -1,7 +1,11 @@
 package faults
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -49,4 +53,58 @@ func TestShownBy(t *testing.T) {
 	shown := map[string]string{"pgsqld-status": "diverged: left timeline 3"}
 	assert.Equal(t, "pgsqld-status", forked.shownBy(statusOf(shown, failed)))
 	assert.Equal(t, "pgsqld-status", half.shownBy(statusOf(shown, failed)))
+}
+
+// looks give one state of n3 after the other, and the last one again and again.
+func looks(states ...lab.NodeStatus) asker {
+	return func(context.Context) (*lab.Status, error) {
+		now := states[0]
+		if len(states) > 1 {
+			states = states[1:]
+		}
+		return &lab.Status{Nodes: map[string]lab.NodeStatus{"n3": now}}, nil
+	}
+}
+
+// That an instance has diverged is not enough: it must not go on serving. One that is silent for a moment is being restarted.
+func TestADivergedInstanceIsStopped(t *testing.T) {
+	up, primary, down := lab.NodeStatus{SQL: "standby"}, lab.NodeStatus{SQL: "primary"}, lab.NodeStatus{SQL: "no answer"}
+	for _, c := range []struct {
+		name   string
+		ask    asker
+		serves bool
+		took   time.Duration
+	}{
+		{"down already", looks(down), false, 500 * time.Millisecond},
+		{"stopped after a while", looks(up, up, down), false, 1500 * time.Millisecond},
+		{"started again in between", looks(up, down, up, down), false, 2 * time.Second},
+		{"it goes on serving", looks(up), true, stopBound},
+		{"as a primary, even", looks(primary), true, stopBound},
+		{"without power", looks(lab.NodeStatus{}), false, 500 * time.Millisecond},
+		{"nobody can say", func(context.Context) (*lab.Status, error) { return nil, errors.New("no power switch") }, true, stopBound},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d, began := Divergence{Node: "n3", Said: forkedSaid}, time.Now()
+			err := d.awaitStopped(t.Context(), c.ask)
+			assert.Equal(t, c.serves, err != nil, c.name)
+			assert.Equal(t, c.serves, d.Serves, c.name)
+			assert.Equal(t, c.took, time.Since(began), c.name)
+		})
+	}
+	half := Divergence{Node: "n3", Said: halfSaid}
+	assert.NoError(t, half.awaitStopped(t.Context(), looks(up)), "where PostgreSQL cannot start there is nothing to wait for")
+	assert.False(t, half.Serves)
+}
+
+func TestADivergenceIsShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shown := lab.NodeStatus{Score: "-1000", Attributes: map[string]string{"pgsqld-status": "diverged: left timeline 3"}}
+		d, began := Divergence{Node: "n3", Said: forkedSaid}, time.Now()
+		assert.NoError(t, d.awaitShown(t.Context(), 15*time.Second, looks(lab.NodeStatus{}, shown)))
+		assert.Equal(t, Divergence{Node: "n3", Said: forkedSaid, Score: "-1000", Shown: "pgsqld-status"}, d)
+		assert.Equal(t, 500*time.Millisecond, time.Since(began))
+		d = Divergence{Node: "n3", Said: forkedSaid}
+		assert.Error(t, d.awaitShown(t.Context(), 15*time.Second, looks(lab.NodeStatus{Score: "1000"})))
+		assert.Equal(t, Divergence{Node: "n3", Said: forkedSaid, Score: "1000"}, d)
+	})
 }
