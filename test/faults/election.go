@@ -192,38 +192,69 @@ func (p *Play) lose(ctx context.Context, standby string) error {
 	return p.powerLoss(ctx, standby)
 }
 
+// Variants of a forked standby: how far ahead it is, and when it meets the cluster again.
+const (
+	oneAhead    = "one timeline ahead"
+	threeAhead  = "three timelines ahead"
+	startedLate = "started when the primary is gone"
+)
+
 // forkedStandby has a higher timeline than the cluster, and more WAL.
 func forkedStandby() Fault {
 	return Fault{
-		ID: "F13", Title: "a cut-off standby promoted by hand and written to, reconnected; then the primary's node destroyed",
+		ID: "F13", Title: "a cut-off standby promoted by hand and written to, reconnected; the primary's node destroyed, after that or before",
 		Must:     "the forked higher timeline loses",
-		Variants: []string{"one timeline ahead", "three timelines ahead"},
+		Variants: []string{oneAhead, threeAhead, startedLate},
 		Play: func(ctx context.Context, p *Play) error {
 			forked, other := p.Standbys[0], p.Standbys[1]
-			p.Allow = losing(p)
-			p.Allow.Starts[forked], p.Allow.Starts[other] = refused, refused
-			p.Allow.Forked = []string{forked}
-			p.Allow.Diverging = append(p.Allow.Diverging, forked)
-			// With its vote out of the count, synchronous replication may call for the old primary's.
-			p.Allow.Serve += 60 * time.Second
+			p.Allow = p.forking(forked, other)
 			if err := p.fork(ctx, forked); err != nil {
 				return err
 			}
-			err := p.inject("Pacemaker started again on "+forked, func() error { return p.Lab.StartCluster(ctx, forked) })
+			began, err := p.meetFork(ctx, forked)
 			if err != nil {
 				return err
 			}
-			if err := p.hold(ctx, 15*time.Second+2*p.monitor()); err != nil {
-				return err
-			}
-			began := time.Now()
-			if err := p.powerLoss(ctx, p.Primary); err != nil {
-				return err
-			}
-			_, err = p.awaitPromotion(ctx, began, 90*time.Second)
+			_, err = p.awaitPromotion(ctx, began, p.Allow.Serve+20*time.Second)
 			return err
 		},
 	}
+}
+
+// meetFork has the cluster and the fork meet again, and takes the primary's node away: before that, where no primary is to tell
+// the fork that it has diverged. It takes part in the election then, for which the other standby has no quorum without it.
+func (p *Play) meetFork(ctx context.Context, forked string) (lost time.Time, err error) {
+	join := func() error {
+		return p.inject("Pacemaker started again on "+forked, func() error { return p.Lab.StartCluster(ctx, forked) })
+	}
+	if p.Variant == startedLate {
+		lost = time.Now()
+		if err := p.powerLoss(ctx, p.Primary); err != nil {
+			return lost, err
+		}
+		return lost, join()
+	}
+	if err := join(); err != nil {
+		return lost, err
+	}
+	if err := p.hold(ctx, 15*time.Second+2*p.monitor()); err != nil {
+		return lost, err
+	}
+	return time.Now(), p.powerLoss(ctx, p.Primary)
+}
+
+// forking is what a forked standby allows, and demands.
+func (p *Play) forking(forked, other string) Allowance {
+	a := losing(p)
+	a.Starts[forked], a.Starts[other] = refused, refused
+	a.Forked = []string{forked}
+	a.Diverging = append(a.Diverging, forked)
+	// With its vote out of the count, synchronous replication may call for the old primary's.
+	a.Serve += 60 * time.Second
+	if p.Variant == startedLate {
+		a.Serve += 30 * time.Second // until Pacemaker of the fork is up, nobody has a quorum to fence
+	}
+	return a
 }
 
 // fork stops a standby's Pacemaker, and promotes and fills its PostgreSQL by hand. What is in its logs so far is not the
@@ -236,7 +267,7 @@ func (p *Play) fork(ctx context.Context, node string) error {
 		return err
 	}
 	times := 1
-	if p.Variant == "three timelines ahead" {
+	if p.Variant == threeAhead {
 		times = 3
 	}
 	for range times {
