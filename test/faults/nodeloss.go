@@ -17,15 +17,19 @@ func losing(p *Play) Allowance {
 	}
 }
 
-// freezeOfNode is what a hypervisor does that pauses a machine, or swapping: after the thaw the node knows of nothing.
+// thawedAgain is a frozen node that goes on before it is fenced.
+const thawedAgain = "thawed while the fencing takes its time"
+
+// freezeOfNode is what a hypervisor does that pauses a machine, or swapping. A node that goes on knows of nothing: it has to be
+// fenced before another one is promoted, be it frozen or not by then.
 func freezeOfNode() Fault {
 	return Fault{
-		ID: "F4", Title: "freeze of the primary's node, thawed after the failover",
-		Must:     "fenced before the promotion; after the thaw it acknowledges nothing",
-		Variants: []string{"fencing at once", "thawed while the fencing takes its time"},
+		ID: "F4", Title: "freeze of the primary's node until it is fenced, or thawed while a slow fencing is under way",
+		Must:     "fenced before the promotion, and no acknowledgement beside the new primary's",
+		Variants: []string{"fencing at once", thawedAgain},
 		Play: func(ctx context.Context, p *Play) error {
 			p.Allow = losing(p)
-			slow := p.Variant == "thawed while the fencing takes its time"
+			slow := p.Variant == thawedAgain
 			if slow {
 				p.Allow.Serve += 10 * time.Second
 				if err := p.Lab.SetFencing(ctx, lab.FencingMode{Delay: 8 * time.Second}); err != nil {
@@ -45,25 +49,12 @@ func freezeOfNode() Fault {
 				}
 			}
 			to, err := p.awaitPromotion(ctx, began, p.Allow.Serve+30*time.Second)
-			if err != nil {
-				return err
+			if err == nil {
+				p.note("%s is promoted", to)
 			}
-			p.note("%s is promoted", to)
-			if slow {
-				return nil
-			}
-			return p.thawed(ctx)
+			return err
 		},
 	}
-}
-
-// thawed lets a frozen node go on, if it has not been fenced.
-func (p *Play) thawed(ctx context.Context) error {
-	power, err := p.Lab.Power(ctx)
-	if err != nil || !power[p.Primary].Frozen {
-		return err
-	}
-	return p.inject("thaw of "+p.Primary, func() error { return p.Lab.Thaw(ctx, p.Primary) })
 }
 
 func lossOfNode() Fault {
