@@ -21,7 +21,7 @@ type Fault struct {
 	Must  string // what must happen
 	// Modes in which it is played; both if nil.
 	Modes []Mode
-	// Variants are played in turn, one each round. They need no names if there is only one.
+	// Variants are played in turn, one each round; the seed says with which one they begin. They need no names if there is only one.
 	Variants []string
 	Every    bool // one round plays all of them
 	// Prepare, if set, is done before the clients write and before anything counts.
@@ -52,11 +52,17 @@ func (f Fault) plays(rounds int) int {
 	return rounds
 }
 
-func (f Fault) variant(play int) string {
+// variant is the one of a play. Few rounds with one seed or another come by all of them.
+func (f Fault) variant(play int, seed uint64) string {
 	if len(f.Variants) == 0 {
 		return ""
 	}
-	return f.Variants[play%len(f.Variants)]
+	n := uint64(len(f.Variants))
+	first := seed % n
+	if f.Every {
+		first = 0 // all of them are played anyway
+	}
+	return f.Variants[(uint64(play)+first)%n]
 }
 
 func (f Fault) bound() time.Duration {

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"math"
 	"os"
 	"regexp"
 	"strings"
@@ -107,9 +108,30 @@ func TestEveryRoundPlaysEveryStep(t *testing.T) {
 	f := everyStep("x", []string{"promote-begin", "stop-begin", "start-up"})
 	assert.Equal(t, []string{"promote-begin kill", "promote-begin node", "stop-begin node", "start-up node"}, f.Variants)
 	assert.Equal(t, 8, f.plays(2))
-	assert.Equal(t, "promote-begin kill", f.variant(4))
+	for seed := range uint64(5) {
+		assert.Equal(t, "promote-begin kill", f.variant(0, seed))
+		assert.Equal(t, "promote-begin kill", f.variant(4, seed))
+		assert.Equal(t, "start-up node", f.variant(7, seed))
+	}
 	one := Fault{Variants: []string{"a", "b"}}
 	assert.Equal(t, 3, one.plays(3))
-	assert.Equal(t, "a", one.variant(2))
-	assert.Empty(t, Fault{}.variant(5))
+	assert.Empty(t, Fault{}.variant(5, 1))
+}
+
+// One round of a scenario plays another variant with another seed, and as many rounds as there are variants play all of them.
+func TestTheSeedChoosesTheVariant(t *testing.T) {
+	f := Fault{Variants: []string{"a", "b", "c"}}
+	begins := map[uint64]string{0: "a", 1: "b", 2: "c", 3: "a", 7: "b", math.MaxUint64: f.Variants[uint64(math.MaxUint64)%3]}
+	for seed, first := range begins {
+		assert.Equal(t, first, f.variant(0, seed), seed)
+		seen := map[string]bool{}
+		for play := range len(f.Variants) {
+			seen[f.variant(play, seed)] = true
+		}
+		assert.Len(t, seen, len(f.Variants), seed)
+	}
+	assert.Equal(t, []string{"b", "c", "a", "b"}, []string{f.variant(0, 1), f.variant(1, 1), f.variant(2, 1), f.variant(3, 1)})
+	only, err := OnlyVariants([]Fault{f}, "c")
+	require.NoError(t, err)
+	assert.Equal(t, "c", only[0].variant(0, 1))
 }

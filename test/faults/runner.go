@@ -115,7 +115,7 @@ func operations(monitor time.Duration) []lab.Op {
 // Play plays a scenario once. After a failure the evidence is kept and the cluster thrown away, so that the next one
 // begins with a new one. It returns an error only when ctx has ended or nothing can be played at all.
 func (r *Runner) Play(ctx context.Context, f Fault, mode Mode, round int, seed uint64) (Run, error) {
-	run := Run{Agent: agentName(r.options.Agent), Fault: f.ID, Title: f.Title, Variant: f.variant(round), Mode: mode, Round: round + 1,
+	run := Run{Agent: agentName(r.options.Agent), Fault: f.ID, Title: f.Title, Variant: f.variant(round, seed), Mode: mode, Round: round + 1,
 		Seed: seed, Begun: time.Now()}
 	say := func(text string) { r.options.Say(fmt.Sprintf("%s %s: %s", f.ID, mode, text)) }
 	l, err := r.stand.ready(ctx, mode)
