@@ -336,7 +336,8 @@ func counts(m map[string]int) string {
 	return text
 }
 
-// reasonsGiven is I8: whatever action failed said why, and what was to be refused was.
+// reasonsGiven is I8: whatever action failed said why, none blamed the configuration, which no fault breaks, and what was to be
+// refused was.
 func reasonsGiven(e Evidence, a Allowance, f *Finding) {
 	var all []Failure
 	for _, node := range slices.Sorted(maps.Keys(e.Logs)) {
@@ -345,6 +346,8 @@ func reasonsGiven(e Evidence, a Allowance, f *Finding) {
 	f.Figure = fmt.Sprintf("%d failed actions", len(all))
 	for _, failure := range all {
 		switch mute := slices.Contains(a.Mute, failure.Node); {
+		case failure.bans():
+			f.breach("an action failed with a code that bans the node for good: %s", failure)
 		case strings.HasPrefix(failure.Status, "Timed Out"):
 			if !a.TimedOut && !mute {
 				f.breach("an action was ended by Pacemaker: %s", failure)

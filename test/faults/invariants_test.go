@@ -165,6 +165,12 @@ func TestBreaches(t *testing.T) {
 				n.Failures = []Failure{{Node: "n3", Operation: "monitor", Status: "Timed Out after 10s", Reason: "Resource agent did not complete"}}
 			})
 		}, I8, "ended by Pacemaker"},
+		{"an action that blames the configuration", func(e *Evidence, a *Allowance) {
+			log(e, "n3", func(n *NodeLog) {
+				n.Failures = []Failure{{Node: "n3", Operation: "start", Status: "not installed", Reason: "crm_node does not answer"}}
+			})
+			a.Mute, a.Silent, a.TimedOut = []string{"n3"}, true, true
+		}, I8, "bans the node for good: start on n3: not installed (crm_node"},
 		{"a refusal that did not come", func(_ *Evidence, a *Allowance) { a.Reasons = []string{"promote on n3: .*more WAL"} }, I8, "no failed action"},
 		{"what the scenario found", func(e *Evidence, _ *Allowance) { e.Found = []Breach{breach(I3, "seen")} }, I3, "seen"},
 	} {

@@ -64,6 +64,13 @@ var killedWord = regexp.MustCompile(`^Resource agent interrupted by `)
 // silent says that the agent gave no reason.
 func (f Failure) silent() bool { return f.Reason == "" || killedWord.MatchString(f.Reason) }
 
+// configured are the results that blame the configuration or the node, in Pacemaker's words for OCF's codes 2 to 6 and for an
+// agent that is not there. They keep the instance off that node, or off all, until a person comes.
+var configured = regexp.MustCompile(`(?i)^(invalid parameter|unimplemented feature|insufficient privileges|not installed|not configured)\b`)
+
+// bans says that Pacemaker does not try again after it.
+func (f Failure) bans() bool { return configured.MatchString(f.Status) }
+
 // postgresRules say by which text of PostgreSQL's log a thing is known, and where it goes.
 var postgresRules = []struct {
 	pattern *regexp.Regexp

@@ -94,6 +94,26 @@ func TestPacemakerLog(t *testing.T) {
 	assert.Equal(t, []time.Time{noon("11:14:10.000")}, n.Down)
 }
 
+// Pacemaker 2.1 has these words for the exit codes 2 to 6; the last one is its own, for an agent that is not there.
+func TestResultsThatBan(t *testing.T) {
+	const line = "Nov 21 11:14:06.000 n3 pacemaker-controld  [75] (log_executor_event) \tnotice: Result of start operation for pgsqld on n3: "
+	const rest = " | graph action confirmed; call=37 key=pgsqld_start_0 rc=1\n"
+	bans := func(status string) bool {
+		var n NodeLog
+		n.parsePacemaker(line+status+rest, noon("12:00:00.000"))
+		return assert.Len(t, n.Failures, 1, status) && n.Failures[0].bans()
+	}
+	for _, status := range []string{
+		"invalid parameter", "unimplemented feature", "insufficient privileges", "not installed", "not configured",
+		"not configured (parameter maxlag: found \"x\")", "Not installed (Resource agent or executable file not found)",
+	} {
+		assert.True(t, bans(status), status)
+	}
+	for _, status := range []string{"error", "error (not installed)", "Error (Resource agent interrupted by Killed signal)", "Timed Out after 60s", "promoted (failed)"} {
+		assert.False(t, bans(status), status)
+	}
+}
+
 func TestShift(t *testing.T) {
 	var n NodeLog
 	n.parsePostgres(postgresSample)
