@@ -3,10 +3,12 @@ package faults
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"pgsqlms/internal/crm"
 	"pgsqlms/test/lab"
 	"pgsqlms/test/scenario"
 )
@@ -144,7 +146,8 @@ func (p *Play) awaitFenced(ctx context.Context, nodes ...string) error {
 // staleStandby is alone with what it had when it was lost.
 func staleStandby() Fault {
 	return Fault{
-		ID: "F11", Title: "a standby down, writes go on, the others down, that standby up alone", Must: "it is never promoted",
+		ID: "F11", Title: "a standby down, writes go on, the others down, that standby up alone",
+		Must:     "it is never promoted, and says for whom it waits",
 		Modes:    []Mode{Sync},
 		Variants: []string{"it lost its power", "it was stopped"},
 		Prepare:  ignoreQuorum, Restore: heedQuorum,
@@ -177,9 +180,46 @@ func staleStandby() Fault {
 			if err := p.nobodyPromoted(ctx, 40*time.Second); err != nil {
 				return err
 			}
+			if err := p.showsAwaited(ctx, stale, p.Primary, other); err != nil {
+				return err
+			}
 			return p.promotedOnlyWith(ctx, other)
 		},
 	}
+}
+
+// showsAwaited wants the cluster to say for whom a node waits that is alone and is not promoted. PAF shows nothing of the kind.
+func (p *Play) showsAwaited(ctx context.Context, alone string, others ...string) error {
+	if p.stand.config.Agent == lab.AgentPAF {
+		return nil
+	}
+	// It is looked at twice before it is shown.
+	said, err := awaitNamed(ctx, 3*p.monitor()+5*time.Second, p.Lab.Status, alone, others)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		p.breached(I8, "%s is alone, and its status does not say for whom it waits: %v", alone, err)
+		return nil
+	}
+	p.note("%s says: %s", alone, said)
+	return nil
+}
+
+// awaitNamed waits until the status of a node, as crm_mon -A shows it, names one of others.
+func awaitNamed(ctx context.Context, bound time.Duration, ask asker, node string, others []string) (said string, err error) {
+	name := regexp.MustCompile(`\b(` + strings.Join(others, "|") + `)\b`)
+	err = await(ctx, bound, 500*time.Millisecond, func(ctx context.Context) string {
+		status, err := ask(ctx)
+		if err != nil {
+			return err.Error()
+		}
+		if said = status.Nodes[node].Attributes[crm.StatusAttribute(lab.Resource)]; !name.MatchString(said) {
+			return fmt.Sprintf("it says %q", said)
+		}
+		return ""
+	})
+	return said, err
 }
 
 // lose takes a standby away, as the variant has it.

@@ -2,8 +2,12 @@ package faults
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"pgsqlms/test/lab"
 )
 
 // The fork must not win, whenever it comes, and nobody can fence before it is there where it comes last.
@@ -21,4 +25,34 @@ func TestAllowanceOfAFork(t *testing.T) {
 	}
 	assert.Contains(t, forkedStandby().Variants, startedLate)
 	assert.Greater(t, allowance(startedLate).Serve, allowance(oneAhead).Serve)
+}
+
+// A node that waits says for whom, and by that name.
+func TestWhoIsAwaitedIsNamed(t *testing.T) {
+	says := func(text string) lab.NodeStatus {
+		return lab.NodeStatus{Attributes: map[string]string{"pgsqld-status": text}}
+	}
+	for _, c := range []struct {
+		ask  asker
+		said string
+		took time.Duration
+	}{
+		{looks(says(""), says("waits for n1: n1 was the primary and is not in the partition")), "waits for n1: n1 was the primary and is not in the partition", 500 * time.Millisecond},
+		{looks(says("waits for n2 or n1")), "waits for n2 or n1", 0},
+		{looks(says("")), "", 20 * time.Second},
+		{looks(says("does not stream: n10 refuses")), "", 20 * time.Second},
+		{looks(lab.NodeStatus{}), "", 20 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			said, err := awaitNamed(t.Context(), 20*time.Second, c.ask, "n3", []string{"n1", "n2"})
+			assert.Equal(t, c.took, time.Since(began))
+			if c.said == "" {
+				assert.Error(t, err)
+				return
+			}
+			assert.NoError(t, err)
+			assert.Equal(t, c.said, said)
+		})
+	}
 }
