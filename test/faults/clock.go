@@ -33,7 +33,8 @@ func skewedClocks() Fault {
 			began := time.Now()
 			if p.Variant == "switchover" {
 				target := p.Standbys[0]
-				p.Allow = Allowance{Promotions: Exactly(1), Starts: each(1, p.Primary), Serve: promoteTime, Whole: streamTime}
+				p.Allow = moving(1)
+				p.Allow.Starts[p.Primary] = 1
 				return p.inject("move from "+p.Primary+" to "+target, func() error { return p.Lab.Move(ctx, target) })
 			}
 			p.Allow = losing(p)

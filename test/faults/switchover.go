@@ -9,6 +9,13 @@ import (
 	"pgsqlms/test/lab"
 )
 
+// moving is what so many switchovers allow. A demotion shuts PostgreSQL down cleanly, so that no start of it is a crash recovery.
+func moving(switchovers int) Allowance {
+	return Allowance{
+		Promotions: Exactly(switchovers), Starts: map[string]int{}, Recoveries: map[string]int{}, Serve: promoteTime, Whole: streamTime,
+	}
+}
+
 // manySwitchovers moves the role about under load. Every seventh is one that must not be made: its target is starved.
 func manySwitchovers() Fault {
 	return Fault{
@@ -20,7 +27,7 @@ func manySwitchovers() Fault {
 		},
 		Play: func(ctx context.Context, p *Play) error {
 			n := p.Size.Switchovers
-			p.Allow = Allowance{Promotions: Exactly(n), Starts: map[string]int{}, Serve: promoteTime, Whole: streamTime}
+			p.Allow = moving(n)
 			for i := range n {
 				p.note("switchover %d of %d", i+1, n)
 				unsafe := i%7 == 6
