@@ -89,6 +89,11 @@ func TestBreaches(t *testing.T) {
 			delete(e.Stored, 2)
 			e.Mode, a.AsyncLoss = Async, false
 		}, I1, "are lost"},
+		{"and one that the new primary itself has acknowledged", func(e *Evidence, _ *Allowance) {
+			delete(e.Stored, 2)
+			delete(e.Stored, 6)
+			e.Mode = Async
+		}, I1, "1 rows are lost that n2 has acknowledged since it is the primary, which no failover explains: 6"},
 		{"a refused row is there", func(e *Evidence, _ *Allowance) { e.Stored[4] = struct{}{} }, I1, "1 refused rows are in the table: 4"},
 		{"nobody knows what is there", func(e *Evidence, _ *Allowance) { e.Stored = nil }, I1, "could not be read"},
 		{"the old primary acknowledges late", func(e *Evidence, _ *Allowance) {
@@ -251,6 +256,26 @@ func TestFigureOfPacemakerStartedByHand(t *testing.T) {
 func TestAllowed(t *testing.T) {
 	for name, change := range map[string]func(*Evidence, *Allowance){
 		"rows lost with asynchronous replication": func(e *Evidence, _ *Allowance) { delete(e.Stored, 2); e.Mode = Async },
+		"rows of a primary before, that was one before that, too": func(e *Evidence, a *Allowance) {
+			add := func(id int64, at int, node string) {
+				e.All.Attempts = append(e.All.Attempts, writer.Attempt{ID: id, Sent: ms(at), Answered: ms(at + 1), Kind: writer.Acknowledged, Node: node})
+			}
+			add(7, 8000, "n1")
+			add(8, 9000, "n2")
+			e.Mode, e.Stored[8] = Async, struct{}{}
+			delete(e.Stored, 6)
+			a.Promotions = Exactly(3)
+			n := e.Logs["n2"]
+			n.Promotions = append(n.Promotions, Promotion{At: noon("12:00:08.900"), Timeline: 4})
+			e.Logs["n2"] = n
+			n = e.Logs["n1"]
+			n.Promotions = append(n.Promotions, Promotion{At: noon("12:00:07.900"), Timeline: 3})
+			e.Logs["n1"] = n
+		},
+		"rows of an old primary, when the new one has acknowledged nothing yet": func(e *Evidence, _ *Allowance) {
+			e.Mode, e.All.Attempts = Async, e.All.Attempts[:4]
+			delete(e.Stored, 2)
+		},
 		"a node that diverged, and is seen": func(e *Evidence, a *Allowance) {
 			e.Diverged = []Divergence{{Node: "n1", Said: "forked", Score: "-1000", Shown: "x"}}
 			a.Diverging = []string{"n1"}
