@@ -87,23 +87,38 @@ func lostByItself(e Evidence, lost []int64) []int64 {
 	return own
 }
 
-// onePrimary is I2. Acknowledgements that overlap show two primaries at once; those that take turns more often than there
-// were promotions show an old primary that went on.
+// onePrimary is I2. Acknowledgements that overlap show two primaries at once; a node that begins to acknowledge more often than
+// it was promoted is an old primary that went on.
 func onePrimary(e Evidence, a Allowance, f *Finding) {
 	overlaps := writer.Overlaps(e.All)
-	turns := max(0, len(writer.Reigns(e.All))-1)
-	promotions := len(allPromotions(e.Logs))
 	f.Figure = fmt.Sprintf("%d overlapping", len(overlaps))
 	if len(overlaps) > 0 {
 		o := overlaps[0]
 		f.breach("%d pairs of acknowledgements from two nodes overlap; first: %s", len(overlaps), pair(o))
 	}
-	if turns > promotions {
-		f.breach("the acknowledging node changed %d times, with %d promotions: %v", turns, promotions, writer.Reigns(e.All))
+	reigns := writer.Reigns(e.All)
+	if self := begunUnpromoted(reigns, e.Logs); len(self) > 0 {
+		f.breach("began to acknowledge without a promotion: %s; in turn: %v", strings.Join(self, ", "), reigns)
 	}
 	if a.FencedFirst != "" {
 		fencedFirst(e, a.FencedFirst, f)
 	}
+}
+
+// begunUnpromoted tells of the nodes that began more reigns than they had promotions. The very first reign is the primary's of
+// before. No times are compared: those of the logs are of other clocks than the writers'.
+func begunUnpromoted(reigns []writer.Reign, logs map[string]NodeLog) []string {
+	begun := map[string]int{}
+	for _, r := range reigns[min(1, len(reigns)):] {
+		begun[r.Node]++
+	}
+	var nodes []string
+	for _, node := range slices.Sorted(maps.Keys(begun)) {
+		if n := len(logs[node].Promotions); begun[node] > n {
+			nodes = append(nodes, fmt.Sprintf("%s %d times, promoted %d", node, begun[node], n))
+		}
+	}
+	return nodes
 }
 
 func pair(o writer.Overlap) string {

@@ -101,7 +101,12 @@ func TestBreaches(t *testing.T) {
 		}, I2, "overlap"},
 		{"the old primary takes turns with the new one", func(e *Evidence, _ *Allowance) {
 			e.All.Attempts = append(e.All.Attempts, writer.Attempt{ID: 5, Sent: ms(6500), Answered: ms(6501), Kind: writer.Acknowledged, Node: "n1"})
-		}, I2, "changed 3 times, with 1 promotions"},
+		}, I2, "without a promotion: n1 1 times, promoted 0, n2 2 times, promoted 1; in turn"},
+		{"a node acknowledges while another is promoted", func(e *Evidence, _ *Allowance) {
+			n := e.Logs["n2"]
+			e.Logs["n3"] = NodeLog{Promotions: n.Promotions}
+			e.Logs["n2"] = NodeLog{}
+		}, I2, "without a promotion: n2 1 times, promoted 0"},
 		{"promoted before the fencing", func(e *Evidence, _ *Allowance) { e.Fencings[0].Answered = noon("12:00:05.001") }, I2, "before n1 was fenced (12:00:05.001)"},
 		{"promoted without fencing", func(e *Evidence, _ *Allowance) { e.Fencings = nil }, I2, "before n1 was fenced (never)"},
 		{"a voter held more", func(e *Evidence, _ *Allowance) {
@@ -275,6 +280,15 @@ func TestAllowed(t *testing.T) {
 		"rows of an old primary, when the new one has acknowledged nothing yet": func(e *Evidence, _ *Allowance) {
 			e.Mode, e.All.Attempts = Async, e.All.Attempts[:4]
 			delete(e.Stored, 2)
+		},
+		"a switchover back, and a primary that is promoted where it is": func(e *Evidence, a *Allowance) {
+			e.All.Attempts = append(e.All.Attempts, writer.Attempt{ID: 2, Sent: ms(9000), Answered: ms(9001), Kind: writer.Acknowledged, Node: "n1"})
+			log := e.Logs["n1"]
+			log.Promotions = []Promotion{{At: noon("12:00:08.000"), Timeline: 3}, {At: noon("12:00:08.500"), Timeline: 4}}
+			e.Logs["n1"], a.Promotions = log, Exactly(3)
+		},
+		"nobody ever acknowledges": func(e *Evidence, a *Allowance) {
+			e.All.Attempts, e.VIP.Attempts, e.Ended = nil, nil, true
 		},
 		"a node that diverged, and is seen": func(e *Evidence, a *Allowance) {
 			e.Diverged = []Divergence{{Node: "n1", Said: "forked", Score: "-1000", Shown: "x"}}
