@@ -134,6 +134,7 @@ tidy-check:
 .PHONY: unit
 unit: ## unit, property and testscript tests
 	$(GO) test ./...
+	$(GO) test -tags failpoint ./internal/failpoint
 
 .PHONY: fuzz
 fuzz: ## each fuzz target, for FUZZTIME (a number as 20000x, or a time as 5m)

@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// The file that asks for a failure holds one line, a name and what is to happen. It is
-// removed when that step is reached. resource-agents' directory is root's alone.
+// The file that asks for a failure holds one line: a name, what is to happen, and in which
+// action, if not in any: a demotion goes through steps of a start. It is removed when that
+// step is reached. resource-agents' directory is root's alone.
 const (
 	file    = "/run/resource-agents/pgsqlms-failpoint"
 	hitFile = file + ".hit"
@@ -27,11 +28,11 @@ func Hit(name string) {
 	if err != nil {
 		return
 	}
-	fields := strings.Fields(string(data))
-	if len(fields) != 2 || fields[0] != name || !slices.Contains(names, name) || os.Remove(file) != nil {
+	what := asked(string(data), name, os.Args)
+	if what == "" || os.Remove(file) != nil {
 		return
 	}
-	switch fields[1] {
+	switch what {
 	case "kill":
 		say(name)
 		_ = syscall.Kill(0, syscall.SIGKILL)
@@ -39,6 +40,19 @@ func Hit(name string) {
 		say(name)
 		hold()
 	}
+}
+
+// asked is what the file's line wants to happen at a step of the process with these
+// arguments; empty when it is about another step, or another action.
+func asked(line, name string, args []string) string {
+	fields := strings.Fields(line)
+	if len(fields) < 2 || len(fields) > 3 || fields[0] != name || !slices.Contains(names, name) {
+		return ""
+	}
+	if len(fields) == 3 && (len(args) < 2 || args[1] != fields[2]) {
+		return ""
+	}
+	return fields[1]
 }
 
 // hold waits for the end of the node, or until hitFile is taken away: where the agents of two

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
 
 // The agent's failpoints, in a binary that is built with the tag failpoint.
 const (
-	failpointFile = "/run/resource-agents/pgsqlms-failpoint" // "NAME ACTION": what is to happen, once
+	failpointFile = "/run/resource-agents/pgsqlms-failpoint" // "NAME WHAT [ACTION]": what is to happen, once, and in which action alone
 	failpointHit  = failpointFile + ".hit"                   // NAME: it stands there and waits for its node to be killed
 	failpointSet  = failpointFile + ".set"                   // the runner's own: this node has not lost its power since
 )
@@ -53,36 +54,70 @@ func WithFailpoints(faults []Fault, binary string, names []string) []Fault {
 // StepsID is the scenario that needs an agent with failpoints.
 const StepsID = "F19"
 
-// everyStep has a variant for each failpoint and action. All of them are one round. The agent is not killed in a start or a
-// stop: Pacemaker bans the node for the one and fences it for the other, whatever the agent does.
-func everyStep(binary string, names []string) Fault {
+// killing is one of F19's variants: what is killed at which failpoint, and in which of the agent's actions, if not in any.
+type killing struct{ point, what, within string }
+
+func (k killing) String() string {
+	if k.within != "" {
+		return k.point + " " + k.what + " in " + k.within
+	}
+	return k.point + " " + k.what
+}
+
+// line is what the agent reads.
+func (k killing) line() string { return strings.TrimSpace(k.point+" "+k.what+" "+k.within) + "\n" }
+
+// killingOf reads a variant's name.
+func killingOf(variant string) (k killing) {
+	k.point, k.what, _ = strings.Cut(variant, " ")
+	k.what, k.within, _ = strings.Cut(k.what, " in ")
+	return k
+}
+
+// demotion is the action that starts PostgreSQL as well, and thereDemoted are the failpoints of a start that it comes by.
+const demotion = "demote"
+
+var thereDemoted = []string{"start-signal", "start-launched"}
+
+// stepsOf are the variants for each failpoint. The agent is not killed in a start or a stop: Pacemaker bans the node for the one
+// and fences it for the other, whatever the agent does. A demotion that is killed at the same place is neither.
+func stepsOf(names []string) []string {
 	var variants []string
 	for _, name := range names {
-		if !strings.HasPrefix(name, "start-") && !strings.HasPrefix(name, "stop-") {
-			variants = append(variants, name+" "+killAgent)
+		inStart := strings.HasPrefix(name, "start-")
+		if !inStart && !strings.HasPrefix(name, "stop-") {
+			variants = append(variants, killing{point: name, what: killAgent}.String())
 		}
-		variants = append(variants, name+" "+killNode)
+		if slices.Contains(thereDemoted, name) {
+			variants = append(variants, killing{name, killAgent, demotion}.String())
+		}
+		variants = append(variants, killing{point: name, what: killNode}.String())
 	}
+	return variants
+}
+
+// everyStep has a variant for each failpoint and what happens there. All of them are one round.
+func everyStep(binary string, names []string) Fault {
 	return Fault{
 		ID: StepsID, Title: "the agent killed, and its node, at every step of promote, demote and notify", Must: "always converges",
-		Variants: variants, Every: true,
+		Variants: stepsOf(names), Every: true,
 		Prepare: func(_ context.Context, p *Play) error { return p.Lab.InstallAgent(binary) },
 		Restore: func(_ context.Context, p *Play) error { return p.Lab.InstallAgent(p.stand.config.Agent) },
 		Play: func(ctx context.Context, p *Play) error {
-			name, action, _ := strings.Cut(p.Variant, " ")
+			k := killingOf(p.Variant)
 			nodes := p.nodes()
 			p.Allow = Allowance{
-				AsyncLoss: action == killNode, Promotions: Range{1, 5}, Starts: each(5, nodes...), Fencings: map[string]int{},
+				AsyncLoss: k.what == killNode, Promotions: Range{1, 5}, Starts: each(5, nodes...), Fencings: map[string]int{},
 				Diverging: nil, Serve: 90 * time.Second, Whole: 2 * streamTime, Silent: true,
 			}
-			if p.Mode == Async && name == pointHold {
+			if p.Mode == Async && k.point == pointHold {
 				p.Allow.Promotions.Min = 0
-				p.note("with asynchronous replication nobody waits for a vote: the agent does not come by %s", name)
+				p.note("with asynchronous replication nobody waits for a vote: the agent does not come by %s", k.point)
 				return nil
 			}
-			triggers := p.triggersOf(ctx, name)
+			triggers := p.triggersOf(ctx, k)
 			for i, trigger := range triggers {
-				hit, err := p.step(ctx, name, action, trigger)
+				hit, err := p.step(ctx, k, trigger)
 				if err != nil {
 					return err
 				}
@@ -99,25 +134,25 @@ func everyStep(binary string, names []string) Fault {
 					return err
 				}
 			}
-			return fmt.Errorf("nothing that was tried came by the failpoint %s", name)
+			return fmt.Errorf("nothing that was tried came by the failpoint %s", k)
 		},
 	}
 }
 
 // step sets the failpoint on every node, pulls the trigger, and says whether the agent came by on one of them.
-func (p *Play) step(ctx context.Context, name, action string, t trigger) (hit bool, err error) {
-	if err := p.setFailpoint(ctx, name+" "+action+"\n"); err != nil {
+func (p *Play) step(ctx context.Context, k killing, t trigger) (hit bool, err error) {
+	if err := p.setFailpoint(ctx, k.line()); err != nil {
 		return false, err
 	}
 	p.Allow.Promotions.Max++
-	if err := p.inject(t.name+", with the failpoint "+name+" "+action, t.do); err != nil {
+	if err := p.inject(t.name+", with the failpoint "+k.String(), t.do); err != nil {
 		return false, err
 	}
-	node, err := p.awaitHit(ctx, action, t.settle)
+	node, err := p.awaitHit(ctx, k.what, t.settle)
 	if err != nil {
 		return false, err
 	}
-	if node != "" && action == killNode {
+	if node != "" && k.what == killNode {
 		p.Allow.Fencings[node]++
 		p.Allow.Diverging = append(p.Allow.Diverging, node)
 		if err := p.powerLoss(ctx, node); err != nil {
@@ -174,10 +209,10 @@ func (p *Play) clearFailpoint(ctx context.Context) error {
 
 // awaitHit waits until the file is gone from a node, or, where the node is to be killed, until the agent says that it
 // waits for that.
-func (p *Play) awaitHit(ctx context.Context, action string, bound time.Duration) (node string, err error) {
+func (p *Play) awaitHit(ctx context.Context, what string, bound time.Duration) (node string, err error) {
 	err = await(ctx, bound, 50*time.Millisecond, func(context.Context) string {
 		for _, n := range p.nodes() {
-			if p.hit(n, action) {
+			if p.hit(n, what) {
 				node = n
 				return ""
 			}
@@ -193,8 +228,8 @@ func (p *Play) awaitHit(ctx context.Context, action string, bound time.Duration)
 	return node, err
 }
 
-func (p *Play) hit(node, action string) bool {
-	if action == killNode {
+func (p *Play) hit(node, what string) bool {
+	if what == killNode {
 		_, err := p.Lab.ReadFile(node, failpointHit)
 		return err == nil
 	}

@@ -42,10 +42,49 @@ func TestFailpointsAreListed(t *testing.T) {
 	}
 }
 
-// A start that is killed bans its node, whatever the agent does, and a stop has it fenced.
+// A start that is killed bans its node, whatever the agent does, and a stop has it fenced. A demotion that starts PostgreSQL is
+// killed at the same places.
 func TestVariantsOfSteps(t *testing.T) {
-	f := everyStep("agent", []string{"start-up", pointHold, "stop-down"})
-	assert.Equal(t, []string{"start-up node", "promote-hold kill", "promote-hold node", "stop-down node"}, f.Variants)
+	f := everyStep("agent", []string{"start-signal", "start-launched", "start-up", pointHold, "stop-down"})
+	assert.Equal(t, []string{
+		"start-signal kill in demote", "start-signal node", "start-launched kill in demote", "start-launched node", "start-up node",
+		"promote-hold kill", "promote-hold node", "stop-down node",
+	}, f.Variants)
+}
+
+// The steps of a start that a demotion comes by are those of starting the server as a standby, which both do.
+func TestStepsOfADemotionsStart(t *testing.T) {
+	assert.Contains(t, body(t, "demote.go", "followUp"), "a.startStandby(ctx)")
+	assert.Contains(t, body(t, "start.go", "startStandby"), "a.launchStandby(ctx)")
+	passed := body(t, "start.go", "startStandby") + body(t, "start.go", "launchStandby")
+	var points []string
+	for _, m := range regexp.MustCompile(`failpoint\.Hit\("([^"]*)"\)`).FindAllStringSubmatch(passed, -1) {
+		points = append(points, m[1])
+	}
+	assert.Equal(t, thereDemoted, points)
+}
+
+// body is a method of the agent as it is written.
+func body(t *testing.T, file, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../../internal/agent", file))
+	require.NoError(t, err)
+	found := regexp.MustCompile(`(?ms)^func \(a \*agent\) ` + name + `\(.*?^}$`).Find(text)
+	require.NotEmpty(t, found, name)
+	return string(found)
+}
+
+func TestKillingsByTheirNames(t *testing.T) {
+	for variant, k := range map[string]killing{
+		"promote-told kill":           {"promote-told", killAgent, ""},
+		"start-up node":               {"start-up", killNode, ""},
+		"start-signal kill in demote": {"start-signal", killAgent, demotion},
+	} {
+		assert.Equal(t, k, killingOf(variant))
+		assert.Equal(t, variant, k.String())
+	}
+	assert.Equal(t, "start-signal kill demote\n", killing{"start-signal", killAgent, demotion}.line())
+	assert.Equal(t, "start-up node\n", killing{"start-up", killNode, ""}.line())
 }
 
 // What no ordinary day comes by has a trigger of its own.
@@ -55,12 +94,16 @@ func TestTriggersOfAFailpoint(t *testing.T) {
 		stand: &stand{config: lab.Config{Ops: operations(5 * time.Second)}},
 	}
 	names := func(point string) (all []string) {
-		for _, one := range p.triggersOf(t.Context(), point) {
+		for _, one := range p.triggersOf(t.Context(), killingOf(point)) {
 			all = append(all, one.name)
 		}
 		return all
 	}
-	assert.Len(t, names("promote-told"), 3)
+	assert.Len(t, names("promote-told kill"), 3)
+	assert.Len(t, names("start-signal node"), 3)
+	demoted := names("start-signal kill in demote")
+	require.Len(t, demoted, 1)
+	assert.Contains(t, demoted[0], "switchover to ")
 	assert.Equal(t, []string{"stop and start of the whole cluster"}, names(pointNominate))
 	assert.Equal(t, []string{"power loss of the primary, its best standby starved"}, names(pointAside))
 	assert.Equal(t, names(pointAside), names(pointBoth))

@@ -26,8 +26,8 @@ type trigger struct {
 }
 
 // triggersOf are those that are tried until one comes by a failpoint: what happens every day first.
-func (p *Play) triggersOf(ctx context.Context, name string) []trigger {
-	switch name {
+func (p *Play) triggersOf(ctx context.Context, k killing) []trigger {
+	switch k.point {
 	case pointNominate:
 		return []trigger{p.coldStart(ctx)}
 	case pointAside, pointBoth:
@@ -37,10 +37,14 @@ func (p *Play) triggersOf(ctx context.Context, name string) []trigger {
 	case pointSkipped:
 		return []trigger{p.lossOfTwoInTurn(ctx)}
 	}
-	return p.triggers(ctx)
+	everyday := p.triggers(ctx)
+	if k.within == demotion { // after a crash or a power loss nobody is demoted who goes on
+		return everyday[:1]
+	}
+	return everyday
 }
 
-// triggers are those of every day.
+// triggers are those of every day, a switchover first.
 func (p *Play) triggers(ctx context.Context) []trigger {
 	target := p.Standbys[p.Rand.IntN(len(p.Standbys))]
 	return []trigger{
