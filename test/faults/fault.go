@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -23,7 +24,8 @@ type Fault struct {
 	Modes []Mode
 	// Variants are played in turn, one each round; the seed says with which one they begin. They need no names if there is only one.
 	Variants []string
-	Every    bool // one round plays all of them
+	Every    bool     // one round plays all of them
+	SyncOnly []string // those of them that are left out with asynchronous replication
 	// Prepare, if set, is done before the clients write and before anything counts.
 	Prepare func(ctx context.Context, p *Play) error
 	// Play injects and waits until the cluster has dealt with it. It returns a Breach for what the cluster did wrong, and
@@ -42,6 +44,18 @@ func (f Fault) modes() []Mode {
 		return f.Modes
 	}
 	return []Mode{Sync, Async}
+}
+
+// in is the scenario as it is played in a mode, with the variants that are; not ok where nothing is left to play.
+func (f Fault) in(mode Mode) (played Fault, ok bool) {
+	if !slices.Contains(f.modes(), mode) {
+		return f, false
+	}
+	if mode == Sync || len(f.SyncOnly) == 0 {
+		return f, true
+	}
+	f.Variants = slices.DeleteFunc(slices.Clone(f.Variants), func(v string) bool { return slices.Contains(f.SyncOnly, v) })
+	return f, len(f.Variants) > 0
 }
 
 // plays is how often it is played in so many rounds.

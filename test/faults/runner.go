@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"pgsqlms/test/lab"
@@ -276,7 +275,8 @@ func agentName(path string) string { return filepath.Base(path) }
 func (r *Runner) All(ctx context.Context, faults []Fault, done func(Run)) error {
 	for _, mode := range r.options.Modes {
 		for _, f := range faults {
-			if !slices.Contains(f.modes(), mode) {
+			f, ok := f.in(mode)
+			if !ok {
 				continue
 			}
 			for round := range f.plays(r.options.Rounds) {

@@ -101,19 +101,16 @@ func everyStep(binary string, names []string) Fault {
 	return Fault{
 		ID: StepsID, Title: "the agent killed, and its node, at every step of promote, demote and notify", Must: "always converges",
 		Variants: stepsOf(names), Every: true,
-		Prepare: func(_ context.Context, p *Play) error { return p.Lab.InstallAgent(binary) },
-		Restore: func(_ context.Context, p *Play) error { return p.Lab.InstallAgent(p.stand.config.Agent) },
+		// Nobody waits for a vote otherwise, so that the agent does not come by.
+		SyncOnly: stepsOf(slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name != pointHold })),
+		Prepare:  func(_ context.Context, p *Play) error { return p.Lab.InstallAgent(binary) },
+		Restore:  func(_ context.Context, p *Play) error { return p.Lab.InstallAgent(p.stand.config.Agent) },
 		Play: func(ctx context.Context, p *Play) error {
 			k := killingOf(p.Variant)
 			nodes := p.nodes()
 			p.Allow = Allowance{
 				AsyncLoss: k.what == killNode, Promotions: Range{1, 5}, Starts: each(5, nodes...), Fencings: map[string]int{},
 				Diverging: nil, Serve: 90 * time.Second, Whole: 2 * streamTime, Silent: true,
-			}
-			if p.Mode == Async && k.point == pointHold {
-				p.Allow.Promotions.Min = 0
-				p.note("with asynchronous replication nobody waits for a vote: the agent does not come by %s", k.point)
-				return nil
 			}
 			triggers := p.triggersOf(ctx, k)
 			for i, trigger := range triggers {

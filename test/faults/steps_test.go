@@ -52,6 +52,26 @@ func TestVariantsOfSteps(t *testing.T) {
 	}, f.Variants)
 }
 
+// With asynchronous replication nobody waits for a vote: what cannot be played is not counted as played.
+func TestStepsOfAMode(t *testing.T) {
+	all := everyStep("agent", []string{"promote-begin", pointHold})
+	sync, ok := all.in(Sync)
+	assert.True(t, ok)
+	assert.Equal(t, []string{"promote-begin kill", "promote-begin node", "promote-hold kill", "promote-hold node"}, sync.Variants)
+	async, ok := all.in(Async)
+	assert.True(t, ok)
+	assert.Equal(t, []string{"promote-begin kill", "promote-begin node"}, async.Variants)
+	assert.Equal(t, 2, async.plays(1))
+	only, err := OnlyVariants([]Fault{all}, pointHold)
+	require.NoError(t, err)
+	_, ok = only[0].in(Async)
+	assert.False(t, ok)
+	_, ok = Fault{Modes: []Mode{Sync}}.in(Async)
+	assert.False(t, ok)
+	_, ok = Fault{}.in(Async)
+	assert.True(t, ok)
+}
+
 // The steps of a start that a demotion comes by are those of starting the server as a standby, which both do.
 func TestStepsOfADemotionsStart(t *testing.T) {
 	assert.Contains(t, body(t, "demote.go", "followUp"), "a.startStandby(ctx)")
