@@ -291,6 +291,19 @@ func (r *Runner) All(ctx context.Context, faults []Fault, done func(Run)) error 
 	return nil
 }
 
+// Plays is how many plays of scenarios All makes.
+func Plays(faults []Fault, modes []Mode, rounds int) int {
+	n := 0
+	for _, mode := range modes {
+		for _, f := range faults {
+			if f, ok := f.in(mode); ok {
+				n += f.plays(rounds)
+			}
+		}
+	}
+	return n
+}
+
 // Randomly plays what chance draws, one seed after the other, so that any run can be played again alone: so many runs, or
 // until an instant, whatever comes first; 0 and the zero time set no bound.
 func (r *Runner) Randomly(ctx context.Context, runs int, until time.Time, done func(Run)) error {

@@ -48,12 +48,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		err = scenario.Possible()
 	}
-	if err != nil {
-		fmt.Fprintln(stderr, "faults:", err)
-		return exitCannot
+	if err == nil {
+		err = o.complete(ctx, stdout)
 	}
-	o.withFailpoints(ctx, stdout)
-	if o.faults, err = faults.OnlyVariants(o.faults, o.variant); err != nil {
+	if err != nil {
 		fmt.Fprintln(stderr, "faults:", err)
 		return exitCannot
 	}
@@ -100,7 +98,7 @@ func play(ctx context.Context, o options, report *faults.Report, stdout io.Write
 		if o.random() {
 			err = r.Randomly(ctx, o.runs, o.until(time.Now()), done)
 		} else {
-			err = r.All(ctx, o.faults, done)
+			err = r.All(ctx, o.faultsOf(agent), done)
 		}
 		errs = append(errs, err, r.Close(ctx))
 	}

@@ -15,6 +15,7 @@ import (
 
 type options struct {
 	faults     []faults.Fault
+	named      []string // those that were asked for by name; none for all
 	agents     []string
 	modes      []faults.Mode
 	rounds     int
@@ -83,7 +84,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("-runs %d, -for %s: the random mode takes no names of scenarios, and no negative bounds", o.runs, o.length)
 	}
 	var err error
-	if o.faults, err = faults.Choose(flags.Args()); err != nil {
+	o.named = flags.Args()
+	if o.faults, err = faults.Choose(o.named); err != nil {
 		return o, err
 	}
 	if o.modes, err = modesOf(mode); err != nil {
@@ -93,18 +95,59 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	return o, err
 }
 
-// withFailpoints completes F19 with what the agent's own binary says, or leaves it out and says why.
-func (o *options) withFailpoints(ctx context.Context, out io.Writer) {
-	if !slices.ContainsFunc(o.faults, func(f faults.Fault) bool { return f.ID == faults.StepsID }) {
-		return
+// complete settles what is played: F19 as far as it can be, the variants, and that there is anything at all.
+func (o *options) complete(ctx context.Context, out io.Writer) error {
+	if o.random() {
+		return nil
+	}
+	err := o.withFailpoints(ctx, out)
+	if err != nil {
+		return err
+	}
+	if o.faults, err = faults.OnlyVariants(o.faults, o.variant); err != nil {
+		return err
+	}
+	for _, agent := range o.agents {
+		if faults.Plays(o.faultsOf(agent), o.modes, o.rounds) > 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("there is nothing to play of %s in mode %v with %s", strings.Join(faults.IDs(o.faults), " "), o.modes, strings.Join(o.agents, ", "))
+}
+
+// withFailpoints completes F19 with what the agent's own binary says. Where that cannot be had it is left out, and says why; who
+// has asked for it by name is not to believe that it was played.
+func (o *options) withFailpoints(ctx context.Context, out io.Writer) error {
+	if !slices.ContainsFunc(o.faults, isSteps) {
+		return nil
+	}
+	if o.comparing() {
+		fmt.Fprintf(out, "%s is left out for %s, which has no failpoints\n", faults.StepsID, lab.AgentPAF)
+	}
+	if !slices.ContainsFunc(o.agents, func(agent string) bool { return agent != lab.AgentPAF }) {
+		return nil
 	}
 	names, err := faults.Failpoints(ctx, o.failpoints)
-	if err != nil {
+	switch {
+	case err == nil:
+		o.faults = faults.WithFailpoints(o.faults, o.failpoints, names)
+	case slices.ContainsFunc(o.named, func(name string) bool { return strings.EqualFold(name, faults.StepsID) }):
+		return fmt.Errorf("%s cannot be played: %w", faults.StepsID, err)
+	default:
 		fmt.Fprintf(out, "%s is left out: %v\n", faults.StepsID, err)
-		o.faults = slices.DeleteFunc(o.faults, func(f faults.Fault) bool { return f.ID == faults.StepsID })
-		return
+		o.faults = slices.DeleteFunc(o.faults, isSteps)
 	}
-	o.faults = faults.WithFailpoints(o.faults, o.failpoints, names)
+	return nil
+}
+
+func isSteps(f faults.Fault) bool { return f.ID == faults.StepsID }
+
+// faultsOf are those that are played with an agent: this project's with failpoints is not put in another one's place.
+func (o options) faultsOf(agent string) []faults.Fault {
+	if agent != lab.AgentPAF {
+		return o.faults
+	}
+	return slices.DeleteFunc(slices.Clone(o.faults), isSteps)
 }
 
 // until is when the random mode begins no further run; the zero time for never.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -48,12 +50,63 @@ func TestWrongOptions(t *testing.T) {
 	}
 }
 
-// Without a binary that has failpoints F19 is left out, in so many words, and nothing else is.
-func TestWithoutFailpoints(t *testing.T) {
-	o, err := parse([]string{"-agents", "paf", "-failpoints", "/nonexistent", "F1", "F19"}, io.Discard)
+// agentFile passes for this project's agent, and says which failpoints it has.
+func agentFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "agent")
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\necho promote-begin\necho promote-hold\n"), 0o755))
+	return path
+}
+
+// completed parses arguments, and settles what is played.
+func completed(t *testing.T, args ...string) (o options, said string, err error) {
+	t.Helper()
+	o, err = parse(args, io.Discard)
 	require.NoError(t, err)
 	var out bytes.Buffer
-	o.withFailpoints(context.Background(), &out)
-	assert.Contains(t, out.String(), "F19 is left out: failpoints of /nonexistent")
-	assert.Equal(t, []string{"F1"}, faults.IDs(o.faults))
+	err = o.complete(context.Background(), &out)
+	return o, out.String(), err
+}
+
+// Without a binary that has failpoints F19 is left out, in so many words, and nothing else is; but not where it was asked for.
+func TestWithoutFailpoints(t *testing.T) {
+	agent := agentFile(t)
+	o, said, err := completed(t, "-agents", agent, "-failpoints", "/nonexistent")
+	require.NoError(t, err)
+	assert.Contains(t, said, "F19 is left out: failpoints of /nonexistent")
+	assert.NotContains(t, faults.IDs(o.faults), "F19")
+	assert.Len(t, o.faults, len(faults.Catalogue())-1)
+
+	_, _, err = completed(t, "-agents", agent, "-failpoints", "/nonexistent", "F1", "f19")
+	assert.ErrorContains(t, err, "F19 cannot be played: failpoints of /nonexistent")
+
+	_, said, err = completed(t, "-agents", agent, "-failpoints", "/nonexistent", "-runs", "3")
+	assert.NoError(t, err)
+	assert.Empty(t, said, "the random mode has no use for it")
+}
+
+// The agent with failpoints is this project's, and is not played as PAF.
+func TestStepsAreNotPAFs(t *testing.T) {
+	agent := agentFile(t)
+	o, said, err := completed(t, "-agents", agent+",paf", "-failpoints", agent, "F1", "F19")
+	require.NoError(t, err)
+	assert.Equal(t, "F19 is left out for paf, which has no failpoints\n", said)
+	assert.Equal(t, []string{"F1", "F19"}, faults.IDs(o.faultsOf(agent)))
+	assert.Equal(t, []string{"F1"}, faults.IDs(o.faultsOf("paf")))
+
+	_, said, err = completed(t, "-agents", "paf", "-failpoints", "/nonexistent", "F19")
+	assert.ErrorContains(t, err, "nothing to play of F19")
+	assert.Contains(t, said, "left out for paf")
+}
+
+// What comes to nothing is no success.
+func TestNothingToPlay(t *testing.T) {
+	agent := agentFile(t)
+	for _, args := range [][]string{{"-mode", "async", "F11"}, {"-mode", "async", "-variant", "promote-hold", "F19"}} {
+		_, _, err := completed(t, append([]string{"-agents", agent, "-failpoints", agent}, args...)...)
+		assert.ErrorContains(t, err, "there is nothing to play of "+args[len(args)-1]+" in mode [async]")
+		args[1] = "both"
+		_, _, err = completed(t, append([]string{"-agents", agent, "-failpoints", agent}, args...)...)
+		assert.NoError(t, err)
+	}
 }
