@@ -91,7 +91,7 @@ func NewRunner(o Options) *Runner {
 		// The default, 60 s, would end a fencing that takes a minute.
 		Props: map[string]string{"stonith-timeout": "180s"},
 	}
-	return &Runner{options: o, stand: &stand{config: config, say: o.Say}}
+	return &Runner{options: o, stand: &stand{config: config, say: o.Say, make: lab.Up}}
 }
 
 // Close takes the cluster away.
@@ -117,13 +117,7 @@ func (r *Runner) Play(ctx context.Context, f Fault, mode Mode, round int, seed u
 	run := Run{Agent: agentName(r.options.Agent), Fault: f.ID, Title: f.Title, Variant: f.variant(round, seed), Mode: mode, Round: round + 1,
 		Seed: seed, Begun: time.Now()}
 	say := func(text string) { r.options.Say(fmt.Sprintf("%s %s: %s", f.ID, mode, text)) }
-	l, err := r.stand.ready(ctx, mode)
-	if err != nil && ctx.Err() == nil && r.stand.lab != nil { // what an earlier scenario left behind is no finding of this one
-		say("the cluster is not healthy, making a new one: " + err.Error())
-		if err = r.stand.discard(ctx); err == nil {
-			l, err = r.stand.ready(ctx, mode)
-		}
-	}
+	l, err := r.healthy(ctx, mode, say)
 	if err != nil {
 		return run, errors.Join(ctx.Err(), err)
 	}
@@ -138,6 +132,20 @@ func (r *Runner) Play(ctx context.Context, f Fault, mode Mode, round int, seed u
 	run.Took = time.Since(run.Begun).Seconds()
 	run.Events = p.events
 	return run, r.afterwards(ctx, f, p, &run)
+}
+
+// healthy gives the cluster that is there, or a new one: what an earlier scenario left behind is no finding of the next one.
+func (r *Runner) healthy(ctx context.Context, mode Mode, say func(string)) (l *lab.Lab, err error) {
+	for range upAttempts {
+		if l, err = r.stand.ready(ctx, mode); err == nil || ctx.Err() != nil || r.stand.lab == nil {
+			return l, err
+		}
+		say("the cluster is not healthy, it is thrown away: " + err.Error())
+		if left := r.stand.discard(ctx); left != nil {
+			return nil, errors.Join(err, left)
+		}
+	}
+	return nil, err
 }
 
 // course is everything that counts: from the last look at a healthy cluster to the verdict.

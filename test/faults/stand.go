@@ -17,7 +17,12 @@ type stand struct {
 	say    func(string)
 	lab    *lab.Lab
 	mode   Mode
+	make   func(context.Context, lab.Config, func(string)) (*lab.Lab, error) // lab.Up
 }
+
+// upAttempts is how often a cluster is brought up at most: on a busy machine one may not be ready in time, and a run of hours is
+// not to end for that.
+const upAttempts = 3
 
 // readyBound is for a cluster that is up and was healthy a moment ago.
 const readyBound = 90 * time.Second
@@ -40,16 +45,26 @@ func (s *stand) ready(ctx context.Context, mode Mode) (*lab.Lab, error) {
 	return s.lab, nil
 }
 
+// up brings a cluster up, again if need be. What a failed attempt has made is gone by then; what is there all the same may be
+// somebody else's.
 func (s *stand) up(ctx context.Context, mode Mode) error {
-	s.say("bringing a cluster up")
 	config := s.config
 	config.Sync = mode == Sync
-	l, err := lab.Up(ctx, config, nil)
-	if err != nil {
-		return fmt.Errorf("bring the cluster up: %w", err)
+	var errs []error
+	for attempt := range upAttempts {
+		s.say("bringing a cluster up")
+		l, err := s.make(ctx, config, nil)
+		if err == nil {
+			s.lab, s.mode = l, mode
+			return nil
+		}
+		s.say(fmt.Sprintf("attempt %d of %d: %v", attempt+1, upAttempts, err))
+		errs = append(errs, fmt.Errorf("bring the cluster up: %w", err))
+		if ctx.Err() != nil || errors.Is(err, lab.ErrExists) {
+			break
+		}
 	}
-	s.lab, s.mode = l, mode
-	return nil
+	return errors.Join(errs...)
 }
 
 func (s *stand) whole(ctx context.Context) error {

@@ -52,11 +52,14 @@ func lockLab(ctx context.Context, name string) (*fileLock, error) {
 	return lockFile(ctx, filepath.Join(stateRoot(), "."+name+".lock"))
 }
 
+// ErrExists is Up's when there is a lab of that name. It may be somebody else's.
+var ErrExists = errors.New("is there already")
+
 // newLab writes down what is going to be made, before any of it is.
 func newLab(cfg Config, tree string, progress func(string)) (*Lab, error) {
 	dir := stateDir(cfg.Name)
 	if exists(planFile(dir)) {
-		return nil, fmt.Errorf("a lab called %s is there already (in %s): take it down first, or choose another name", cfg.Name, dir)
+		return nil, fmt.Errorf("a lab called %s %w (in %s): take it down first, or choose another name", cfg.Name, ErrExists, dir)
 	}
 	facts, err := readFacts(tree)
 	if err != nil {
