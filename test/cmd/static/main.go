@@ -1,11 +1,15 @@
 // Command static checks that programs are what is to be packed: static binaries for the architecture they are named
-// for. Its arguments are the architecture, as Go calls it, and the files.
+// for, without failpoints. Its arguments are the architecture, as Go calls it, and the files.
 package main
 
 import (
+	"debug/buildinfo"
 	"debug/elf"
 	"fmt"
 	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
 )
 
 var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
@@ -25,7 +29,7 @@ func main() {
 	os.Exit(code)
 }
 
-// check finds out whether the file asks for a loader or for libraries.
+// check finds out whether the file asks for a loader or for libraries, and what it was built with.
 func check(file, arch string) error {
 	machine, known := machines[arch]
 	if !known {
@@ -50,6 +54,22 @@ func check(file, arch string) error {
 	}
 	if len(libraries) > 0 {
 		return fmt.Errorf("it asks for %v, expected a static program", libraries)
+	}
+	info, err := buildinfo.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("what it was built with cannot be told: %w", err)
+	}
+	return checkTags(info)
+}
+
+// failpointTag is of a build that kills itself, or waits for its node to be killed, when a file says so.
+const failpointTag = "failpoint"
+
+func checkTags(info *debug.BuildInfo) error {
+	for _, s := range info.Settings {
+		if s.Key == "-tags" && slices.Contains(strings.Split(s.Value, ","), failpointTag) {
+			return fmt.Errorf("it was built with -tags %s: that is for tests only", s.Value)
+		}
 	}
 	return nil
 }
