@@ -163,7 +163,7 @@ failpoint-agent:
 	$(BUILD) -tags failpoint -o bin/pgsqlms-failpoint ./cmd/pgsqlms
 
 # Git's state is in the version already; whether Go finds it depends on the kind of checkout, and would change the bytes.
-# The binary is checked to be static before it is packed.
+# The binary is checked to be static, and without failpoints, before it is packed.
 .PHONY: package-%
 package-%: $(NFPM)
 	GOOS=linux GOARCH=$* $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -X main.packaged=$(VERSION)' \
