@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -19,7 +20,7 @@ const (
 
 // fakeCrmAttribute is crm_attribute, for cluster properties (-t crm_config), the lasting attributes of nodes (-t nodes) and
 // the ones in the CIB's status (-t status): -G -q asks, -v sets, -D deletes. It can be told to hang, to fail, to answer with
-// garbage, or to hang-first TIMES, at the first calls of an action.
+// garbage, or to hang-first TIMES, at the first calls of an action; or to refuse-changes CODE TEXT.
 func fakeCrmAttribute() {
 	p := ownPlace()
 	p.noteCall()
@@ -40,6 +41,11 @@ func fakeCrmAttribute() {
 	p.behave("crm_attribute")
 	if times, ok := p.toldOf("crm_attribute", "hang-first"); ok && p.callsOf("crm_attribute") <= number(times) {
 		hang()
+	}
+	if words, refused := p.toldOf("crm_attribute", "refuse-changes"); refused && !get {
+		code, text, _ := strings.Cut(words, " ")
+		fmt.Fprintln(os.Stderr, text)
+		os.Exit(number(code))
 	}
 	switch {
 	case kind == "crm_config" && set != "" && node == "":
