@@ -24,6 +24,8 @@ func (s *server) answer(backend *pgproto3.Backend, sql string, replication bool)
 		sendError(backend, "55000", "promotion is ongoing")
 	case strings.Contains(sql, "pg_wal_replay_resume"):
 		s.send(backend, table{{""}})
+	case strings.Contains(sql, "pg_postmaster_start_time"): // what it would tell its primary
+		s.send(backend, table{{s.read("upstream"), "", strconv.Itoa(systemIdentifier), ""}})
 	case strings.Contains(sql, "pg_control_checkpoint"):
 		s.send(backend, s.walEnds())
 	case strings.Contains(sql, "pg_stat_replication"):
