@@ -47,6 +47,7 @@ const longestLife = 3 * time.Minute
 //	never-ready                    does not come up
 //	primary                        comes up as a primary, whatever standby.signal says
 //	deaf [TIMES]                   ignores SIGINT, always or so many times
+//	stubborn                       ignores SIGINT and SIGQUIT
 //	unclean                        ends at SIGINT, but not cleanly
 //	never-promotes                 ignores the order to promote
 //	promotes-in DURATION           takes so long for it, in recovery
@@ -184,6 +185,10 @@ func (s *server) obey(signals <-chan os.Signal) {
 		case syscall.SIGINT:
 			s.shutDown()
 		case syscall.SIGQUIT:
+			if _, stubborn := s.toldOf(serverName, "stubborn"); stubborn {
+				s.event("ignores an immediate shutdown")
+				continue
+			}
 			s.event("immediate shutdown")
 			s.exit(2)
 		case syscall.SIGHUP:
@@ -196,7 +201,8 @@ func (s *server) obey(signals <-chan os.Signal) {
 
 // shutDown is the fast one. A primary's ends with a checkpoint, which is the last that it writes.
 func (s *server) shutDown() {
-	if times, deaf := s.toldOf(serverName, "deaf"); deaf && (times == "" || s.unheard < number(times)) {
+	times, deaf := s.toldOf(serverName, "deaf")
+	if _, stubborn := s.toldOf(serverName, "stubborn"); stubborn || deaf && (times == "" || s.unheard < number(times)) {
 		s.unheard++
 		s.event("ignores a fast shutdown")
 		return
