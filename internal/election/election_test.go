@@ -164,11 +164,11 @@ func TestScoresGoToNodesOnly(t *testing.T) {
 }
 
 func TestScoresTakeTheBestOfTwoConnections(t *testing.T) {
-	got := Scores(situation(
-		Standby{Node: "n2", Ready: true, Written: 90 << 20},
-		Standby{Node: "n2", Ready: true, Written: 100 << 20},
-		Standby{Node: "n3", Ready: true, Written: 95 << 20}))
-	assert.Equal(t, map[string]int{"n1": 1001, "n2": 1000, "n3": 990}, got)
+	old, now := Standby{Node: "n2", Ready: true, Written: 90 << 20}, Standby{Node: "n2", Ready: true, Written: 100 << 20}
+	other := Standby{Node: "n3", Ready: true, Written: 95 << 20}
+	for _, s := range []Situation{situation(old, now, other), situation(now, old, other)} {
+		assert.Equal(t, map[string]int{"n1": 1001, "n2": 1000, "n3": 990}, Scores(s))
+	}
 }
 
 func TestScoresKeepVotersThatAreNotConnectedYet(t *testing.T) {
