@@ -18,6 +18,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(suite{m}, map[string]func(){
 		"attrd_updater":  fakeAttrdUpdater,
 		"crm_attribute":  fakeCrmAttribute,
+		"crm_mon":        fakeCrmMon,
 		"crm_node":       fakeCrmNode,
 		"pg_controldata": fakePgControldata,
 		"pg_ctl":         fakePgCtl,

@@ -88,7 +88,7 @@ func (w *world) uid() int { return number(w.user.Uid) }
 
 func (w *world) installTools() error {
 	for dir, tools := range map[string][]string{
-		w.sbin(): {"attrd_updater", "crm_attribute", "crm_node"},
+		w.sbin(): {"attrd_updater", "crm_attribute", "crm_mon", "crm_node"},
 		w.bin():  {"postgres", "pg_ctl", "pg_controldata", "pg_waldump"},
 	} {
 		for _, tool := range tools {
