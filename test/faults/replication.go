@@ -18,7 +18,8 @@ func cutReplication() Fault {
 		ID: "F7", Title: "only the replication between the primary and its synchronous standby cut", Must: "no failover",
 		Variants: []string{"one standby", "every standby"},
 		Play: func(ctx context.Context, p *Play) error {
-			length := 3*p.monitor() + 5*time.Second
+			// After six monitors without an answer a standby believes no promotion score any more (standby.go, unreachable).
+			length := 9 * (p.monitor() + time.Second)
 			p.Allow = Allowance{Serve: promoteTime, Whole: streamTime}
 			standbys := p.Standbys[:1]
 			if p.Variant == "every standby" {
@@ -27,8 +28,19 @@ func cutReplication() Fault {
 					p.Allow.Serve += length
 				}
 			}
-			return p.cutReplication(ctx, standbys, length)
+			err := p.cutReplication(ctx, standbys, length)
+			p.noVotes()
+			return err
 		},
+	}
+}
+
+// noVotes wants that nobody has voted beside the primary: such a vote would speak for its node long after.
+func (p *Play) noVotes() {
+	for node, log := range p.logs() {
+		for _, v := range log.Votes {
+			p.breached(I3, "%s voted at %s, beside a primary: WAL up to %s on timeline %d", node, clock(v.At), v.Position.LSN, v.Position.Timeline)
+		}
 	}
 }
 
