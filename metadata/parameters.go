@@ -62,9 +62,10 @@ var parameters = []Parameter{
 		Name: MaxLag, Type: TypeInteger, Default: "0",
 		Short: "Lag in bytes beyond which a standby is not promoted",
 		Long: `A standby that has written less of the WAL than the primary, by more than this number of bytes, ` +
-			`gets a negative promotion score and is not promoted. When the primary is lost and no standby is within the ` +
-			`limit, or was connected, none is promoted until somebody changes the parameter, unless their votes prove that ` +
-			`nothing acknowledged is missing. 0 sets no limit.`,
+			`gets a negative promotion score and is not promoted. When the primary is lost and the best standby was not ` +
+			`within the limit, or not connected, none is promoted before the parameter is set to 0, or that standby's score is gone, ` +
+			`as after a restart of its Pacemaker; unless the votes prove that nothing acknowledged is missing, or the primary was shut ` +
+			`down and the standby holds all that it wrote. 0 sets no limit.`,
 	},
 	{
 		Name: SyncGuard, Type: TypeBoolean, Default: "true",

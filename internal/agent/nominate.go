@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"pgsqlms/internal/election"
 	"pgsqlms/internal/failpoint"
@@ -21,7 +22,7 @@ const patience = 3
 
 // nominate gives somebody a first score if nobody has any, or anyway. waiting says what
 // is awaited when that is not possible yet, and is empty otherwise.
-func (a *agent) nominate(ctx context.Context, wasPrimary, patient, anyway bool) (waiting string, err error) {
+func (a *agent) nominate(ctx context.Context, wasPrimary, patient bool, anyway func() bool) (waiting string, err error) {
 	self, err := a.nodeName(ctx)
 	if err != nil {
 		return "", err
@@ -31,7 +32,7 @@ func (a *agent) nominate(ctx context.Context, wasPrimary, patient, anyway bool) 
 		return "", err
 	}
 	scores, err := a.readScores(ctx, members)
-	if err != nil || anyPositive(scores) && !anyway {
+	if err != nil || anyPositive(scores) && !anyway() {
 		return "", err
 	}
 	me, record, err := a.ownVote(ctx, self)
@@ -74,9 +75,8 @@ func (a *agent) nominateAmong(ctx context.Context, v election.Vacancy, scores ma
 	if n.Node == "" {
 		return n.Reason, nil
 	}
-	if score, scored := scores[n.Node]; scored && a.lagged(score) && !n.Outcome.Settled {
-		return fmt.Sprintf("%s could be promoted, but its promotion score is %d from when there was a primary: beyond maxlag, or not connected; "+
-			"maxlag=0 has it promoted", n.Node, score), nil
+	if score, scored := scores[n.Node]; scored && a.lagged(score) && !n.Outcome.Settled && !a.reachesEnd(ctx, v, n.Node) {
+		return fmt.Sprintf(election.NoneWithinLimit+": %s could be promoted, but has a promotion score of %d from when there was a primary", n.Node, score), nil
 	}
 	a.log.Infof("no node has a promotion score, that of %s is now %d: %s", n.Node, election.ScoreFirstStart, n.Reason)
 	failpoint.Hit("start-nominate")
@@ -84,10 +84,27 @@ func (a *agent) nominateAmong(ctx context.Context, v election.Vacancy, scores ma
 }
 
 // lagged says whether a score is one with which a standby is not to be promoted because of
-// what it may lack, where the administrator has set a limit to that. Without a limit the
+// what it may lack, where the administrator has set a limit to that: it lagged, was not
+// connected, or has not streamed since a promotion of it was refused. Without a limit the
 // best of those that are there will do.
 func (a *agent) lagged(score int) bool {
-	return a.conf.maxLag > 0 && (score == election.ScoreNotReady || score == election.ScoreNotConnected)
+	return a.conf.maxLag > 0 && slices.Contains([]int{election.ScoreNotReady, election.ScoreNotConnected, election.ScoreBanned}, score)
+}
+
+// reachesEnd says whether a node holds all that the primary of the record wrote before it
+// was shut down, as that one has told: PostgreSQL sends it all to who is connected then.
+func (a *agent) reachesEnd(ctx context.Context, v election.Vacancy, node string) bool {
+	if v.Record == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, attributeWait)
+	defer cancel()
+	end, told, err := a.position(ctx, v.Record.Node, attrShutdown)
+	if err != nil || !told {
+		return false
+	}
+	i := slices.IndexFunc(v.Votes, func(o election.Vote) bool { return o.Node == node })
+	return i >= 0 && election.Compare(v.Votes[i].Position, end) == election.Complete
 }
 
 // hold takes the scores away, so that Pacemaker does not ask for a promotion again that

@@ -19,15 +19,23 @@ func TestMaxLagOutlivesThePrimary(t *testing.T) {
 		maxLag uint64
 		score  int
 		record string
+		end    string // of the primary's WAL, as it told at its demotion
 		waits  bool
 	}{
-		{"beyond the limit", 100, election.ScoreNotReady, "serial=1 timeline=1 node=a sync=a:0", true},
-		{"was not connected", 100, election.ScoreNotConnected, "serial=1 timeline=1 node=a sync=a:0", true},
-		{"no limit", 0, election.ScoreNotConnected, "serial=1 timeline=1 node=a sync=a:0", false},
-		{"waited for a vote", 100, election.ScoreHeld, "serial=1 timeline=1 node=a sync=a:0", false},
-		{"nothing is missing", 100, election.ScoreNotConnected, "serial=1 timeline=1 node=a sync=a:1:b", false},
+		{"beyond the limit", 100, election.ScoreNotReady, "serial=1 timeline=1 node=a sync=a:0", "", true},
+		{"was not connected", 100, election.ScoreNotConnected, "serial=1 timeline=1 node=a sync=a:0", "", true},
+		{"was refused", 100, election.ScoreBanned, "serial=1 timeline=1 node=a sync=a:0", "", true},
+		{"holds all, was not connected", 100, election.ScoreNotConnected, "serial=1 timeline=1 node=a sync=a:0", "1#500", false},
+		{"lacks some", 100, election.ScoreNotConnected, "serial=1 timeline=1 node=a sync=a:0", "1#501", true},
+		{"no limit", 0, election.ScoreNotConnected, "serial=1 timeline=1 node=a sync=a:0", "", false},
+		{"waited for a vote", 100, election.ScoreHeld, "serial=1 timeline=1 node=a sync=a:0", "", false},
+		{"nothing is missing", 100, election.ScoreNotConnected, "serial=1 timeline=1 node=a sync=a:1:b", "", false},
 	} {
-		a, cluster := newTestAgent(map[string]string{})
+		private := map[string]string{}
+		if c.end != "" {
+			private["a shutdown_lsn-pgsqld"] = c.end
+		}
+		a, cluster := newTestAgent(private)
 		a.conf.maxLag = c.maxLag
 		record, err := election.ParseRecord(c.record)
 		require.NoError(t, err)
@@ -35,7 +43,7 @@ func TestMaxLagOutlivesThePrimary(t *testing.T) {
 		waiting, err := a.nominateAmong(t.Context(), v, map[string]int{"b": c.score})
 		require.NoError(t, err)
 		if c.waits {
-			assert.Contains(t, waiting, "b could be promoted, but its promotion score is", c.name)
+			assert.Contains(t, waiting, "no standby is within maxlag: b could be promoted", c.name)
 			assert.Empty(t, cluster.scores, c.name)
 			continue
 		}

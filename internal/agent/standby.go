@@ -50,7 +50,7 @@ func (a *agent) watch(ctx context.Context, status pg.Status) error {
 	}
 	wait, cancel := context.WithTimeout(ctx, watchWait)
 	defer cancel()
-	waiting, err := a.nominate(wait, m.WasPrimary, m.Alone+1 < patience, a.abandoned(wait, m.Silent))
+	waiting, err := a.nominate(wait, m.WasPrimary, m.Alone+1 < patience, func() bool { return a.abandoned(ctx, m.Silent) })
 	if err != nil {
 		a.log.Warnf("cannot tell whether anybody is to be promoted: %v", err)
 		return nil
@@ -81,6 +81,8 @@ func (a *agent) abandoned(ctx context.Context, silent int) bool {
 	if silent < unreachable {
 		return false
 	}
+	ctx, cancel := context.WithTimeout(ctx, watchWait)
+	defer cancel()
 	promoted, err := a.crm.Promoted(ctx, a.req.Instance)
 	if err != nil {
 		a.log.Infof("Pacemaker does not say whether it has promoted anybody: %v", err)
@@ -196,7 +198,7 @@ func muteText(up pg.Upstream, asked error, times int) string {
 // compared says whether the primary's history was held against what is here: one that
 // refuses the connection tells nothing of it.
 func compared(up pg.Upstream, err error) bool {
-	return err == nil && (up.Refusal == "" || up.Divergence != nil || up.Timeline != 0)
+	return err == nil && up.History.Timeline != 0
 }
 
 // restartHelps says whether the instance waits for a timeline that is not the cluster's.
@@ -207,6 +209,8 @@ func (a *agent) restartHelps(ctx context.Context, up pg.Upstream) bool {
 	if up.Astray == 0 || m.Restarted == up.Timeline {
 		return false
 	}
+	ctx, cancel := context.WithTimeout(ctx, watchWait)
+	defer cancel()
 	record, err := a.record(ctx)
 	if err != nil || record != nil && !record.IsOf(up.History) {
 		return false // it may be somebody's who was promoted by hand
@@ -236,6 +240,8 @@ func (a *agent) hasDiverged(ctx context.Context, up pg.Upstream, promoted ...str
 	if up.Divergence == nil || up.Divergence.Pending {
 		return false
 	}
+	ctx, cancel := context.WithTimeout(ctx, watchWait)
+	defer cancel()
 	record, err := a.record(ctx)
 	if err != nil {
 		a.log.Warnf("this standby seems to have diverged, which cannot be held against the cluster's record: %v", err)

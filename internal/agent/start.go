@@ -184,7 +184,7 @@ func (a *agent) firstScore(ctx context.Context, wasPrimary bool) {
 		m.WasPrimary = true
 		a.remember(m)
 	}
-	waiting, err := a.nominate(ctx, wasPrimary, true, false)
+	waiting, err := a.nominate(ctx, wasPrimary, true, func() bool { return false })
 	if err != nil {
 		a.log.Warnf("cannot tell whether this node should be promoted first: %v", err)
 	}

@@ -2,6 +2,12 @@ package election
 
 import "pgsqlms/internal/wal"
 
+// littleBefore is how much, in bytes, a promotion may drop of what its node held: the record
+// at the end that is not whole. One of a commit with many subtransactions has megabytes,
+// and few have more than some hundred kB. Somebody else's timeline, begun by hand, may begin
+// before the place as well.
+const littleBefore = 16 << 20
+
 // Claims says whether the record knows node as the primary on the timeline of h: as the
 // one it names, or as one whose promotion was begun and leads there, from its place on or
 // from a little before (see after).
@@ -16,8 +22,8 @@ func (r *Record) Claims(node string, h wal.History) bool {
 		if !sameName(a.Rule.Primary, node) || h.Timeline <= a.At.Timeline {
 			continue
 		}
-		_, begun := r.after(n, voter{history: h})
-		if begun || h.Contains(a.At) {
+		b, begun := r.after(n, voter{history: h})
+		if begun && b.from+littleBefore >= a.At.LSN || h.Contains(a.At) {
 			return true
 		}
 	}

@@ -32,7 +32,10 @@ func TestThePrimaryThatTheRecordKnows(t *testing.T) {
 	assert.True(t, r.Claims("n3", from(6, 5, 500)), "its promotion was begun")
 	assert.False(t, r.Claims("n3", r.History), "and has not come so far")
 	assert.False(t, r.Claims("n1", from(6, 5, 500)), "promoted by hand")
-	assert.True(t, r.Claims("n3", from(6, 5, 490)), "the record at the end was not whole")
+	r.Next[0].At.LSN += littleBefore
+	assert.True(t, r.Claims("n3", from(6, 5, 500)), "the record at the end was not whole")
+	assert.False(t, r.Claims("n3", from(6, 5, 499)), "nothing that long is one record")
+	r.Next[0].At.LSN -= littleBefore
 	assert.True(t, r.Claims("n3", from(6, 5, 510)), "it had received more by then")
 	assert.False(t, r.Claims("n3", wal.History{Timeline: 6, Ancestors: []wal.Ancestor{{Timeline: 4, End: 390}}}), "left before the timeline from which it was told to promote")
 	assert.False(t, (*Record)(nil).Claims("n2", r.History))

@@ -21,6 +21,10 @@ type Vacancy struct {
 	WerePrimary []string
 }
 
+// NoneWithinLimit begins a node's status where the parameter maxlag keeps the only standby
+// that could be promoted from it.
+const NoneWithinLimit = "no standby is within maxlag"
+
 // Nomination is who is to get a first promotion score, or why nobody.
 type Nomination struct {
 	Node    string  // empty: nobody, now

@@ -30,6 +30,17 @@ func explained(t *testing.T, name, node, log string) pastSurvey {
 	return f
 }
 
+// cibWith is a captured CIB with another text in the place of one.
+func cibWith(t *testing.T, name, old, text string) crm.CIB {
+	t.Helper()
+	was, err := os.ReadFile("../crm/testdata/" + name + ".cib.xml")
+	require.NoError(t, err)
+	require.Contains(t, string(was), old)
+	cib, err := crm.ParseCIB(strings.ReplaceAll(string(was), old, text))
+	require.NoError(t, err)
+	return cib
+}
+
 // explanations are situations in which somebody asks why.
 func explanations(t *testing.T) map[string]pastSurvey {
 	t.Helper()
@@ -46,6 +57,9 @@ func explanations(t *testing.T) map[string]pastSurvey {
 			i.Role = crm.RolePromoted
 		}
 	}
+	limit := explained(t, "guard", "n3", "guard-n3")
+	limit.cib = cibWith(t, "guard", "waits for n1 or n2; for a commit n1 needs 1 of n2, n3, and only n3 votes; the furthest is n3 at 0/1774488 on timeline 4",
+		"no standby is within maxlag: n3 could be promoted, but has a promotion score of -1000 from when there was a primary")
 	recovered := explained(t, "killpg2", "n1", "killpg-n1")
 	banned := explained(t, "roleban", "n1", "")
 	diverged := explained(t, "diverged", "n1", "n1-diverged")
@@ -69,7 +83,7 @@ func explanations(t *testing.T) map[string]pastSurvey {
 	}
 	return map[string]pastSurvey{
 		"switchover": switchover, "failover": failover, "failover-elsewhere": elsewhere, "fencing-fails": fencing,
-		"guard": guard, "promotion-failed": refused, "guard-elsewhere": guardElsewhere, "recovered": recovered, "role-banned": banned, "diverged": diverged,
+		"guard": guard, "beyond-maxlag": limit, "promotion-failed": refused, "guard-elsewhere": guardElsewhere, "recovered": recovered, "role-banned": banned, "diverged": diverged,
 		"no-pacemaker": down, "no-quorum": quorum, "target-role": stopped,
 	}
 }

@@ -197,6 +197,10 @@ func (e *explainer) elections() (causes []remark) {
 			causes = append(causes, remark{n.Name, "the election on " + n.Name + " " + text,
 				"start the instance of one that it waits for, with the data it had; the promotion goes on by itself"})
 		}
+		if strings.HasPrefix(text, election.NoneWithinLimit) {
+			return []remark{{n.Name, text, "bring the old primary back, with the data it had"},
+				{Text: "only if what that node lacks may be lost:", ToDo: "crm_resource -r " + e.resource.Name + " --set-parameter maxlag --parameter-value 0"}}
+		}
 	}
 	if len(causes) > 0 {
 		return append(causes, remark{Text: "only if these are lost for good, and with them what they alone held:",
