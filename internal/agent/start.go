@@ -71,10 +71,11 @@ func (a *agent) startRunning(ctx context.Context) (ocf.ExitCode, error) {
 // answers. At its return the instance runs, in recovery.
 //
 // It never does so as somebody else than the system user, whom the data may have been
-// taken from, or given to, by now: see actAs.
+// taken from, or given to, by now: see actAs. A user that could not be looked up in time
+// bans no node here either, where a demotion comes by.
 func (a *agent) startStandby(ctx context.Context) error {
 	if a.conf.noStart != nil {
-		return a.conf.noStart
+		return a.orLate(a.conf.noStart)
 	}
 	if err := a.db.SetStandby(ctx); err != nil {
 		if errors.Is(err, pg.ErrNotRegular) {
