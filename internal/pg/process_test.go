@@ -42,24 +42,29 @@ const shmSample = `       key      shmid perms                  size  cpid  lpid
    5432001     294912   600                    56  4711  4800      7   101   104   101   104 1763700000 1763700100 1763700000                     0                     0
 -559038737          5   600                    56  4711  4800      1   101   104   101   104 1763700000 1763700100 1763700000                     0                     0
    5432002          6   600                    56  4711  4800      0   101   104   101   104 1763700000 1763700100 1763700000                     0                     0
+   5432004          7   600                    56     0     0      2   101   104   101   104 1763700000 1763700100 1763700000                     0                     0
 `
 
 func TestAttached(t *testing.T) {
 	for _, c := range []struct {
 		segment sharedMemory
 		uid     uint32
+		creator int
 		want    int
 	}{
-		{sharedMemory{5432001, 294912}, 101, 7},
-		{sharedMemory{5432001, 294912}, 102, 0}, // another user's
-		{sharedMemory{5432001, 294913}, 101, 0},
-		{sharedMemory{5432003, 294912}, 101, 0}, // the ID was given to another segment
-		{sharedMemory{0xDEADBEEF, 5}, 101, 1},   // the kernel prints keys with a sign
-		{sharedMemory{5432002, 6}, 101, 0},      // nobody has it attached
+		{sharedMemory{5432001, 294912}, 101, 4711, 7},
+		{sharedMemory{5432001, 294912}, 102, 4711, 0}, // another user's
+		{sharedMemory{5432001, 294912}, 101, 4712, 0}, // another instance's, of this user and with this key
+		{sharedMemory{5432001, 294912}, 101, 0, 7},    // who made ours cannot be told
+		{sharedMemory{5432001, 294913}, 101, 4711, 0},
+		{sharedMemory{5432003, 294912}, 101, 4711, 0}, // the ID was given to another segment
+		{sharedMemory{0xDEADBEEF, 5}, 101, 4711, 1},   // the kernel prints keys with a sign
+		{sharedMemory{5432002, 6}, 101, 4711, 0},      // nobody has it attached
+		{sharedMemory{5432004, 7}, 101, 4711, 2},      // made in another process namespace
 	} {
-		got, err := attached(shmSample, c.segment, c.uid)
+		got, err := attached(shmSample, c.segment, c.uid, c.creator)
 		require.NoError(t, err)
-		require.Equal(t, c.want, got, "%+v of %d", c.segment, c.uid)
+		require.Equal(t, c.want, got, "%+v of %d by %d", c.segment, c.uid, c.creator)
 	}
 	key, err := parseKey("3735928559")
 	require.NoError(t, err)
@@ -68,12 +73,12 @@ func TestAttached(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, uint32(0xDEADBEEF), key)
 	// columns have been added and may change their places
-	got, err := attached("uid nattch shmid key\n101 3 294912 5432001\n", sharedMemory{5432001, 294912}, 101)
+	got, err := attached("uid nattch shmid key\n101 3 294912 5432001\n", sharedMemory{5432001, 294912}, 101, 4711)
 	require.NoError(t, err)
 	require.Equal(t, 3, got)
-	_, err = attached("uid shmid key\n101 294912 5432001\n", sharedMemory{5432001, 294912}, 101)
+	_, err = attached("uid shmid key\n101 294912 5432001\n", sharedMemory{5432001, 294912}, 101, 4711)
 	require.Error(t, err, "it cannot be told")
-	got, err = attached("", sharedMemory{5432001, 294912}, 101)
+	got, err = attached("", sharedMemory{5432001, 294912}, 101, 4711)
 	require.NoError(t, err)
 	require.Zero(t, got)
 }
@@ -201,6 +206,8 @@ func TestSharedMemoryOfThePidFile(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(f.dir, "sysvipc/shm"), []byte(table), 0o600))
 	require.True(t, f.found().SharedMemory)
 	require.True(t, f.found().Running())
+	f.pidFile(strings.Replace(pidFileSample, "4711", "4712", 1))
+	require.False(t, f.found().Running(), "left over from before a reboot, and the segment is another instance's")
 	f.pidFile(strings.Replace(pidFileSample, "294912", "6", 1))
 	require.False(t, f.found().Running())
 }
@@ -217,9 +224,9 @@ func FuzzParsePidFile(f *testing.F) {
 }
 
 func FuzzAttached(f *testing.F) {
-	f.Add(shmSample, uint32(5432001), 294912, uint32(101))
-	f.Fuzz(func(_ *testing.T, table string, key uint32, id int, uid uint32) {
-		_, _ = attached(table, sharedMemory{Key: key, ID: id}, uid)
+	f.Add(shmSample, uint32(5432001), 294912, uint32(101), 4711)
+	f.Fuzz(func(_ *testing.T, table string, key uint32, id int, uid uint32, creator int) {
+		_, _ = attached(table, sharedMemory{Key: key, ID: id}, uid, creator)
 	})
 }
 

@@ -40,7 +40,7 @@ func (i *Instance) Processes() (Processes, error) {
 		return Processes{}, err
 	}
 	p := i.arrange(found, file.PID)
-	if p.SharedMemory, err = i.sharedMemoryInUse(file.Shared); err != nil {
+	if p.SharedMemory, err = i.sharedMemoryInUse(file); err != nil {
 		return Processes{}, fmt.Errorf("cannot tell whether shared memory is attached: %w", err)
 	}
 	return p, nil

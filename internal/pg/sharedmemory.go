@@ -46,8 +46,13 @@ func parseKey(s string) (uint32, error) {
 
 // attached counts the processes that have the segment attached, by the table
 // the kernel shows in /proc/sysvipc/shm. Columns are found by their names in
-// the first line. A segment whose key, or owner, is another is not the one.
-func attached(table string, segment sharedMemory, uid uint32) (int, error) {
+// the first line. A segment whose key, owner or creator is another is not the one.
+//
+// Key and ID are not enough: the key is the data directory's inode number since
+// PostgreSQL 12 (PGSharedMemoryCreate in sysv_shmem.c), which a
+// directory on another file system may have too, and the kernel counts IDs anew
+// after a reboot. The creator is the server whose number is in postmaster.pid.
+func attached(table string, segment sharedMemory, uid uint32, creator int) (int, error) {
 	head, rows, _ := strings.Cut(table, "\n")
 	columns := strings.Fields(head)
 	for row := range strings.Lines(rows) {
@@ -60,7 +65,7 @@ func attached(table string, segment sharedMemory, uid uint32) (int, error) {
 		if err != nil || key != segment.Key || value("shmid") != strconv.Itoa(segment.ID) {
 			continue
 		}
-		if value("uid") != strconv.FormatUint(uint64(uid), 10) {
+		if value("uid") != strconv.FormatUint(uint64(uid), 10) || !mayBeBy(value("cpid"), creator) {
 			continue
 		}
 		count, err := strconv.Atoi(value("nattch"))
@@ -72,6 +77,15 @@ func attached(table string, segment sharedMemory, uid uint32) (int, error) {
 	return 0, nil
 }
 
+// mayBeBy says whether that process may have made a segment. The kernel shows 0 for
+// one of a process namespace that is not ours, as of a container that was started
+// anew; and postmaster.pid may be too damaged to tell. What is in doubt counts as made
+// by it: a backend that is overlooked costs more than a stop that fails.
+func mayBeBy(cpid string, creator int) bool {
+	found, err := strconv.Atoi(cpid)
+	return err != nil || found == 0 || creator == 0 || found == creator
+}
+
 func column(columns, fields []string, name string) string {
 	for n, c := range columns {
 		if c == name {
@@ -81,10 +95,10 @@ func column(columns, fields []string, name string) string {
 	return ""
 }
 
-// sharedMemoryInUse says whether any process has the segment attached. A
-// kernel without System V shared memory has no such table, and no segments.
-func (i *Instance) sharedMemoryInUse(segment sharedMemory) (bool, error) {
-	if segment.ID < 0 {
+// sharedMemoryInUse says whether any process has the segment of postmaster.pid attached.
+// A kernel without System V shared memory has no such table, and no segments.
+func (i *Instance) sharedMemoryInUse(file pidFile) (bool, error) {
+	if file.Shared.ID < 0 {
 		return false, nil
 	}
 	table, err := os.ReadFile(i.proc + "/sysvipc/shm")
@@ -94,6 +108,6 @@ func (i *Instance) sharedMemoryInUse(segment sharedMemory) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	count, err := attached(string(table), segment, i.cfg.User.UID)
+	count, err := attached(string(table), file.Shared, i.cfg.User.UID, file.PID)
 	return count > 0, err
 }
