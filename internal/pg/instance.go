@@ -2,6 +2,7 @@ package pg
 
 import (
 	"path/filepath"
+	"syscall"
 
 	"pgsqlms/internal/command"
 )
@@ -25,6 +26,9 @@ type Config struct {
 type Instance struct {
 	cfg  Config
 	proc string // where the proc file system is mounted
+
+	// stat is stat(2), by itself for the tests of a file system that does not answer.
+	stat func(path string, info *syscall.Stat_t) error
 }
 
 // New describes an instance. It looks at nothing yet.
@@ -32,7 +36,14 @@ func New(c Config) *Instance {
 	if c.DataDir == "" {
 		c.DataDir = c.PGData
 	}
-	return &Instance{cfg: c, proc: "/proc"}
+	return &Instance{cfg: c, proc: "/proc", stat: syscall.Stat}
+}
+
+// with is another instance of the same machine.
+func (i *Instance) with(c Config) *Instance {
+	other := *i
+	other.cfg = c
+	return &other
 }
 
 // path is that of a file in the data directory.

@@ -54,61 +54,58 @@ func (d *directory) identify() error {
 	return err
 }
 
-// examine says whether process pid belongs to the data directory: it works
-// there, runs PostgreSQL's server program, and has the system user's uid. The
+// examine says whether process pid belongs to the data directory: it has the
+// system user's uid, runs PostgreSQL's server program, and works there. The
 // server changes into its data directory for good when it starts, and its
 // children inherit that. nil means that it does not, or is gone. A process of
 // the user's that cannot be looked at gives errDenied.
+//
+// The working directory comes last, and only for a server of the user's: a look
+// at it asks its file system, and one that is dead (an NFS server, the daemon of
+// FUSE) never answers. Any process of the machine may stand in such a one.
 func (i *Instance) examine(pid int, dir directory) (*process, error) {
 	base := filepath.Join(i.proc, strconv.Itoa(pid))
-	works, err := dir.isWorkingDirOf(base)
-	if err != nil {
-		return nil, i.excuse(base, err)
-	}
-	if !works {
+	status, err := readStatus(base)
+	if err != nil || status.uid != i.cfg.User.UID || status.dead() {
 		return nil, nil
 	}
 	program, err := os.Readlink(base + "/exe")
 	if err != nil {
-		return nil, i.excuse(base, err)
+		return nil, i.excuse(err)
 	}
 	if !isServerProgram(program) {
 		return nil, nil
 	}
-	status, err := readStatus(base)
-	if err != nil || status.uid != i.cfg.User.UID {
-		return nil, i.excuse(base, err)
+	works, err := i.worksIn(base, dir)
+	if err != nil || !works {
+		return nil, i.excuse(err)
 	}
 	return &process{pid: pid, parent: status.parent, stopped: status.stopped()}, nil
 }
 
-// excuse forgives what cannot be known about a process that is gone, or that
-// is not the system user's. A server refuses to run as root, so none is hidden
-// behind a process of root's, and root stands in for a user that does not exist.
-func (i *Instance) excuse(base string, err error) error {
-	if err == nil || !errors.Is(err, fs.ErrPermission) || i.cfg.User.UID == 0 {
-		return nil
-	}
-	status, err := readStatus(base)
-	if err != nil || status.uid != i.cfg.User.UID || status.dead() {
+// excuse forgives what cannot be known about a process of the system user's that is
+// gone by now. A server refuses to run as root, so none is hidden behind a process of
+// root's, and root stands in for a user that does not exist.
+func (i *Instance) excuse(err error) error {
+	if !errors.Is(err, fs.ErrPermission) || i.cfg.User.UID == 0 {
 		return nil
 	}
 	return errDenied
 }
 
-// isWorkingDirOf compares identities, so that links, bind mounts and changed
-// roots on the way do not matter. A directory that was removed under its
-// server leaves only the path it had.
-func (d directory) isWorkingDirOf(base string) (bool, error) {
-	if !d.exists {
+// worksIn compares identities, so that links, bind mounts and changed roots on
+// the way do not matter. A directory that was removed under its server leaves
+// only the path it had.
+func (i *Instance) worksIn(base string, dir directory) (bool, error) {
+	if !dir.exists {
 		path, err := os.Readlink(base + "/cwd")
-		return path == d.path+deletedMark, err
+		return path == dir.path+deletedMark, err
 	}
 	var info syscall.Stat_t
-	if err := syscall.Stat(base+"/cwd", &info); err != nil {
+	if err := i.stat(base+"/cwd", &info); err != nil {
 		return false, err
 	}
-	return uint64(info.Dev) == d.dev && info.Ino == d.inode, nil
+	return uint64(info.Dev) == dir.dev && info.Ino == dir.inode, nil
 }
 
 // deletedMark is what the kernel adds to the path of a file or directory that

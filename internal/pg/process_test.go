@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -185,6 +186,22 @@ func TestProcessesAreToldApart(t *testing.T) {
 	}
 	f.pidFile("300\n") // an orphan is no postmaster, though it is nobody's child
 	require.Equal(t, 300, f.found().Postmaster, "known limit: postmaster.pid of a process of this very directory is believed")
+}
+
+// On a dead mount, of an NFS server that is down, a look at a directory does not come
+// back. Processes of others, and other programs of the user's, stand where they like.
+func TestProcessesOnADeadMount(t *testing.T) {
+	f := newFakeProc(t)
+	const server = "/usr/lib/postgresql/15/bin/postgres"
+	f.add(1, 0, "init", "/", "/sbin/init", 0)
+	f.add(20, 1, "vi", "/dead", "/usr/bin/vi", f.i.cfg.User.UID)
+	f.add(21, 1, masterTitle, "/dead", server, f.i.cfg.User.UID+1)
+	f.server(100, 1, masterTitle)
+	f.i.stat = func(path string, info *syscall.Stat_t) error {
+		require.Equal(t, filepath.Join(f.dir, "100", "cwd"), path, "this one does not come back")
+		return syscall.Stat(path, info)
+	}
+	require.Equal(t, Processes{Postmaster: 100}, f.found())
 }
 
 func TestProcessesNeedTheProcFileSystem(t *testing.T) {

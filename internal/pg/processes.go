@@ -80,9 +80,9 @@ func (i *Instance) RunningAs(uid uint32) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	other := *i
-	other.cfg.User.UID = uid
-	found, err := other.scan(dir)
+	other := i.cfg
+	other.User.UID = uid
+	found, err := i.with(other).scan(dir)
 	var pids []int
 	for _, p := range found {
 		pids = append(pids, p.pid)

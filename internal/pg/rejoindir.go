@@ -125,7 +125,7 @@ func (r *Rejoin) new() *Instance {
 		c.PGData = filepath.Join(r.work, newData)
 	}
 	c.DataDir = filepath.Join(r.work, newData)
-	return &Instance{cfg: c, proc: r.i.proc}
+	return r.i.with(c)
 }
 
 // nothingRuns is the guard of all that changes a directory in which PostgreSQL may run.
@@ -332,7 +332,7 @@ func (i *Instance) RejoinConninfo(ctx context.Context) (Conninfo, error) {
 	}
 	aside := i.cfg
 	aside.PGData = filepath.Join(work, ownFiles)
-	settings, asideErr := (&Instance{cfg: aside, proc: i.proc}).Settings(ctx, "primary_conninfo")
+	settings, asideErr := i.with(aside).Settings(ctx, "primary_conninfo")
 	if asideErr != nil {
 		return c, err
 	}
