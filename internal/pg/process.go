@@ -23,15 +23,14 @@ var errDenied = errors.New("not allowed to look at the process")
 // directory is the identity of a directory, whatever path leads to it.
 type directory struct {
 	dev, inode uint64
-	path       string // for when it no longer exists
+	path       string // without links, for when it no longer exists
 	exists     bool
 }
 
 // dataDirectory identifies the data directory, as the system user sees it, or
 // as root does where the user may not even look.
 func (i *Instance) dataDirectory() (d directory, err error) {
-	d.path = i.cfg.DataDir
-	identify := func() error { return d.identify() }
+	identify := func() error { return d.identify(i.cfg.DataDir) }
 	if err = i.asUser(identify); errors.Is(err, fs.ErrPermission) {
 		err = identify()
 	}
@@ -41,9 +40,10 @@ func (i *Instance) dataDirectory() (d directory, err error) {
 	return d, nil
 }
 
-func (d *directory) identify() error {
+func (d *directory) identify(path string) error {
+	d.path = linkless(path, maxLinks)
 	var info syscall.Stat_t
-	err := syscall.Stat(d.path, &info)
+	err := syscall.Stat(path, &info)
 	switch {
 	case err == nil:
 		d.dev, d.inode, d.exists = uint64(info.Dev), info.Ino, true
@@ -54,11 +54,28 @@ func (d *directory) identify() error {
 	return err
 }
 
+// linkless follows the links of a path as far as they lead; its end may be missing. So the
+// kernel names the directory of a process.
+func linkless(path string, links int) string {
+	if dir := filepath.Dir(path); dir != path {
+		path = filepath.Join(linkless(dir, links), filepath.Base(path))
+	}
+	target, err := os.Readlink(path)
+	if err != nil || links == 0 {
+		return path
+	}
+	if !filepath.IsAbs(target) {
+		target = filepath.Join(filepath.Dir(path), target)
+	}
+	return linkless(target, links-1)
+}
+
 // examine says whether process pid belongs to the data directory: it has the
 // system user's uid, runs PostgreSQL's server program, and works there. The
 // server changes into its data directory for good when it starts, and its
 // children inherit that. nil means that it does not, or is gone. A process of
-// the user's that cannot be looked at gives errDenied.
+// the user's that cannot be looked at gives errDenied where the kernel does not
+// let us, and what the file system says where that fails, as NFS does with ESTALE.
 //
 // The working directory comes last, and only for a server of the user's: a look
 // at it asks its file system, and one that is dead (an NFS server, the daemon of
@@ -71,41 +88,61 @@ func (i *Instance) examine(pid int, dir directory) (*process, error) {
 	}
 	program, err := os.Readlink(base + "/exe")
 	if err != nil {
-		return nil, i.excuse(err)
+		return nil, i.unseen(base, err)
 	}
 	if !isServerProgram(program) {
 		return nil, nil
 	}
 	works, err := i.worksIn(base, dir)
-	if err != nil || !works {
-		return nil, i.excuse(err)
+	if err != nil {
+		return nil, i.unseen(base, err)
+	}
+	if !works {
+		return nil, nil
 	}
 	return &process{pid: pid, parent: status.parent, stopped: status.stopped()}, nil
 }
 
-// excuse forgives what cannot be known about a process of the system user's that is
-// gone by now. A server refuses to run as root, so none is hidden behind a process of
-// root's, and root stands in for a user that does not exist.
-func (i *Instance) excuse(err error) error {
-	if !errors.Is(err, fs.ErrPermission) || i.cfg.User.UID == 0 {
+// unseen judges why something cannot be known about a process of the system user's.
+// One that is gone is none; of any other it cannot be told whether it is ours, and
+// nobody may take it for another's. A server refuses to run as root, so none is hidden
+// behind a process of root's, and root stands in for a user that does not exist.
+func (i *Instance) unseen(base string, err error) error {
+	switch {
+	case hasEnded(base):
+		return nil
+	case !errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("it cannot be told whether it works in %s: %w", i.cfg.DataDir, err)
+	case i.cfg.User.UID == 0:
 		return nil
 	}
 	return errDenied
 }
 
+// hasEnded says whether the process is gone, or on its way: a program is the first thing
+// that an exit takes from it, and its files and its directory come later (do_exit in the
+// kernel's exit.c).
+func hasEnded(base string) bool {
+	_, err := os.Readlink(base + "/exe")
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH)
+}
+
 // worksIn compares identities, so that links, bind mounts and changed roots on
-// the way do not matter. A directory that was removed under its server leaves
-// only the path it had.
+// the way do not matter. A directory that was removed under its server, and perhaps
+// made anew, leaves only the path it had; where a link that led there is gone as well,
+// or leads elsewhere by now, that server is not known for ours any more.
 func (i *Instance) worksIn(base string, dir directory) (bool, error) {
-	if !dir.exists {
-		path, err := os.Readlink(base + "/cwd")
-		return path == dir.path+deletedMark, err
+	if dir.exists {
+		var info syscall.Stat_t
+		if err := i.stat(base+"/cwd", &info); err != nil {
+			return false, err
+		}
+		if uint64(info.Dev) == dir.dev && info.Ino == dir.inode {
+			return true, nil
+		}
 	}
-	var info syscall.Stat_t
-	if err := i.stat(base+"/cwd", &info); err != nil {
-		return false, err
-	}
-	return uint64(info.Dev) == dir.dev && info.Ino == dir.inode, nil
+	path, err := os.Readlink(base + "/cwd")
+	return path == dir.path+deletedMark, err
 }
 
 // deletedMark is what the kernel adds to the path of a file or directory that

@@ -2,6 +2,7 @@ package pg
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -136,7 +137,9 @@ func (f *fakeProc) add(pid, parent int, title, cwd, exe string, uid uint32) {
 	base := filepath.Join(f.dir, strconv.Itoa(pid))
 	require.NoError(f.t, os.Mkdir(base, 0o700))
 	require.NoError(f.t, os.Symlink(cwd, base+"/cwd"))
-	require.NoError(f.t, os.Symlink(exe, base+"/exe"))
+	if exe != "" {
+		require.NoError(f.t, os.Symlink(exe, base+"/exe"))
+	}
 	require.NoError(f.t, os.WriteFile(base+"/cmdline", []byte(title), 0o600))
 	status := fmt.Sprintf("Name:\tx\nState:\tS (sleeping)\nPPid:\t%d\nUid:\t%d\t%d\t%d\t%d\n", parent, uid, uid, uid, uid)
 	require.NoError(f.t, os.WriteFile(base+"/status", []byte(status), 0o600))
@@ -202,6 +205,65 @@ func TestProcessesOnADeadMount(t *testing.T) {
 		return syscall.Stat(path, info)
 	}
 	require.Equal(t, Processes{Postmaster: 100}, f.found())
+}
+
+// A server of the user's whose directory cannot be looked at may be ours, unless it has
+// ended meanwhile.
+func TestProcessesThatCannotBeTold(t *testing.T) {
+	f := newFakeProc(t)
+	f.server(100, 1, masterTitle)
+	f.server(200, 1, masterTitle)
+	var failure error
+	f.i.stat = func(path string, info *syscall.Stat_t) error {
+		if strings.HasSuffix(path, "/200/cwd") {
+			return failure
+		}
+		return syscall.Stat(path, info)
+	}
+	for _, failure = range []error{syscall.ESTALE, syscall.EIO, syscall.ENOTCONN, syscall.ENOENT} {
+		_, err := f.i.Processes()
+		require.ErrorIs(t, err, failure)
+		require.ErrorContains(t, err, "it cannot be told whether it works in "+f.i.cfg.DataDir)
+	}
+	require.NoError(t, os.Remove(filepath.Join(f.dir, "200", "exe"))) // as of a process that exits
+	for _, failure = range []error{syscall.ESRCH, syscall.ENOENT} {
+		require.Equal(t, Processes{Postmaster: 100}, f.found())
+	}
+	f.add(300, 1, masterTitle, f.i.cfg.DataDir, "", f.i.cfg.User.UID)
+	require.Equal(t, Processes{Postmaster: 100}, f.found(), "one that ended before")
+}
+
+// A server outlives its data directory, also where pgdata is a link to it, and where
+// another one was made in its place.
+func TestProcessesOfARemovedDirectory(t *testing.T) {
+	f := newFakeProc(t)
+	data := f.i.cfg.DataDir
+	top := filepath.Dir(data)
+	link, relative := filepath.Join(top, "link"), filepath.Join(top, "relative")
+	require.NoError(t, os.Symlink(data, link))
+	require.NoError(t, os.Symlink("../"+filepath.Base(top), relative))
+	f.add(100, 1, masterTitle, data+deletedMark, "/usr/lib/postgresql/15/bin/postgres", f.i.cfg.User.UID)
+	f.i.stat = func(path string, info *syscall.Stat_t) error { return syscall.Stat("/", info) } // a directory without a name
+	found := func(what string) {
+		t.Helper()
+		for _, path := range []string{data, link, relative + "/data", relative + "/link"} {
+			f.i.cfg.DataDir = path
+			require.Equal(t, Processes{Postmaster: 100}, f.found(), "%s: %s", what, path)
+		}
+	}
+	found("made anew")
+	require.NoError(t, os.Remove(data))
+	found("removed")
+	f.i.cfg.DataDir = filepath.Join(top, "other")
+	require.Equal(t, Processes{}, f.found())
+}
+
+func TestTellsNothing(t *testing.T) {
+	for _, err := range []error{syscall.EIO, syscall.ESTALE, syscall.EUCLEAN, syscall.EBADMSG, syscall.EACCES, syscall.ENOENT, ErrNotRegular} {
+		require.True(t, tellsNothing(&fs.PathError{Op: "read", Path: "postmaster.pid", Err: err}), err)
+	}
+	require.False(t, tellsNothing(syscall.ENFILE), "our own trouble")
+	require.False(t, tellsNothing(nil))
 }
 
 func TestProcessesNeedTheProcFileSystem(t *testing.T) {

@@ -47,12 +47,14 @@ func (i *Instance) Processes() (Processes, error) {
 }
 
 // tellsNothing recognises a postmaster.pid that is missing, out of the user's
-// reach, or no file of PostgreSQL's. That proves nothing about the processes,
-// and must not keep anybody from finding and stopping them.
+// reach, no file of PostgreSQL's, or on storage that fails. That proves nothing about
+// the processes, and must not keep anybody from finding and stopping them.
 func tellsNothing(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) ||
-		errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP) ||
-		errors.Is(err, ErrNotRegular) || errors.Is(err, ErrTooLarge)
+	return slices.ContainsFunc([]error{
+		fs.ErrNotExist, fs.ErrPermission, syscall.ENOTDIR, syscall.ELOOP, ErrNotRegular, ErrTooLarge,
+		syscall.EIO, syscall.ESTALE, // a disk, and NFS
+		syscall.EUCLEAN, syscall.EBADMSG, // what ext4 and XFS say of damage: EFSCORRUPTED, EFSBADCRC
+	}, func(known error) bool { return errors.Is(err, known) })
 }
 
 // serverProcesses collects the processes of the data directory. Where root may

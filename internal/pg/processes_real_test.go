@@ -208,12 +208,27 @@ func TestRealClearStaleLock(t *testing.T) {
 }
 
 func TestRealDataDirectoryRemovedUnderTheServer(t *testing.T) {
-	s := newPrimary(t).start()
-	master := s.processes().Postmaster
-	require.NoError(t, os.RemoveAll(s.file("data")))
-	require.Equal(t, master, s.processes().Postmaster)
-	require.NoError(t, s.Shutdown(t.Context(), Immediate))
-	s.waitGone()
+	for what, after := range map[string]func(*server){
+		"removed":             func(*server) {},
+		"and made anew":       func(s *server) { require.NoError(t, os.Mkdir(s.file("data"), 0o700)) },
+		"configured by links": (*server).throughLinks,
+	} {
+		s := newPrimary(t).start()
+		master := s.processes().Postmaster
+		require.NoError(t, os.RemoveAll(s.file("data")))
+		after(s)
+		require.Equal(t, master, s.processes().Postmaster, what)
+		require.NoError(t, s.Shutdown(t.Context(), Immediate))
+		s.waitGone()
+	}
+}
+
+// throughLinks configures a way to the data directory that leads over a link for its name
+// and one for its parent.
+func (s *server) throughLinks() {
+	require.NoError(s.t, os.Symlink(s.dir, s.file("parent")))
+	require.NoError(s.t, os.Symlink("data", s.file("link")))
+	s.cfg.PGData, s.cfg.DataDir = s.file("parent/link"), s.file("parent/link")
 }
 
 // A directory the user may no longer enter does not hide what runs in it.
