@@ -80,9 +80,9 @@ var parameters = []Parameter{
 	{
 		Name: RecoveryTemplate, Type: TypeString, DefaultFrom: "`recovery.conf.pcmk` in the directory `pgdata`",
 		Unique: true,
-		Short:  "Template of recovery.conf, up to PostgreSQL 11 only",
-		Long: `A local file that is copied to recovery.conf in the data directory before the instance is started. ` +
-			`It belongs to PostgreSQL 11 and older; unset, it is recovery.conf.pcmk in the directory pgdata. ` +
+		Short:  "Template of recovery.conf, refused where it exists",
+		Long: `PAF copies this local file to recovery.conf with PostgreSQL 11 and older, which this agent does not run. ` +
+			`Unset, it is recovery.conf.pcmk in the directory pgdata. ` +
 			`From PostgreSQL 12 on recovery is configured in postgresql.conf, and the agent refuses to start ` +
 			`while the file exists.`,
 	},

@@ -188,7 +188,7 @@ const nobody = 65534
 func (c *config) instance() pg.Config {
 	return pg.Config{
 		BinDir: c.binDir, PGData: c.pgData, DataDir: c.dataDir, Host: c.host, Port: c.port,
-		StartOpts: c.startOpts, RecoveryTemplate: c.template, User: c.user, LogPath: c.logPath,
+		StartOpts: c.startOpts, User: c.user, LogPath: c.logPath,
 	}
 }
 

@@ -21,7 +21,7 @@ type sight struct {
 	controlErr  error
 	obstacle    error // a refusal: what is wrong with the data directory or the programs
 	backupLabel bool
-	standby     bool // standby.signal, or recovery.conf, is there, as in a standby and in nothing else
+	standby     bool // standby.signal is there, as in a standby and in nothing else
 	standbyErr  error
 	misses      int // monitors in a row without an answer, this one included
 

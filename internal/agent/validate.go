@@ -211,15 +211,12 @@ func (a *agent) checkDataDir() error {
 	return reasonDataDir.Because(err)
 }
 
-// checkTemplate refuses a recovery.conf template from PostgreSQL 12 on, if it exists:
-// the server would not start with the file it makes.
+// checkTemplate refuses a recovery.conf, with which the server would not start, and the
+// template of one, which somebody may believe to have an effect.
 func (a *agent) checkTemplate(context.Context) error {
 	major, err := a.version()
 	if err != nil {
 		return err
-	}
-	if major < 12 {
-		return nil
 	}
 	for _, file := range []string{a.conf.template, filepath.Join(a.conf.dataDir, "recovery.conf")} {
 		if a.exists(file) {
@@ -279,27 +276,18 @@ func (a *agent) lstat(file string) error {
 }
 
 // standbySignal says whether what runs was started as a standby and has not been
-// promoted, whatever PG_VERSION says by now.
+// promoted, whatever it is that has the file's name.
 func (a *agent) standbySignal() (bool, error) {
-	for _, name := range []string{"standby.signal", "recovery.conf"} {
-		err := a.lstat(filepath.Join(a.conf.dataDir, name))
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
-			return err == nil, err
-		}
+	err := a.lstat(filepath.Join(a.conf.dataDir, "standby.signal"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
 	}
-	return false, nil
+	return err == nil, err
 }
 
 // checkSettings wants the settings with which a standby can follow any promotion. They
 // are read as the server will read them, with start_opts.
 func (a *agent) checkSettings(ctx context.Context) error {
-	major, err := a.version()
-	if err != nil {
-		return err
-	}
-	if major < 12 {
-		return nil
-	}
 	names := append([]string{
 		"data_directory", "primary_conninfo", "recovery_target_timeline", "hot_standby", "wal_level",
 	}, recoveryTargets...)

@@ -67,7 +67,7 @@ func TestRealVersionFile(t *testing.T) {
 	for text, want := range map[string]error{
 		"": ErrVersionGarbage, "\n": ErrVersionGarbage, "abc\n": ErrVersionGarbage, "-1\n": ErrVersionGarbage,
 		"15 \n": ErrVersionGarbage, "99999\n": ErrVersionGarbage, "9.6\n": ErrVersionUnsupported, "9\n": ErrVersionUnsupported,
-		"12\n": nil, "18\n": nil,
+		"11\n": ErrVersionUnsupported, "12\n": nil, "18\n": nil,
 	} {
 		s.plant("PG_VERSION", text)
 		_, err := s.Version()
@@ -88,7 +88,7 @@ func TestRealCheckVersionAndBinaries(t *testing.T) {
 	s := newPrimary(t)
 	require.NoError(t, s.CheckBinaries())
 	require.NoError(t, s.CheckVersion(t.Context()))
-	s.plant("PG_VERSION", "10\n")
+	s.plant("PG_VERSION", "12\n")
 	require.ErrorIs(t, s.CheckVersion(t.Context()), ErrVersionMismatch)
 
 	s.cfg.BinDir = "/nowhere"
@@ -179,39 +179,12 @@ func TestRealSetStandby(t *testing.T) {
 	require.True(t, errors.Is(err, fs.ErrPermission), err)
 }
 
-// Before 12 the recovery template becomes recovery.conf.
-func TestRealRecoveryTemplate(t *testing.T) {
+// A version before 12 takes no notice of standby.signal, and would come up as a primary.
+func TestRealSetStandbyOfAnOldVersion(t *testing.T) {
 	s := newPrimary(t)
 	s.plant("PG_VERSION", "11\n")
-	require.Error(t, s.SetStandby(t.Context()), "no template is configured")
-	s.cfg.RecoveryTemplate = s.file("template")
-	require.ErrorIs(t, s.SetStandby(t.Context()), fs.ErrNotExist)
-	require.NoError(t, os.WriteFile(s.cfg.RecoveryTemplate, []byte("standby_mode = on\n"), 0o644))
-	for range 2 {
-		require.NoError(t, s.SetStandby(t.Context()))
-		text, err := os.ReadFile(s.data("recovery.conf"))
-		require.NoError(t, err)
-		require.Equal(t, "standby_mode = on\n", string(text))
-	}
-	there, err := s.StandbySignal()
-	require.NoError(t, err)
-	require.True(t, there)
-	require.NoError(t, os.Remove(s.cfg.RecoveryTemplate))
-	require.NoError(t, os.Symlink(secret(t), s.cfg.RecoveryTemplate))
-	require.ErrorIs(t, s.SetStandby(t.Context()), ErrNotRegular)
-	require.NoError(t, os.Remove(s.cfg.RecoveryTemplate))
-	require.NoError(t, os.WriteFile(s.cfg.RecoveryTemplate, []byte("root's"), 0o600))
-	require.ErrorIs(t, s.SetStandby(t.Context()), fs.ErrPermission)
-
-	require.NoError(t, os.Chmod(s.cfg.RecoveryTemplate, 0o644))
-	for what, plant := range plantings(t, s.data("recovery.conf")) {
-		require.NoError(t, os.RemoveAll(s.data("recovery.conf")))
-		plant()
-		require.ErrorIs(t, s.SetStandby(t.Context()), ErrNotRegular, what)
-	}
-	require.NoError(t, os.RemoveAll(s.data("recovery.conf")))
-	require.NoError(t, os.Symlink(secret(t), s.data("recovery.conf.pgsqlms")))
-	require.NoError(t, s.SetStandby(t.Context()))
+	require.ErrorIs(t, s.SetStandby(t.Context()), ErrVersionUnsupported)
+	require.NoFileExists(t, s.data("standby.signal"))
 }
 
 func TestRealPlantedHistory(t *testing.T) {

@@ -15,8 +15,7 @@ type Config struct {
 	Host    string // directory of the Unix socket, or a host for TCP
 	Port    int
 
-	StartOpts        string // options of postgres, quoted as for a shell; see SplitOptions
-	RecoveryTemplate string // recovery.conf to copy, before PostgreSQL 12
+	StartOpts string // options of postgres, quoted as for a shell; see SplitOptions
 
 	User    command.User // the system user, who owns the data and the processes
 	LogPath string       // file the server's output is appended to; /dev/null when empty

@@ -13,7 +13,7 @@ import (
 )
 
 // isData knows what PostgreSQL itself keeps on the first level of its data directory
-// ("Database File Layout" in its manual), from 10 to 18. Whatever else is there belongs to
+// ("Database File Layout" in its manual), from 12 to 18. Whatever else is there belongs to
 // the node: its configuration, certificates, and logs.
 func isData(name string) bool {
 	if slices.Contains([]string{"pg_hba.conf", "pg_ident.conf", "pg_log"}, name) {

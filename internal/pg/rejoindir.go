@@ -247,14 +247,8 @@ func (r *Rejoin) Finish(keep bool, now time.Time) (kept string, err error) {
 		if err := copyEntries(own, fresh.cfg.DataDir, func(string) bool { return true }); err != nil {
 			return err
 		}
-		major, err := fresh.Version()
-		if err != nil {
+		if err := fresh.createSignal(); err != nil {
 			return err
-		}
-		if major >= signalFileMajor { // before, recovery.conf is one of the node's own files
-			if err := fresh.createSignal(); err != nil {
-				return err
-			}
 		}
 		kept, err = r.exchange(keep, now)
 		return err

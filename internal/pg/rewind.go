@@ -132,9 +132,9 @@ func (r *Rejoin) Recover(ctx context.Context) error {
 		return err
 	}
 	err = r.i.asUser(func() error {
-		// Single-user mode refuses to be a standby; and the process that postmaster.pid names
-		// may be anybody by now.
-		for _, name := range []string{standbySignal, "recovery.signal", recoveryConf, "postmaster.pid"} {
+		// Single-user mode refuses to be a standby, and any mode to run with a recovery.conf;
+		// and the process that postmaster.pid names may be anybody by now.
+		for _, name := range []string{standbySignal, "recovery.signal", "recovery.conf", "postmaster.pid"} {
 			if err := os.Remove(fresh.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}

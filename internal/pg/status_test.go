@@ -97,13 +97,14 @@ func TestNewestSegment(t *testing.T) {
 }
 
 func TestVersions(t *testing.T) {
-	for text, want := range map[string]int{"10": 10, "12\n": 12, "15\n": 15, "18\n": 18, "100\n": 100} {
+	for text, want := range map[string]int{"12": 12, "13\n": 13, "15\n": 15, "18\n": 18, "100\n": 100} {
 		got, err := parseVersionFile(text)
 		require.NoError(t, err, text)
 		require.Equal(t, want, got)
 	}
 	for text, want := range map[string]error{
 		"9.6\n": ErrVersionUnsupported, "9\n": ErrVersionUnsupported, "15.1\n": ErrVersionUnsupported, "0": ErrVersionUnsupported,
+		"10\n": ErrVersionUnsupported, "11\n": ErrVersionUnsupported,
 		"": ErrVersionGarbage, "\n": ErrVersionGarbage, "15\n\n": ErrVersionGarbage, "x": ErrVersionGarbage, "1e1": ErrVersionGarbage,
 		"9.x": ErrVersionGarbage, "+15": ErrVersionGarbage, "15\x00": ErrVersionGarbage, strings.Repeat("9", 9999): ErrVersionGarbage,
 	} {

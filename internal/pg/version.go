@@ -20,16 +20,11 @@ var (
 	ErrVersionMismatch    = errors.New("the programs and the data are of different versions of PostgreSQL")
 )
 
-const (
-	// oldestMajor is the first version with the names of functions and columns
-	// this package asks for ("wal", "lsn").
-	oldestMajor = 10
-	// signalFileMajor is the first version with standby.signal instead of
-	// recovery.conf.
-	signalFileMajor = 12
-)
+// oldestMajor is the first version with standby.signal, and with the settings of a
+// standby in postgresql.conf.
+const oldestMajor = 12
 
-// Version is the major version of the data, 10 or higher, from PG_VERSION. Its
+// Version is the major version of the data, 12 or higher, from PG_VERSION. Its
 // errors wrap ErrDataDirMissing, ErrNotDirectory, ErrDataDirAccess,
 // ErrVersionMissing, ErrVersionGarbage, ErrVersionUnsupported or
 // ErrNotRegular.

@@ -18,16 +18,7 @@ const (
 	pidFileName   = "postmaster.pid"
 	promoteName   = "promote"
 	standbySignal = "standby.signal"
-	recoveryConf  = "recovery.conf" // in its place before PostgreSQL 12
 )
-
-// signalFile is the file that makes the next start one as a standby.
-func (p place) signalFile() string {
-	if number(p.read("version")) < 12 {
-		return recoveryConf
-	}
-	return standbySignal
-}
 
 // longestLife ends a fake that nobody has stopped.
 const longestLife = 3 * time.Minute
@@ -144,7 +135,7 @@ func (s *server) otherRuns() bool {
 }
 
 func (s *server) takeRole() {
-	_, err := os.Stat(s.signalFile())
+	_, err := os.Stat(standbySignal)
 	_, primary := s.toldOf(serverName, "primary")
 	s.standby = !errors.Is(err, fs.ErrNotExist) && !primary
 	if s.standby {
@@ -269,7 +260,7 @@ func (s *server) endPromotion() {
 func (s *server) becomePrimary() {
 	s.event("promoted")
 	s.promoting = false
-	_ = os.Remove(s.signalFile())
+	_ = os.Remove(standbySignal)
 	s.standby = false
 	s.control.Timeline++
 	s.writeHistory()

@@ -133,12 +133,7 @@ func (w *world) freshInstance() error {
 	if err := errors.Join(os.RemoveAll(w.data()), os.Mkdir(w.data(), 0o700), w.own(w.data())); err != nil {
 		return err
 	}
-	err := errors.Join(w.makeInstance(w.data(), "5432"), w.setFact("lsn", "0/5000060"),
-		w.writeOwned(w.path("data", "PG_VERSION"), w.read("version")+"\n"))
-	if w.signalFile() == recoveryConf { // which is made of a template
-		err = errors.Join(err, w.writeOwned(w.path("data", "recovery.conf.pcmk"), "standby_mode = on\n"))
-	}
-	return err
+	return errors.Join(w.makeInstance(w.data(), "5432"), w.setFact("lsn", "0/5000060"))
 }
 
 func (w *world) plant(path, kind string) error {

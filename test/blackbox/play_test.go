@@ -18,7 +18,7 @@ func agentUID() int { return os.Geteuid() }
 func cmdServer(w *world, args []string) error { return w.startServer(args[0], w.data()) }
 
 func (w *world) startServer(role, dir string) error {
-	signal := filepath.Join(dir, w.signalFile())
+	signal := filepath.Join(dir, standbySignal)
 	err := ignoreMissing(os.Remove(signal))
 	if role == "standby" {
 		err = w.writeOwned(signal, "")
