@@ -76,6 +76,7 @@ var actions = map[string]action{
 // Run carries out the action that p asks for and returns the process's exit code.
 // Meta-data and methods are answered before any configuration is read.
 func Run(ctx context.Context, p Process) ocf.ExitCode {
+	dieBySignal()
 	req := ocf.ParseRequest(p.Args, p.Environ, p.Started)
 	req.Began(time.Now())
 	log := ocf.NewLogger(metadata.Name, req.Instance, p.Environ, p.Stderr, p.Terminal)
@@ -101,7 +102,9 @@ func Run(ctx context.Context, p Process) ocf.ExitCode {
 	}
 	ctx, cancel := context.WithDeadline(ctx, req.Deadline)
 	defer cancel()
-	code, err := inTime(req, func() (ocf.ExitCode, error) { return do(newAgent(ctx, p, req, log), ctx) })
+	code, err := inTime(req, func() (ocf.ExitCode, error) {
+		return contained(log, func() (ocf.ExitCode, error) { return do(newAgent(ctx, p, req, log), ctx) })
+	})
 	if err != nil && req.Action == metadata.Notify { // which always succeeds
 		log.Warnf("%v", err)
 		return ocf.Success

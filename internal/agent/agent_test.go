@@ -24,9 +24,7 @@ func TestActionThatDoesNotComeBack(t *testing.T) {
 		metadata.Notify: {ocf.Success, "WARNING: notify " + said + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			do := actions[name]
-			actions[name] = func(*agent, context.Context) (ocf.ExitCode, error) { select {} }
-			t.Cleanup(func() { actions[name] = do })
+			instead(t, name, func(*agent, context.Context) (ocf.ExitCode, error) { select {} })
 			var stderr bytes.Buffer
 			began := time.Now()
 			code := Run(t.Context(), Process{

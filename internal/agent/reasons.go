@@ -219,6 +219,11 @@ var (
 		Text: "%s got no answer from the operating system and is given up, at the end of its %s",
 		Help: "look for storage that hangs, in the kernel's log and with ps for processes in state D",
 	}
+	reasonInternal = ocf.Reason{
+		Name: "internal-error", Code: ocf.ErrGeneric,
+		Text: "an error in the agent itself: %v",
+		Help: "report it, with the stack from the log; the instance may be well",
+	}
 	reasonNotRunning = ocf.Reason{
 		Name: "not-running", Code: ocf.NotRunning,
 		Text: "the instance in %s does not run, expected a running standby to %s",
@@ -368,6 +373,7 @@ func Reasons() []ocf.Reason {
 		reasonStarting,
 		reasonState,
 		reasonOverdue,
+		reasonInternal,
 		reasonNotRunning,
 		reasonAsk,
 		reasonNotifyLists,
