@@ -45,10 +45,12 @@ const listenWait = 2 * time.Second
 
 // look asks PostgreSQL for its state, and asks again while it starts up or shuts
 // down, as long as the action has time, or does not listen yet.
-func (a *agent) look(ctx context.Context) (status pg.Status, err error) {
+func (a *agent) look(ctx context.Context) (pg.Status, error) { return a.lookBy(ctx, a.patiently) }
+
+func (a *agent) lookBy(ctx context.Context, how func(context.Context, func() error) error) (status pg.Status, err error) {
 	ctx, cancel := part(ctx, lookPart)
 	defer cancel()
-	err = a.patiently(ctx, func() error {
+	err = how(ctx, func() error {
 		status, err = a.ask(ctx)
 		return err
 	})
@@ -58,21 +60,53 @@ func (a *agent) look(ctx context.Context) (status pg.Status, err error) {
 // patiently asks again while PostgreSQL starts up or shuts down, until ctx ends, or does
 // not listen yet. At the end it says what it was waiting for.
 func (a *agent) patiently(ctx context.Context, ask func() error) error {
-	var starting error // said before the time was up
+	return askWhile(ctx, a.startsUp(), ask)
+}
+
+// insistently is patiently for who needs an answer: it asks again as well while every
+// connection slot is taken. A monitor does not: it has pg_control, and little time.
+func (a *agent) insistently(ctx context.Context, ask func() error) error {
+	starts := a.startsUp()
+	return askWhile(ctx, func(err error) bool { return starts(err) || noSlot(ctx, err) }, ask)
+}
+
+func (a *agent) startsUp() (passes func(error) bool) {
 	began := time.Now()
+	return func(err error) bool {
+		return pg.IsStartingUp(err) || pg.IsRefused(err) && time.Since(began) < listenWait && a.postmasterRuns()
+	}
+}
+
+// slotEvery is the pause before a connection is tried again for want of a slot. A server
+// that has none has enough to do, and each attempt costs it a process.
+const slotEvery = 200 * time.Millisecond
+
+// noSlot says whether there was no connection slot left, and pauses. Clients that connect
+// as a superuser take those that are reserved for administration, too; in a moment one of
+// them may have come to its end.
+func noSlot(ctx context.Context, err error) bool {
+	none := pg.IsTooManyConnections(err)
+	if none {
+		pause(ctx, slotEvery)
+	}
+	return none
+}
+
+// askWhile asks again while what became of it passes by itself.
+func askWhile(ctx context.Context, passes func(error) bool, ask func() error) error {
+	var waiting error // said before the time was up
 	err := poll(ctx, connectEvery, func() (bool, error) {
 		err := ask()
-		if pg.IsRefused(err) && time.Since(began) < listenWait && a.postmasterRuns() {
-			return false, nil
+		if err == nil || !passes(err) {
+			return true, err
 		}
-		if pg.IsStartingUp(err) {
-			starting = err
-			return false, nil
+		if !pg.IsRefused(err) {
+			waiting = err
 		}
-		return true, err
+		return false, nil
 	})
-	if starting != nil && pg.IsTimeout(err) {
-		err = starting
+	if waiting != nil && pg.IsTimeout(err) {
+		err = waiting
 	}
 	return err
 }

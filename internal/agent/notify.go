@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"pgsqlms/internal/election"
 	"pgsqlms/internal/failpoint"
@@ -85,7 +86,7 @@ func (a *agent) beforePromote(ctx context.Context) error {
 	if t.Kind == election.Switchover {
 		return a.voteForPAF(ctx, self)
 	}
-	vote, _, err := a.ownVote(ctx, self)
+	vote, err := a.insistOnVote(ctx, self)
 	if err != nil {
 		return fmt.Errorf("this node cannot vote: %w", err)
 	}
@@ -94,6 +95,21 @@ func (a *agent) beforePromote(ctx context.Context) error {
 	}
 	failpoint.Hit("notify-voted")
 	return a.awaitVoteShown(ctx, vote)
+}
+
+// voteWait bounds the wait for a connection slot to vote by. All others wait for it, and
+// it is as long as PostgreSQL gets to answer.
+const voteWait = 3 * time.Second
+
+// insistOnVote tries again while every connection slot is taken: a node that cannot vote
+// counts as absent, and the promotion may have to wait for it.
+func (a *agent) insistOnVote(ctx context.Context, self string) (v election.Vote, err error) {
+	wait, cancel := context.WithTimeout(ctx, voteWait)
+	defer cancel()
+	err = askWhile(wait,
+		func(err error) bool { return noSlot(wait, err) },
+		func() (err error) { v, _, err = a.ownVote(ctx, self); return err })
+	return v, err
 }
 
 // awaitVoteShown waits until both parts of a vote can be read back.

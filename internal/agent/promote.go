@@ -64,7 +64,7 @@ const answerPart = 0.2
 func (a *agent) candidate(ctx context.Context) (conn *pg.Conn, status pg.Status, err error) {
 	ctx, cancel := part(ctx, answerPart)
 	defer cancel()
-	err = a.patiently(ctx, func() error {
+	err = a.insistently(ctx, func() error {
 		conn, err = a.db.Connect(ctx)
 		if err != nil {
 			return err

@@ -48,20 +48,23 @@ func (a *agent) start(ctx context.Context) (ocf.ExitCode, error) {
 // startRunning is start on an instance that is up: success when it is a standby, and is
 // to stay one.
 func (a *agent) startRunning(ctx context.Context) (ocf.ExitCode, error) {
-	status, err := a.look(ctx)
+	status, err := a.lookBy(ctx, a.insistently)
 	switch {
 	case err != nil:
 		return refuse(reasonAsk.Because(err, a.conf.dataDir))
 	case !status.InRecovery:
 		return refuse(reasonStartPrimary.With(a.conf.dataDir))
 	}
-	promoting, err := a.db.Promoting(ctx)
+	promoting := false
+	err = a.insistently(ctx, func() (err error) { promoting, err = a.db.Promoting(ctx); return err })
 	switch {
 	case err != nil:
 		return refuse(reasonAsk.Because(err, a.conf.dataDir))
 	case promoting:
 		return refuse(reasonStartPromoting.With(a.conf.dataDir))
-	case !a.inRecovery(ctx): // the order has been carried out meanwhile
+	}
+	status, err = a.lookBy(ctx, a.insistently)
+	if err != nil || !status.InRecovery { // the order has been carried out meanwhile
 		return refuse(reasonStartPrimary.With(a.conf.dataDir))
 	}
 	return ocf.Success, nil
@@ -146,7 +149,7 @@ func (a *agent) awaitStandby(ctx context.Context, server *pg.Launched) error {
 	if err != nil {
 		return fmt.Errorf("postmaster %d: %w", server.Pid(), err)
 	}
-	status, err := a.look(ctx)
+	status, err := a.lookBy(ctx, a.insistently)
 	if err == nil && !status.InRecovery {
 		err = fmt.Errorf("it came up as a primary, in spite of standby.signal")
 	}
