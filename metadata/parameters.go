@@ -51,7 +51,8 @@ var parameters = []Parameter{
 		Name: PGHost, Type: TypeString, Default: "/tmp",
 		Short: "Socket directory or host name to connect to",
 		Long: `Where the agent reaches its own instance: the directory of its unix socket, or a host name or address ` +
-			`of this node. The packages of Debian and of the PGDG place the socket in /var/run/postgresql.`,
+			`of this node at which it listens itself: what answers for another instance, a virtual IP on another node ` +
+			`or a connection pooler is not believed. The packages of Debian and of the PGDG place the socket in /var/run/postgresql.`,
 	},
 	{
 		Name: PGPort, Type: TypeInteger, Default: "5432",

@@ -39,7 +39,8 @@ type Conn struct {
 // and no setting of the role or of the database can make its queries time out.
 //
 // What answers on a Unix socket must belong to the system user and be the
-// postmaster of this data directory; see IsOtherInstance. Judge the error with
+// postmaster of this data directory, and over TCP be one of its processes; see
+// IsOtherInstance. Judge the error with
 // IsStartingUp, IsTooManyConnections, IsRefused, IsTimeout, IsAuth.
 func (i *Instance) Connect(ctx context.Context) (*Conn, error) {
 	return i.connect(ctx, nil)
@@ -57,7 +58,14 @@ func (i *Instance) connect(ctx context.Context, more map[string]string) (*Conn, 
 	if err != nil {
 		return nil, &connectError{address: i.address(), err: err}
 	}
-	return &Conn{conn: conn}, nil
+	c := &Conn{conn: conn}
+	if !i.overSocket() {
+		if err := i.checkBackend(int(conn.PID())); err != nil {
+			c.Close()
+			return nil, &connectError{address: i.address(), err: err}
+		}
+	}
+	return c, nil
 }
 
 // Close tells the server goodbye and closes the connection.

@@ -260,6 +260,44 @@ func TestRealRefusesAnotherInstance(t *testing.T) {
 	t.Log(err)
 }
 
+// Over TCP, too.
+func TestRealRefusesAnotherInstanceOverTCP(t *testing.T) {
+	one, other := newPrimary(t).overTCP(), newPrimary(t).overTCP()
+	for _, s := range []*server{one, other} {
+		s.sql("SELECT 1")
+		_, err := s.Position(t.Context()) // over a connection for replication
+		require.NoError(t, err)
+	}
+	mistaken := New(one.cfg)
+	mistaken.cfg.Port = other.cfg.Port
+	_, err := mistaken.Connect(t.Context())
+	require.True(t, IsOtherInstance(err), err)
+	_, err = mistaken.Position(t.Context())
+	require.True(t, IsOtherInstance(err), err)
+	t.Log(err)
+	other.wait("nothing of the refused connections is left", func() bool {
+		return other.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type IN ('client backend', 'walsender')") == "1"
+	})
+}
+
+// overTCP starts the server, which then trusts everybody on this machine.
+func (s *server) overTCP() *server {
+	s.t.Helper()
+	s.cfg.Host, s.cfg.Port = "127.0.0.1", freePort(s.t)
+	s.configure("listen_addresses = '127.0.0.1'", fmt.Sprintf("port = %d", s.cfg.Port))
+	require.NoError(s.t, os.WriteFile(s.data("pg_hba.conf"),
+		[]byte("host all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n"), 0o600))
+	return s.start()
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
 // Anybody can make a socket in /tmp and play the server.
 func TestRealRefusesAStrangersSocket(t *testing.T) {
 	s := newPrimary(t)
@@ -274,11 +312,7 @@ func TestRealRefusesAStrangersSocket(t *testing.T) {
 }
 
 func TestRealPasswordOverTCP(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	port := listener.Addr().(*net.TCPAddr).Port
-	listener.Close()
-
+	port := freePort(t)
 	home := filepath.Join(t.TempDir(), "home")
 	s := newPrimary(t)
 	s.configure("listen_addresses = '127.0.0.1'", fmt.Sprintf("port = %d", port))

@@ -41,7 +41,7 @@ func connectSocket(path string, check func(*syscall.Ucred) error) (net.Conn, err
 }
 
 // errOtherInstance is the mark of IsOtherInstance.
-var errOtherInstance = errors.New("another server listens on this socket")
+var errOtherInstance = errors.New("another server listens there")
 
 // checkPeer judges who listens: for a Unix socket the kernel tells who called
 // listen(2), and with PostgreSQL that is the postmaster. In a directory such
@@ -67,4 +67,20 @@ func (i *Instance) checkPeer(peer *syscall.Ucred) error {
 	}
 	return fmt.Errorf("%w: process %d, expected the postmaster of %s, which is process %d; check the port and the socket directory",
 		errOtherInstance, peer.Pid, i.cfg.DataDir, ours)
+}
+
+// checkBackend is checkPeer for a connection over TCP, of which the kernel tells nothing
+// of the other side. The server names the process that serves it (BackendKeyData of its
+// protocol), which must be one of this data directory. Behind the address of another
+// node, such as the cluster's virtual IP, the number is one of that machine, and here
+// somebody else's; and a connection pooler has made it up.
+func (i *Instance) checkBackend(pid int) error {
+	ours, err := i.isOurs(pid)
+	switch {
+	case err != nil:
+		return fmt.Errorf("it cannot be told whose process %d is, which answers there: %w", pid, err)
+	case ours:
+		return nil
+	}
+	return fmt.Errorf("%w: process %d, which is none of %s on this node; check pghost and pgport", errOtherInstance, pid, i.cfg.DataDir)
 }

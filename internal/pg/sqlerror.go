@@ -85,8 +85,8 @@ func IsTimeout(err error) bool {
 	return pgconn.Timeout(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// IsOtherInstance says that what listens on the configured socket is not this
-// data directory's postmaster, but another instance or a stranger's program.
+// IsOtherInstance says that what listens at the configured address is not this
+// data directory's server, but another instance or a stranger's program.
 func IsOtherInstance(err error) bool { return errors.Is(err, errOtherInstance) }
 
 // Phase is why a server accepts no connections.
