@@ -34,9 +34,11 @@ type config struct {
 	logPath    string
 	problems   []*ocf.Error
 
-	// Where user is not system_user: why, and whose data these are.
+	// Where user is not system_user: why, and whose data these are. runsAs is system_user
+	// then where it has a server there nevertheless.
 	noStart *ocf.Error
 	data    dataOwner
+	runsAs  *command.User
 }
 
 func readConfig(ctx context.Context, r ocf.Request, logs string) config {
@@ -139,9 +141,26 @@ func (c *config) readUser(ctx context.Context) {
 		c.user = found
 		if data.planted == "" {
 			c.user = c.actAs(ctx, data.owner)
+			c.findServerOf(found)
 		}
 	default:
 		c.user = found
+	}
+}
+
+// findServerOf looks whether the system user has a server in the data directory that is
+// another's: a chown under a server ends none of its sessions, and stops none of their
+// commits. It is asked, and ended, as what it was started as; what there is to read of the
+// data, their owner reads. Where it cannot be told it is taken to be there, so that nobody
+// says that nothing runs. Root has no server, as PostgreSQL itself sees to.
+func (c *config) findServerOf(user command.User) {
+	if user.UID == 0 {
+		return
+	}
+	i := c.instance()
+	i.RunsAs = &user
+	if found, err := pg.New(i).Processes(); err != nil || found.Running() {
+		c.runsAs = &user
 	}
 }
 
@@ -188,7 +207,7 @@ const nobody = 65534
 func (c *config) instance() pg.Config {
 	return pg.Config{
 		BinDir: c.binDir, PGData: c.pgData, DataDir: c.dataDir, Host: c.host, Port: c.port,
-		StartOpts: c.startOpts, User: c.user, LogPath: c.logPath,
+		StartOpts: c.startOpts, User: c.user, RunsAs: c.runsAs, LogPath: c.logPath,
 	}
 }
 

@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"pgsqlms/internal/ocf"
@@ -85,13 +86,17 @@ func judgeAlive(s sight) verdict {
 
 // recovers leaves an instance the role it had, as long as it may recover by itself.
 func (s sight) recovers() verdict {
-	v := verdict{code: ocf.Success, warning: fmt.Sprintf(
+	return verdict{code: s.roleBefore(), warning: fmt.Sprintf(
 		"PostgreSQL (postmaster %d) refuses connections, %d of %d monitors in a row before it is taken for failed: %v",
 		s.processes.Postmaster, s.misses, maxMisses, s.asked)}
+}
+
+// roleBefore is what a recurring monitor has found, as Pacemaker repeats it.
+func (s sight) roleBefore() ocf.ExitCode {
 	if s.promoted {
-		v.code = ocf.RunningPromoted
+		return ocf.RunningPromoted
 	}
-	return v
+	return ocf.Success
 }
 
 // roleByControl takes the role from pg_control, while PostgreSQL is up and has its
@@ -114,9 +119,12 @@ func roleByControl(s sight) verdict {
 
 // roleBySignal is for where pg_control cannot be read: pg_controldata is not there, or
 // does not end in time, or the file is damaged. What runs needs none of that, and would
-// not come back from a restart without.
+// not come back from a restart without. Nor would one whose data were given to another
+// user: what is there cannot be read any more, and the server goes on with what it has open.
 func roleBySignal(s sight) verdict {
 	switch {
+	case errors.Is(s.standbyErr, fs.ErrPermission) && s.recurring:
+		return verdict{code: s.roleBefore(), warning: s.silence("Pacemaker")}
 	case s.standbyErr != nil:
 		return refusal(reasonState.Because(s.standbyErr, s.processes.Postmaster, "nothing that can be read"))
 	case s.standby:

@@ -57,6 +57,9 @@ func TestJudge(t *testing.T) {
 		"alive, pg_control damaged":   {sight{asked: full, processes: alive, controlErr: pg.ErrControlCRC}, ocf.RunningPromoted, true},
 		"alive, no programs":          {sight{asked: full, processes: alive, obstacle: noPrograms, standby: true}, ocf.Success, true},
 		"alive, nothing can be read":  {sight{asked: full, processes: alive, controlErr: unreadable, standbyErr: fs.ErrPermission}, ocf.ErrGeneric, false},
+		"a primary's data taken":      {sight{asked: full, processes: alive, controlErr: unreadable, standbyErr: fs.ErrPermission, recurring: true, promoted: true}, ocf.RunningPromoted, true},
+		"a standby's data taken":      {sight{asked: full, processes: alive, controlErr: unreadable, standbyErr: fs.ErrPermission, recurring: true}, ocf.Success, true},
+		"alive, damaged directory":    {sight{asked: full, processes: alive, controlErr: unreadable, standbyErr: syscall.EIO, recurring: true, promoted: true}, ocf.ErrGeneric, false},
 		"nobody listens":              {sight{asked: syscall.ECONNREFUSED, processes: alive, control: state(pg.StateInProduction)}, ocf.ErrGeneric, false},
 		"nobody listens, port broken": {sight{asked: syscall.ECONNREFUSED, elsewhere: true, processes: alive, control: state(pg.StateInProduction)}, ocf.RunningPromoted, true},
 

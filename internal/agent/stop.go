@@ -19,6 +19,9 @@ func (a *agent) stop(ctx context.Context) (ocf.ExitCode, error) {
 	if err := a.shutDown(ctx, stopSteps); err != nil {
 		return refuse(err)
 	}
+	if err := a.ownersDown(ctx); err != nil {
+		return refuse(err)
+	}
 	if err := a.othersDown(); err != nil {
 		return refuse(err)
 	}
@@ -131,6 +134,18 @@ func (a *agent) notDown() error {
 		return nil
 	}
 	return reasonStop.With(a.conf.dataDir, left(processes))
+}
+
+// ownersDown is for data that were given to another user under a server. That is down;
+// beside it the new owner may have started one of its own, as PostgreSQL takes no notice
+// of another user's (CreateLockFile in miscinit.c).
+func (a *agent) ownersDown(ctx context.Context) error {
+	if a.conf.runsAs == nil {
+		return nil
+	}
+	a.conf.runsAs = nil
+	a.openInstance()
+	return a.shutDown(ctx, stopSteps)
 }
 
 // othersDown is for a data directory to which somebody else may have led us. What runs

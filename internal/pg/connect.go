@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"pgsqlms/internal/command"
 )
 
 const (
@@ -86,7 +84,7 @@ func (i *Instance) connConfig() (*pgconn.Config, error) {
 		return nil, err
 	}
 	config.Host, config.Port = i.cfg.Host, uint16(i.cfg.Port)
-	config.Database, config.User = database, i.cfg.User.Name
+	config.Database, config.User = database, i.runner().Name
 	config.RuntimeParams = i.runtimeParams()
 	config.Fallbacks = nil
 	config.MaxProtocolMessageBodyLen = maxMessage
@@ -158,12 +156,20 @@ func (i *Instance) dialSocket(ctx context.Context, _, path string) (net.Conn, er
 	return i.dialAsUser(ctx, path, i.checkPeer)
 }
 
-// dialAsUser connects to a socket as the system user. check judges who listens.
+// dialAsUser connects to a socket as the system user. check judges who listens there,
+// before a byte is sent.
 func (i *Instance) dialAsUser(ctx context.Context, path string, check func(*syscall.Ucred) error) (net.Conn, error) {
 	for {
-		conn, err := i.dialOnce(path, check)
+		conn, peer, err := i.dialOnce(path)
+		if err == nil {
+			if err = check(peer); err == nil {
+				return conn, nil
+			}
+			conn.Close()
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
 		if !backlogFull(err) {
-			return conn, err
+			return nil, err
 		}
 		if err := pause(ctx, backlogStep); err != nil {
 			return nil, fmt.Errorf("the server does not take connections from its queue: %w", err)
@@ -171,10 +177,10 @@ func (i *Instance) dialAsUser(ctx context.Context, path string, check func(*sysc
 	}
 }
 
-func (i *Instance) dialOnce(path string, check func(*syscall.Ucred) error) (conn net.Conn, err error) {
-	err = command.AsUser(i.cfg.User, func() error {
-		conn, err = connectSocket(path, check)
+func (i *Instance) dialOnce(path string) (conn net.Conn, peer *syscall.Ucred, err error) {
+	err = i.asRunner(func() error {
+		conn, peer, err = connectSocket(path)
 		return err
 	})
-	return conn, err
+	return conn, peer, err
 }

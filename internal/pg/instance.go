@@ -19,6 +19,10 @@ type Config struct {
 
 	User    command.User // the system user, who owns the data and the processes
 	LogPath string       // file the server's output is appended to; /dev/null when empty
+
+	// RunsAs is whose processes these are, where the data were given to another user under
+	// a running server: it runs on, and User is who the data belong to now.
+	RunsAs *command.User
 }
 
 // Instance is one PostgreSQL instance.
@@ -44,6 +48,16 @@ func (i *Instance) with(c Config) *Instance {
 	other.cfg = c
 	return &other
 }
+
+// runner is whose the server's processes are. A server is asked as that user.
+func (i *Instance) runner() command.User {
+	if i.cfg.RunsAs != nil {
+		return *i.cfg.RunsAs
+	}
+	return i.cfg.User
+}
+
+func (i *Instance) asRunner(fn func() error) error { return command.AsUser(i.runner(), fn) }
 
 // path is that of a file in the data directory.
 func (i *Instance) path(name string) string { return filepath.Join(i.cfg.DataDir, name) }

@@ -12,15 +12,15 @@ import (
 // group or others may read it: no password, which peer authentication and a
 // trusted address do not need.
 func (i *Instance) password() (string, error) {
-	if !filepath.IsAbs(i.cfg.User.Home) {
+	if !filepath.IsAbs(i.runner().Home) {
 		return "", nil
 	}
 	var text string
-	err := i.asUser(func() error {
-		text = readPrivate(filepath.Join(i.cfg.User.Home, ".pgpass"))
+	err := i.asRunner(func() error {
+		text = readPrivate(filepath.Join(i.runner().Home, ".pgpass"))
 		return nil
 	})
-	return findPassword(text, i.passwordHost(), strconv.Itoa(i.cfg.Port), database, i.cfg.User.Name), err
+	return findPassword(text, i.passwordHost(), strconv.Itoa(i.cfg.Port), database, i.runner().Name), err
 }
 
 // passwordHost is what the entries for a Unix socket are found under.

@@ -159,7 +159,7 @@ func (i *Instance) primaryConfig(ctx context.Context, t primaryTarget, values ma
 	if err != nil {
 		return nil, err
 	}
-	config.User = cmp.Or(values["user"], i.cfg.User.Name)
+	config.User = cmp.Or(values["user"], i.runner().Name)
 	config.Database = walReceiverDatabase
 	config.Password = values["password"]
 	if config.Password == "" {
@@ -193,7 +193,7 @@ func (i *Instance) primaryString(t primaryTarget, values map[string]string) stri
 		"host": t.host, "port": t.port, "user": "nobody", "passfile": "/dev/null", "target_session_attrs": "any",
 		"sslcert": "", "sslkey": "", "sslrootcert": "",
 	}
-	home := i.cfg.User.Home
+	home := i.runner().Home
 	if filepath.IsAbs(home) {
 		cert, key, root := home+"/.postgresql/postgresql.crt", home+"/.postgresql/postgresql.key", home+"/.postgresql/root.crt"
 		if i.canRead(cert) && i.canRead(key) {
@@ -217,7 +217,7 @@ func (i *Instance) primaryString(t primaryTarget, values map[string]string) stri
 
 // canRead says whether there is such a plain file for the system user.
 func (i *Instance) canRead(path string) bool {
-	return i.asUser(func() error {
+	return i.asRunner(func() error {
 		f, err := openRegular(path, os.O_RDONLY, 0)
 		if err == nil {
 			f.Close()
@@ -239,7 +239,7 @@ func (i *Instance) parseAsUser(ctx context.Context, text string) (*pgconn.Config
 	result := make(chan parsed, 1)
 	go func() {
 		var p parsed
-		err := i.asUser(func() error {
+		err := i.asRunner(func() error {
 			p.config, p.err = pgconn.ParseConfig(text)
 			return nil
 		})
@@ -266,8 +266,8 @@ func (i *Instance) parseAsUser(ctx context.Context, text string) (*pgconn.Config
 
 // passwordFor looks into passfile, or ~/.pgpass, as the system user.
 func (i *Instance) passwordFor(t primaryTarget, database, user, passfile string) (password string, err error) {
-	if passfile == "" && filepath.IsAbs(i.cfg.User.Home) {
-		passfile = filepath.Join(i.cfg.User.Home, ".pgpass")
+	if passfile == "" && filepath.IsAbs(i.runner().Home) {
+		passfile = filepath.Join(i.runner().Home, ".pgpass")
 	}
 	if passfile == "" {
 		return "", nil
@@ -276,7 +276,7 @@ func (i *Instance) passwordFor(t primaryTarget, database, user, passfile string)
 	if host == defaultSocketDir() {
 		host = "localhost"
 	}
-	err = i.asUser(func() error {
+	err = i.asRunner(func() error {
 		password = findPassword(readPrivate(passfile), host, t.port, database, user)
 		return nil
 	})

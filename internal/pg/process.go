@@ -83,7 +83,7 @@ func linkless(path string, links int) string {
 func (i *Instance) examine(pid int, dir directory) (*process, error) {
 	base := filepath.Join(i.proc, strconv.Itoa(pid))
 	status, err := readStatus(base)
-	if err != nil || status.uid != i.cfg.User.UID || status.dead() {
+	if err != nil || status.uid != i.runner().UID || status.dead() {
 		return nil, nil
 	}
 	program, err := os.Readlink(base + "/exe")
@@ -113,7 +113,7 @@ func (i *Instance) unseen(base string, err error) error {
 		return nil
 	case !errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("it cannot be told whether it works in %s: %w", i.cfg.DataDir, err)
-	case i.cfg.User.UID == 0:
+	case i.runner().UID == 0:
 		return nil
 	}
 	return errDenied

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+
+	"pgsqlms/internal/command"
 )
 
 // Processes is what runs on the data directory.
@@ -67,7 +69,7 @@ func (i *Instance) serverProcesses() (found []process, err error) {
 	}
 	found, err = i.scan(dir)
 	if errors.Is(err, errDenied) {
-		err = i.asUser(func() error {
+		err = i.asRunner(func() error {
 			found, err = i.scan(dir)
 			return err
 		})
@@ -83,7 +85,7 @@ func (i *Instance) RunningAs(uid uint32) ([]int, error) {
 		return nil, err
 	}
 	other := i.cfg
-	other.User.UID = uid
+	other.RunsAs = &command.User{Name: fmt.Sprintf("with uid %d", uid), UID: uid}
 	found, err := i.with(other).scan(dir)
 	var pids []int
 	for _, p := range found {
@@ -101,7 +103,7 @@ func (i *Instance) scan(dir directory) ([]process, error) {
 	for _, pid := range pids {
 		p, err := i.examine(pid, dir)
 		if err != nil {
-			return nil, fmt.Errorf("process %d of user %s: %w", pid, i.cfg.User.Name, err)
+			return nil, fmt.Errorf("process %d of user %s: %w", pid, i.runner().Name, err)
 		}
 		if p != nil {
 			found = append(found, *p)

@@ -108,6 +108,6 @@ func (i *Instance) sharedMemoryInUse(file pidFile) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	count, err := attached(string(table), file.Shared, i.cfg.User.UID, file.PID)
+	count, err := attached(string(table), file.Shared, i.runner().UID, file.PID)
 	return count > 0, err
 }

@@ -125,7 +125,7 @@ func (i *Instance) isOurs(pid int) (ours bool, err error) {
 		return err
 	}
 	if err = look(); errors.Is(err, errDenied) {
-		err = i.asUser(look)
+		err = i.asRunner(look)
 	}
 	return ours, err
 }

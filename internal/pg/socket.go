@@ -18,26 +18,24 @@ const backlogStep = 10 * time.Millisecond
 func backlogFull(err error) bool { return errors.Is(err, syscall.EAGAIN) }
 
 // connectSocket connects a Unix socket in the calling thread, whose
-// credentials the kernel notes for the other side at this moment. check judges
-// who listens there before a byte is sent.
-func connectSocket(path string, check func(*syscall.Ucred) error) (net.Conn, error) {
+// credentials the kernel notes for the other side at this moment, and says who
+// listens there.
+func connectSocket(path string) (net.Conn, *syscall.Ucred, error) {
 	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a socket: %w", err)
+		return nil, nil, fmt.Errorf("cannot make a socket: %w", err)
 	}
 	file := os.NewFile(uintptr(fd), path)
 	defer file.Close() // the connection below has a descriptor of its own
 	if err := syscall.Connect(fd, &syscall.SockaddrUnix{Name: path}); err != nil {
-		return nil, fmt.Errorf("cannot connect to %s: %w", path, err)
+		return nil, nil, fmt.Errorf("cannot connect to %s: %w", path, err)
 	}
 	peer, err := syscall.GetsockoptUcred(fd, syscall.SOL_SOCKET, syscall.SO_PEERCRED)
 	if err != nil {
-		return nil, fmt.Errorf("cannot tell who listens on %s: %w", path, err)
+		return nil, nil, fmt.Errorf("cannot tell who listens on %s: %w", path, err)
 	}
-	if err := check(peer); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return net.FileConn(file)
+	conn, err := net.FileConn(file)
+	return conn, peer, err
 }
 
 // errOtherInstance is the mark of IsOtherInstance.
@@ -47,26 +45,25 @@ var errOtherInstance = errors.New("another server listens there")
 // listen(2), and with PostgreSQL that is the postmaster. In a directory such
 // as /tmp anybody may have made the socket; and with a wrong port or directory
 // configured it is some other instance's, whose role must not be taken for
-// ours. It runs as the system user. A postmaster has its postmaster.pid and ends
-// itself when that is gone; one that cannot be read is not held against it.
+// ours. A postmaster has its postmaster.pid and ends itself when that is gone; of
+// one that cannot be read it is known where it works.
 func (i *Instance) checkPeer(peer *syscall.Ucred) error {
-	if peer.Uid != i.cfg.User.UID {
+	if user := i.runner(); peer.Uid != user.UID {
 		return fmt.Errorf("%w: process %d of uid %d, expected one of %s (uid %d)",
-			errOtherInstance, peer.Pid, peer.Uid, i.cfg.User.Name, i.cfg.User.UID)
+			errOtherInstance, peer.Pid, peer.Uid, user.Name, user.UID)
 	}
-	text, err := readRegular(i.path("postmaster.pid"), maxSmallFile)
+	file, err := i.readPidFile()
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: process %d, while %s has no postmaster.pid", errOtherInstance, peer.Pid, i.cfg.DataDir)
 	}
-	if err != nil {
+	switch {
+	case peer.Pid == 0 || int(peer.Pid) == file.PID:
 		return nil
-	}
-	ours := parsePidFile(string(text)).PID
-	if ours == 0 || peer.Pid == 0 || int(peer.Pid) == ours {
-		return nil
+	case err != nil || file.PID == 0:
+		return i.checkBackend(int(peer.Pid))
 	}
 	return fmt.Errorf("%w: process %d, expected the postmaster of %s, which is process %d; check the port and the socket directory",
-		errOtherInstance, peer.Pid, i.cfg.DataDir, ours)
+		errOtherInstance, peer.Pid, i.cfg.DataDir, file.PID)
 }
 
 // checkBackend is checkPeer for a connection over TCP, of which the kernel tells nothing

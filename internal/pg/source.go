@@ -196,7 +196,7 @@ func (i *Instance) libpq(ctx context.Context, c Conninfo, database string, major
 	}
 	values["application_name"] = applicationName
 	if values["user"] == "" {
-		values["user"] = i.cfg.User.Name
+		values["user"] = i.runner().Name
 	}
 	if database != "" {
 		values["dbname"] = database
