@@ -125,11 +125,22 @@ func (pacemaker) rebuild(ctx context.Context, l *Lab, primary, node string) erro
 	return l.StartCluster(ctx, node)
 }
 
-// forgetFailures lets the cluster try again with a node's instance.
+// forgetFailures lets the cluster try again with a node's instance. The tool waits a minute for answers of a controller
+// that may have lost the question while a node left; a second one is answered.
 func (l *Lab) forgetFailures(ctx context.Context, on, node string) error {
-	_, err := l.Run(ctx, on, "crm_resource", "--cleanup", "--resource", Resource, "--node", node)
+	res, err := l.Exec(ctx, on, ExecOptions{}, "crm_resource", "--cleanup", "--resource", Resource, "--node", node)
+	if err == nil && res.Code == crmTimeout {
+		_, err = l.Run(ctx, on, "crm_resource", "--cleanup", "--resource", Resource, "--node", node)
+		return err
+	}
+	if err == nil && res.Code != 0 {
+		err = fmt.Errorf("on %s, crm_resource --cleanup: exit code %d: %s", on, res.Code, strings.TrimSpace(res.Stderr))
+	}
 	return err
 }
+
+// crmTimeout is CRM_EX_TIMEOUT of Pacemaker's tools (crm/common/results.h).
+const crmTimeout = 124
 
 func (l *Lab) startCorosync(ctx context.Context) error {
 	err := l.eachNode(func(n Node) error {
