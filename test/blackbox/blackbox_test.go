@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
@@ -67,6 +68,7 @@ func agentPath() string { return filepath.Join(suiteDir, "pgsqlms") }
 func TestScripts(t *testing.T) { runScripts(t, "testdata") }
 
 func runScripts(t *testing.T, dir string) {
+	require.NoError(t, noteSources())
 	testscript.Run(t, testscript.Params{
 		Dir:                dir,
 		WorkdirRoot:        suiteDir,

@@ -2,6 +2,7 @@ package blackbox
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,14 +11,7 @@ import (
 const agentSource = "../../cmd/pgsqlms"
 
 // buildAgent builds what is installed on a cluster's nodes: the static binary.
-//
-// "go test" takes an old result for a new one when nothing changed that it knows of, and it does not know what "go build"
-// reads below it. The agent's packages it knows because documented_test.go imports them; the main package cannot be
-// imported, so its files are opened here.
 func buildAgent(to string) error {
-	if err := noteSources(); err != nil {
-		return err
-	}
 	cmd := exec.Command("go", "build", "-o", to, agentSource)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -26,16 +20,25 @@ func buildAgent(to string) error {
 	return nil
 }
 
-// noteSources opens the files of the main package.
+// noteSources opens the agent's files. "go test" takes an old result for a new one when nothing changed that it knows of,
+// and it does not know what "go build" reads below it. What is opened before the first test begins it does not note.
 func noteSources() error {
-	files, err := filepath.Glob(agentSource + "/*.go")
-	if err != nil || len(files) == 0 {
-		return fmt.Errorf("no sources in %s: %w", agentSource, err)
-	}
-	for _, file := range files {
-		if _, err := os.ReadFile(file); err != nil {
+	seen := 0
+	for _, dir := range []string{agentSource, "../../internal", "../../metadata"} {
+		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || filepath.Ext(path) != ".go" {
+				return err
+			}
+			seen++
+			_, err = os.ReadFile(path)
+			return err
+		})
+		if err != nil {
 			return err
 		}
+	}
+	if seen == 0 {
+		return fmt.Errorf("no sources in %s", agentSource)
 	}
 	return nil
 }
