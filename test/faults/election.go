@@ -255,10 +255,31 @@ func forkedStandby() Fault {
 			if err != nil {
 				return err
 			}
-			_, err = p.awaitPromotion(ctx, began, p.Allow.Serve+20*time.Second)
-			return err
+			if _, err = p.awaitPromotion(ctx, began, p.Allow.Serve+20*time.Second); err != nil || p.Variant != startedLate {
+				return err
+			}
+			return p.rebuildFork(ctx, forked)
 		},
 	}
+}
+
+// rebuildFork does what an administrator has to do. Where the old primary has diverged as well, as it does when it died with WAL
+// that nobody had, no commit is acknowledged with synchronous replication before.
+func (p *Play) rebuildFork(ctx context.Context, forked string) error {
+	said := ""
+	err := await(ctx, 60*time.Second, time.Second, func(ctx context.Context) string {
+		if said = p.behindNow(ctx).diverged()[forked]; said == "" {
+			return "nothing says that " + forked + " has diverged"
+		}
+		return ""
+	})
+	if err != nil && ctx.Err() == nil {
+		return breach(I4, "%v", err)
+	}
+	if err != nil {
+		return err
+	}
+	return p.settleDiverged(ctx, forked, said)
 }
 
 // meetFork has the cluster and the fork meet again, and takes the primary's node away: before that, where no primary is to tell
@@ -292,7 +313,7 @@ func (p *Play) forking(forked, other string) Allowance {
 	// With its vote out of the count, synchronous replication may call for the old primary's.
 	a.Serve += 60 * time.Second
 	if p.Variant == startedLate {
-		a.Serve += 30 * time.Second // until Pacemaker of the fork is up, nobody has a quorum to fence
+		a.Serve += 90 * time.Second // until Pacemaker of the fork is up, nobody has a quorum to fence; and until it is rebuilt
 	}
 	return a
 }

@@ -42,6 +42,7 @@ type Play struct {
 	diverged []Divergence
 	rebuilt  time.Duration  // spent on rebuilding nodes
 	frozen   bool           // a node was frozen
+	armed    string         // what the failpoint's file says
 	started  map[string]int // how often Pacemaker of a node was started after it had ended for good
 }
 

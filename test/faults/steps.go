@@ -171,6 +171,7 @@ func (p *Play) step(ctx context.Context, k killing, t trigger) (hit bool, err er
 
 // setFailpoint writes the file on all nodes with power.
 func (p *Play) setFailpoint(ctx context.Context, text string) error {
+	p.armed = text
 	power, err := p.Lab.Power(ctx)
 	if err != nil {
 		return err

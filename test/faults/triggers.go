@@ -94,8 +94,8 @@ func (p *Play) lossWithoutAVoter(ctx context.Context) trigger {
 	}, func() error { return p.anywhere(ctx, append(standby, "--delete")...) }, 45 * time.Second}
 }
 
-// lossOfTwoInTurn has a timeline begun that the next primary does not hold, and that nobody is there to tell of: neither
-// standby lets the other one stream, and who has begun it stays away until the next promotion.
+// lossOfTwoInTurn has a timeline begun that the next primary does not hold, and that nobody is there to tell of: nobody can
+// stream from who has begun it, and that one stays away until the next promotion.
 func (p *Play) lossOfTwoInTurn(ctx context.Context) trigger {
 	const away = 45 * time.Second
 	one, other := p.Standbys[0], p.Standbys[1]
@@ -112,6 +112,10 @@ func (p *Play) lossOfTwoInTurn(ctx context.Context) trigger {
 		if err != nil {
 			return err
 		}
+		// The old primary comes back, could follow as well, and may be the one that is promoted next: it has lost the failpoint.
+		if err := errors.Join(p.Lab.BlockPort(ctx, next, p.Primary, pgPort), p.awaitPower(ctx, p.Primary), p.setFailpoint(ctx, p.armed)); err != nil {
+			return err
+		}
 		if err := p.Lab.SetFencing(ctx, lab.FencingMode{Reboot: away}); err != nil {
 			return err
 		}
@@ -120,6 +124,20 @@ func (p *Play) lossOfTwoInTurn(ctx context.Context) trigger {
 		}
 		return errors.Join(p.awaitFenced(ctx, next), p.Lab.SetFencing(ctx, lab.FencingMode{Reboot: p.stand.reboot()}))
 	}, func() error { return p.eachOf(p.Standbys, func(n string) error { return p.unblock(ctx, n) }) }, 60 * time.Second}
+}
+
+// awaitPower waits for the end of a fenced node's reboot.
+func (p *Play) awaitPower(ctx context.Context, node string) error {
+	return await(ctx, 30*time.Second, 100*time.Millisecond, func(ctx context.Context) string {
+		power, err := p.Lab.Power(ctx)
+		if err != nil {
+			return err.Error()
+		}
+		if !power[node].Powered {
+			return node + " has no power"
+		}
+		return ""
+	})
 }
 
 // losePrimary takes a primary's power away.
