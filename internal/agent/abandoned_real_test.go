@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pgsqlms/internal/election"
 	"pgsqlms/internal/pg"
 )
 
@@ -56,8 +57,10 @@ func TestRealDivergenceBehindARefusal(t *testing.T) {
 	require.Contains(t, cluster.status["b"], "does not stream: Peer authentication failed", "it has not diverged yet")
 
 	cluster.property = fmt.Sprintf("serial=2 timeline=2 node=c from=1@%s sync=c:0", held.LSN-96)
+	cluster.scores["b"] = 1000 // it has voted, and is given time to connect
 	a.req.Notify.Promoted = []string{"c"}
 	require.ErrorContains(t, a.refuseDiverged(t.Context()), "diverged: left timeline 1 at ")
+	require.Equal(t, election.ScoreNotConnected, cluster.scores["b"])
 
 	require.ErrorContains(t, a.watch(t.Context(), pg.Status{InRecovery: true}), "diverged: left timeline 1 at ")
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"pgsqlms/internal/election"
 	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
 )
@@ -267,12 +268,32 @@ func (a *agent) reconnect(ctx context.Context, address string) {
 }
 
 // diverged shows what is the matter, and is the reason to stop the instance. It cannot
-// be promoted either: the primary gives it a negative score, as to all that do not
-// stream, and in an election it has left the lineage.
+// be promoted either: in an election it has left the lineage, and a score that a new
+// primary still leaves to it, for having voted, is taken away before.
 func (a *agent) diverged(ctx context.Context, d pg.Divergence) error {
+	a.disqualify(ctx)
 	e := reasonDiverged.With(d.Left.Timeline, d.Left.LSN, d.Bytes, a.conf.dataDir)
 	a.trouble(ctx, e.Text)
 	return e
+}
+
+// disqualify gives this node the score of one that is not connected, if it has one with
+// which it could be promoted.
+func (a *agent) disqualify(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(scoreWait, time.Until(a.req.Deadline)))
+	defer cancel()
+	self, err := a.nodeName(ctx)
+	if err != nil {
+		a.log.Warnf("this node's promotion score cannot be taken away: %v", err)
+		return
+	}
+	score, scored, err := a.crm.Score(ctx, self, a.req.Instance)
+	if err == nil && scored && score >= 0 {
+		err = a.crm.SetScore(ctx, self, a.req.Instance, election.ScoreNotConnected)
+	}
+	if err != nil {
+		a.log.Warnf("this node's promotion score cannot be taken away: %v", err)
+	}
 }
 
 // leftRecord says where the data of this standby left the lineage of the cluster's
