@@ -16,14 +16,14 @@ import (
 // has left the primary's history, once it has seen whether the cluster shows that.
 func (p *Play) whole(ctx context.Context) (time.Duration, error) {
 	const look = 3 * time.Second
-	began := time.Now()
+	began, before := time.Now(), p.rebuilt // a scenario may have rebuilt a node itself
 	slack := 30 * time.Second // beyond the budget, to tell "late" from "never"
 	suspects := map[string]bool{}
 	for {
 		short, cancel := context.WithTimeout(ctx, look)
 		err := p.Lab.WaitWhole(short)
 		cancel()
-		took := time.Since(began) - p.rebuilt
+		took := time.Since(began) - (p.rebuilt - before)
 		if err == nil {
 			return took, nil
 		}
