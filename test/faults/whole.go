@@ -17,7 +17,7 @@ import (
 func (p *Play) whole(ctx context.Context) (time.Duration, error) {
 	const look = 3 * time.Second
 	began, before := time.Now(), p.rebuilt // a scenario may have rebuilt a node itself
-	slack := 30 * time.Second // beyond the budget, to tell "late" from "never"
+	slack := 30 * time.Second              // beyond the budget, to tell "late" from "never"
 	suspects := map[string]bool{}
 	for {
 		short, cancel := context.WithTimeout(ctx, look)
