@@ -121,7 +121,7 @@ func (a *agent) followUp(ctx context.Context) (ocf.ExitCode, error) {
 	switch s, err := a.db.Standing(ctx); {
 	case err != nil:
 		a.log.Warnf("the standby is up, and cannot tell the other nodes where the WAL ended: %v", err)
-	case !s.Complete && !s.Read: // less than what there is would have a candidate take itself for complete
+	case !s.Whole(): // less than what there is would have a candidate take itself for complete
 		a.log.Warnf("the standby is up, and still replays what it had, %s by now: the other nodes are not told where the WAL ended", shown(s.End))
 	default:
 		a.publishEnd(ctx, s.End)

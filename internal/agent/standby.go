@@ -126,7 +126,7 @@ func (a *agent) trouble(ctx context.Context, text string) {
 	if m.Trouble == text || alike(m.Trouble, text) && within(m.Shown, shownFor) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(scoreWait, time.Until(a.req.Deadline)))
+	ctx, cancel := a.lastWord(ctx)
 	defer cancel()
 	self, err := a.nodeName(ctx)
 	if err == nil {
@@ -141,6 +141,12 @@ func (a *agent) trouble(ctx context.Context, text string) {
 	}
 	m.Trouble, m.Shown = text, time.Now()
 	a.remember(m)
+}
+
+// lastWord is a time for what an action leaves in the cluster's attributes when it is over
+// for itself, its own ctx included.
+func (a *agent) lastWord(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), min(scoreWait, time.Until(a.req.Deadline)))
 }
 
 // alike says whether two texts differ in their numbers only. Another node's name is
@@ -210,9 +216,7 @@ func (a *agent) restartHelps(ctx context.Context, up pg.Upstream) bool {
 	if up.Astray == 0 || m.Restarted == up.Timeline {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, watchWait)
-	defer cancel()
-	record, err := a.record(ctx)
+	record, err := a.recordSoon(ctx)
 	if err != nil || record != nil && !record.IsOf(up.History) {
 		return false // it may be somebody's who was promoted by hand
 	}
@@ -241,9 +245,7 @@ func (a *agent) hasDiverged(ctx context.Context, up pg.Upstream, promoted ...str
 	if up.Divergence == nil || up.Divergence.Pending {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, watchWait)
-	defer cancel()
-	record, err := a.record(ctx)
+	record, err := a.recordSoon(ctx)
 	if err != nil {
 		a.log.Warnf("this standby seems to have diverged, which cannot be held against the cluster's record: %v", err)
 		return false
@@ -253,6 +255,13 @@ func (a *agent) hasDiverged(ctx context.Context, up pg.Upstream, promoted ...str
 	}
 	return record.IsOf(up.History) ||
 		slices.ContainsFunc(promoted, func(node string) bool { return record.Claims(node, up.History) })
+}
+
+// recordSoon reads the cluster's record within what a monitor asks of the cluster.
+func (a *agent) recordSoon(ctx context.Context) (*election.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, watchWait)
+	defer cancel()
+	return a.record(ctx)
 }
 
 // reconnect helps a WAL receiver on that waits for a primary which is no longer there,
@@ -280,15 +289,14 @@ func (a *agent) diverged(ctx context.Context, d pg.Divergence) error {
 // disqualify gives this node the score of one that is not connected, if it has one with
 // which it could be promoted.
 func (a *agent) disqualify(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(scoreWait, time.Until(a.req.Deadline)))
+	ctx, cancel := a.lastWord(ctx)
 	defer cancel()
 	self, err := a.nodeName(ctx)
-	if err != nil {
-		a.log.Warnf("this node's promotion score cannot be taken away: %v", err)
-		return
+	var scores map[string]int
+	if err == nil {
+		scores, err = a.readScores(ctx, []string{self})
 	}
-	score, scored, err := a.crm.Score(ctx, self, a.req.Instance)
-	if err == nil && scored && score >= 0 {
+	if err == nil && anyPositive(scores) {
 		err = a.crm.SetScore(ctx, self, a.req.Instance, election.ScoreNotConnected)
 	}
 	if err != nil {

@@ -31,7 +31,7 @@ func (a *agent) ownVote(ctx context.Context, self string) (election.Vote, *elect
 		return election.Vote{}, nil, fmt.Errorf("the instance in %s: %w", a.conf.dataDir, err)
 	case recordErr != nil:
 		return election.Vote{}, nil, recordErr
-	case !s.Complete && !s.Read:
+	case !s.Whole():
 		return election.Vote{}, nil, fmt.Errorf("%w: it has replayed it up to %s", errReplaying, shown(s.Replayed))
 	}
 	v, err := a.voteOf(self, s)

@@ -15,11 +15,8 @@ import (
 // A node loses its power in its promotion, when the file of timeline 2 is written and nothing of that timeline is, and
 // another one begins timeline 3. Should it stream by itself, PostgreSQL has learned to change its mind.
 func TestRealAstray(t *testing.T) {
-	p := newPrimary(t).start()
-	a, b := newStandby(t, p, "a").start(), newStandby(t, p, "b").start()
-	p.write()
-	p.waitStreaming("a")
-	p.waitStreaming("b")
+	p, s := family(t, "a", "b")
+	a, b := s[0], s[1]
 	p.stop(Immediate)
 	held := a.standing().End.LSN
 	a.stop(Immediate)

@@ -34,16 +34,26 @@ func (s *server) promote() {
 	s.wait("promoted", func() bool { return !s.status().InRecovery })
 }
 
+// family is a primary and standbys of it, which stream and hold what it has written.
+func family(t *testing.T, names ...string) (primary *server, standbys []*server) {
+	t.Helper()
+	primary = newPrimary(t).start()
+	for _, name := range names {
+		standbys = append(standbys, newStandby(t, primary, name).start())
+	}
+	primary.write()
+	for _, name := range names {
+		primary.waitStreaming(name)
+	}
+	return primary, standbys
+}
+
 // deadBranch is three standbys of one primary, which is gone, of which a was
 // promoted to timeline 2, wrote to it, and is gone before anybody has seen it.
 func deadBranch(t *testing.T) (a, b, c *server) {
 	t.Helper()
-	p := newPrimary(t).start()
-	a, b, c = newStandby(t, p, "a").start(), newStandby(t, p, "b").start(), newStandby(t, p, "c").start()
-	p.write()
-	for _, name := range []string{"a", "b", "c"} {
-		p.waitStreaming(name)
-	}
+	p, s := family(t, "a", "b", "c")
+	a, b, c = s[0], s[1], s[2]
 	p.stop(Immediate)
 	a.promote()
 	a.write()

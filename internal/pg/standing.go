@@ -32,6 +32,10 @@ type Standing struct {
 	Known wal.LSN
 }
 
+// Whole says that End is the end of what there is, as far as can be known here. Else there
+// may be more.
+func (s Standing) Whole() bool { return s.Complete || s.Read }
+
 // Standing asks the running instance what it holds. It takes no checkpoint.
 //
 // SQL tells the ends, and IDENTIFY_SYSTEM the timeline that is replayed, which

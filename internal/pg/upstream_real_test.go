@@ -212,11 +212,8 @@ func TestRealAskPrimaryOfTheSameTimelineTwice(t *testing.T) {
 // is not in its data yet. PostgreSQL puts it there. Should this fail, it has
 // learned better, and Divergence.Pending means nothing any more.
 func TestRealAskPrimaryWithLogItNeverHad(t *testing.T) {
-	p := newPrimary(t).start()
-	a, b := newStandby(t, p, "a").start(), newStandby(t, p, "b").start()
-	p.write()
-	p.waitStreaming("a")
-	p.waitStreaming("b")
+	p, s := family(t, "a", "b")
+	a, b := s[0], s[1]
 	b.sql("SELECT pg_wal_replay_pause()")
 	a.stop(Fast)
 	p.write()
@@ -240,11 +237,8 @@ func TestRealAskPrimaryWithLogItNeverHad(t *testing.T) {
 
 // A server that is a standby itself may be late, and has lost nothing.
 func TestRealAskPrimaryThatIsAStandby(t *testing.T) {
-	p := newPrimary(t).start()
-	a, b := newStandby(t, p, "a").start(), newStandby(t, p, "b").start()
-	p.write()
-	p.waitStreaming("a")
-	p.waitStreaming("b")
+	p, s := family(t, "a", "b")
+	a, b := s[0], s[1]
 	require.Equal(t, p.sends(), b.askPrimary())
 	a.stop(Fast)
 	p.write()
