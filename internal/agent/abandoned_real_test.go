@@ -46,8 +46,9 @@ func TestRealDivergenceBehindARefusal(t *testing.T) {
 		up, err := a.db.AskPrimary(t.Context())
 		return err == nil && strings.HasPrefix(up.Refusal, "Peer authentication failed")
 	}, time.Minute, pollEvery)
-	held, err := a.db.Position(t.Context())
+	standing, err := a.db.Standing(t.Context())
 	require.NoError(t, err)
+	held := standing.End.LSN
 	cluster := a.crm.(*fakeCluster)
 	cluster.scores["c"] = 1001
 	a.req = recurringMonitor()
@@ -56,7 +57,7 @@ func TestRealDivergenceBehindARefusal(t *testing.T) {
 	}
 	require.Contains(t, cluster.status["b"], "does not stream: Peer authentication failed", "it has not diverged yet")
 
-	cluster.property = fmt.Sprintf("serial=2 timeline=2 node=c from=1@%s sync=c:0", held.LSN-96)
+	cluster.property = fmt.Sprintf("serial=2 timeline=2 node=c from=1@%s sync=c:0", held-96)
 	cluster.scores["b"] = 1000 // it has voted, and is given time to connect
 	a.req.Notify.Promoted = []string{"c"}
 	require.ErrorContains(t, a.refuseDiverged(t.Context()), "diverged: left timeline 1 at ")

@@ -80,12 +80,6 @@ func (i *Instance) ReplayedOwn(ctx context.Context) (bool, error) {
 	return err == nil && (w.complete || !w.inRecovery), err
 }
 
-// Position is Standing's End.
-func (i *Instance) Position(ctx context.Context) (wal.Position, error) {
-	s, err := i.Standing(ctx)
-	return s.End, err
-}
-
 // answerWait bounds what an instance gets to tell what it holds. A failover waits for
 // the answers of all nodes that could be promoted; one that gives none in this time
 // counts as absent.

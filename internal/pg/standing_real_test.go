@@ -14,6 +14,12 @@ import (
 	"pgsqlms/internal/wal"
 )
 
+// Position is Standing's End.
+func (i *Instance) Position(ctx context.Context) (wal.Position, error) {
+	s, err := i.Standing(ctx)
+	return s.End, err
+}
+
 // standing asks, and fails the test when it cannot be told.
 func (s *server) standing() Standing {
 	s.t.Helper()
