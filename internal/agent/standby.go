@@ -10,6 +10,7 @@ import (
 	"pgsqlms/internal/election"
 	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
+	"pgsqlms/internal/wal"
 )
 
 const (
@@ -320,11 +321,52 @@ func (a *agent) leftRecord(ctx context.Context) *pg.Divergence {
 		a.log.Infof("this standby cannot tell whether it is on the cluster's timelines: %v", err)
 		return nil
 	}
-	at, left := record.Left(s.Replayed)
+	h, err := a.history(s.Replayed.Timeline)
+	if err != nil {
+		a.log.Infof("this standby cannot tell whether it is on the cluster's timelines: %v", err)
+		return nil
+	}
+	return leftAt(record, h, s.Replayed)
+}
+
+// leftAt is where a log that follows h and is at p left the record's lineage, nil where it
+// did not.
+func leftAt(record *election.Record, h wal.History, p wal.Position) *pg.Divergence {
+	at, left := record.Left(h, p)
 	if !left {
 		return nil
 	}
-	return &pg.Divergence{Left: at, Bytes: uint64(s.Replayed.LSN - at.LSN)}
+	return &pg.Divergence{Left: at, Bytes: uint64(p.LSN - at.LSN)}
+}
+
+// refuseLeft is for a start before the server runs: data that pg_control says to hold what
+// is not on the lineage of the primary's record. PostgreSQL could not come up with them, and
+// some of them it does not refuse: it waits for WAL that nobody has, without an answer to
+// anybody, until the start is ended (seen on 15, where the history of a later timeline that
+// is not a child of theirs lies in pg_wal).
+func (a *agent) refuseLeft(ctx context.Context, control pg.ControlData) error {
+	n := a.req.Notify
+	if len(n.Promoted) == 0 || len(n.Promote) > 0 || len(n.Demote) > 0 {
+		return nil // there is no primary, or soon another one
+	}
+	if backup, err := a.db.BackupLabel(); err != nil || backup {
+		return nil //nolint:nilerr // then pg_control is another's
+	}
+	record, err := a.recordSoon(ctx)
+	if err != nil || record == nil || !slices.Contains(n.Promoted, record.Node) {
+		return nil //nolint:nilerr // the primary is asked, once the instance is up
+	}
+	checkpoint := wal.Position{Timeline: control.Timeline, LSN: control.Checkpoint + 1}
+	for _, held := range []wal.Position{control.MinRecovery, checkpoint} {
+		h, err := a.db.History(held.Timeline)
+		if err != nil {
+			continue // among others of timeline 0, which is none
+		}
+		if d := leftAt(record, h, held); d != nil {
+			return a.diverged(ctx, *d)
+		}
+	}
+	return nil
 }
 
 // refuseDiverged is for a start, where the cluster has a primary: an instance that has

@@ -33,6 +33,9 @@ func (a *agent) start(ctx context.Context) (ocf.ExitCode, error) {
 		return refuse(a.orLate(reasonControl.Because(err, a.conf.dataDir)))
 	}
 	wasPrimary := a.wasPrimary(control.State)
+	if err := a.refuseLeft(ctx, control); err != nil {
+		return refuse(err)
+	}
 	if err := a.startStandby(ctx); err != nil {
 		return refuse(err)
 	}

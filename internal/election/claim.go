@@ -57,17 +57,17 @@ func (r *Record) Supersedes(other *Record) bool {
 // IsOf says whether h is the history of the record's own timeline.
 func (r *Record) IsOf(h wal.History) bool { return r != nil && r.History.Same(h) }
 
-// Left says where a log that is at p has left the record's lineage: past the place at
-// which a later timeline of the record begins. It cannot tell of a timeline that the
-// record does not have.
-func (r *Record) Left(p wal.Position) (at wal.Position, left bool) {
-	if r == nil {
+// Left says where a log that follows h and is at p has left the record's lineage: past the
+// place from which the record goes on along another timeline. One that goes on from the
+// record's own timeline may be a promotion which is not in the record yet; and as long as
+// the end of one is not known, the record does not tell its lineage.
+func (r *Record) Left(h wal.History, p wal.Position) (at wal.Position, left bool) {
+	if r == nil || len(r.Next) > 0 {
 		return wal.Position{}, false
 	}
-	for _, a := range r.History.Ancestors {
-		if a.Timeline == p.Timeline && p.LSN > a.End {
-			return wal.Position{Timeline: a.Timeline, LSN: a.End}, true
-		}
+	at, found := wal.Fork(r.History, h)
+	if !found || at.Timeline == r.History.Timeline || p.LSN <= at.LSN {
+		return wal.Position{}, false
 	}
-	return wal.Position{}, false
+	return at, true
 }

@@ -103,10 +103,40 @@ func TestWhatHasLeftTheRecord(t *testing.T) {
 		{5, 0x9000000, 0}, {4, 0x5000060, 0}, {4, 0x5000061, 0x5000060}, {2, 0x4000028, 0}, {2, 0x5000000, 0x4000028},
 		{3, 0x9000000, 0}, {6, 0x9000000, 0}, // not known
 	} {
-		at, left := r.Left(wal.Position{Timeline: c.timeline, LSN: c.lsn})
+		at, left := r.Left(wal.History{Timeline: c.timeline}, wal.Position{Timeline: c.timeline, LSN: c.lsn})
 		assert.Equal(t, c.left != 0, left, "%v", c)
 		assert.Equal(t, c.left, at.LSN, "%v", c)
 	}
-	_, left := (*Record)(nil).Left(wal.Position{Timeline: 1, LSN: 1})
+	_, left := (*Record)(nil).Left(wal.History{Timeline: 1}, wal.Position{Timeline: 1, LSN: 1})
 	assert.False(t, left)
+}
+
+// A fork is told by its history, which the record does not have; what goes on from the record's own timeline may be
+// the cluster's.
+func TestForkHasLeftTheRecord(t *testing.T) {
+	r, err := ParseRecord("serial=4 timeline=5 node=n2 from=4@0/5000060,2@0/4000028 sync=n2:0")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		history string
+		of      wal.Timeline
+		lsn     wal.LSN
+		left    string // empty: it has not
+	}{
+		{"2\t0/3000000\n", 3, 0x3000001, "0/3000000 on timeline 2"},
+		{"2\t0/3000000\n", 3, 0x3000000, ""},
+		{"2\t0/4000028\n4\t0/5000000\n", 6, 0x5000028, "0/5000000 on timeline 4"},
+		{"2\t0/4000028\n4\t0/5000060\n5\t0/6000000\n", 6, 0x9000000, ""},
+		{"2\t0/4000028\n4\t0/6000000\n", 7, 0x6000028, "0/5000060 on timeline 4"},
+	} {
+		h, err := wal.ParseHistory(c.of, c.history)
+		require.NoError(t, err)
+		at, left := r.Left(h, wal.Position{Timeline: c.of, LSN: c.lsn})
+		if assert.Equal(t, c.left != "", left, "%v", c) && left {
+			assert.Equal(t, c.left, shown(at))
+		}
+	}
+	r, err = ParseRecord("serial=5 timeline=5 node=n2 from=4@0/5000060,2@0/4000028 sync=n2:0 next=n3:0:5@0/7000000,4@0/5000060,2@0/4000028")
+	require.NoError(t, err)
+	_, left := r.Left(wal.History{Timeline: 4}, wal.Position{Timeline: 4, LSN: 0x6000000})
+	assert.False(t, left, "a promotion is under way")
 }

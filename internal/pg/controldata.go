@@ -46,13 +46,19 @@ type ControlData struct {
 	State      State
 	Checkpoint wal.LSN      // the latest checkpoint's own record
 	Timeline   wal.Timeline // the checkpoint's
+
+	// MinRecovery is how far the data files hold changes of the log, where PostgreSQL knows
+	// them to be further than the checkpoint, as in a standby; zero elsewhere.
+	MinRecovery wal.Position
 }
 
 // The labels pg_controldata prints under LC_ALL=C, the same from 10 to 18.
 const (
-	labelState      = "Database cluster state"
-	labelCheckpoint = "Latest checkpoint location"
-	labelTimeline   = "Latest checkpoint's TimeLineID"
+	labelState       = "Database cluster state"
+	labelCheckpoint  = "Latest checkpoint location"
+	labelTimeline    = "Latest checkpoint's TimeLineID"
+	labelRecovery    = "Minimum recovery ending location"
+	labelRecoveryTLI = "Min recovery ending loc's timeline"
 )
 
 // crcWarning stands in the warning pg_controldata gives, on standard output
@@ -132,7 +138,19 @@ func ParseControlData(output string) (ControlData, error) {
 	if r.err != nil {
 		return ControlData{}, fmt.Errorf("%w: %w", ErrControlUnreadable, r.err)
 	}
+	c.MinRecovery = minRecovery(r.values)
 	return c, nil
+}
+
+// minRecovery is zero where there is none, which PostgreSQL prints as 0/0 on timeline 0, and
+// where it cannot be understood: nobody needs it to run an instance.
+func minRecovery(values map[string][]string) wal.Position {
+	r := labelReader{values: values}
+	p := wal.Position{Timeline: r.timeline(labelRecoveryTLI), LSN: r.lsn(labelRecovery)}
+	if r.err != nil {
+		return wal.Position{}
+	}
+	return p
 }
 
 // labelled collects the values that follow each label.

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"pgsqlms/internal/wal"
 )
 
 // controlSample is in the form PostgreSQL 15 prints.
@@ -38,7 +40,10 @@ Mock authentication nonce:            ee3b4ee9bc214d60fcf8c07ba8705c0b835c230ff8
 `
 
 func sampleControl() ControlData {
-	return ControlData{State: StateArchiveRecovery, Checkpoint: 0x3000060, Timeline: 2}
+	return ControlData{
+		State: StateArchiveRecovery, Checkpoint: 0x3000060, Timeline: 2,
+		MinRecovery: wal.Position{Timeline: 2, LSN: 0x16046351A8},
+	}
 }
 
 func TestParseControlData(t *testing.T) {
@@ -60,6 +65,20 @@ func TestParseControlData(t *testing.T) {
 		c, err := ParseControlData(strings.Replace(controlSample, "in archive recovery", string(state), 1))
 		require.NoError(t, err)
 		require.Equal(t, state, c.State)
+	}
+}
+
+// A primary's has none, and nobody is kept from running for want of it.
+func TestMinimumRecoveryIsNotNeeded(t *testing.T) {
+	for what, text := range map[string]string{
+		"none":    strings.NewReplacer("16/46351A8", "0/0", "timeline:   2", "timeline:   0").Replace(controlSample),
+		"garbage": strings.Replace(controlSample, "16/46351A8", "nothing", 1),
+		"no line": strings.Replace(controlSample, "Minimum recovery", "Other", 1),
+	} {
+		c, err := ParseControlData(text)
+		require.NoError(t, err, what)
+		require.Zero(t, c.MinRecovery, what)
+		require.Equal(t, sampleControl().Checkpoint, c.Checkpoint, what)
 	}
 }
 
