@@ -27,7 +27,10 @@ func (a *agent) demote(ctx context.Context) (ocf.ExitCode, error) {
 	if a.isStandby(ctx) {
 		return ocf.Success, nil
 	}
-	if err := a.shutDown(ctx, demoteSteps); err != nil {
+	err = sideBySide(
+		func() { a.forgetEnd(ctx) },
+		func() error { return a.shutDown(ctx, demoteSteps) })
+	if err != nil {
 		return refuse(err)
 	}
 	failpoint.Hit("demote-down")
@@ -96,7 +99,10 @@ func (a *agent) demoteDown(ctx context.Context) (ocf.ExitCode, error) {
 // demoteStopped is demote on an instance that does not run, because it crashed or was
 // stopped by hand.
 func (a *agent) demoteStopped(ctx context.Context) (ocf.ExitCode, error) {
-	if err := a.endOrphans(ctx); err != nil {
+	err := sideBySide(
+		func() { a.forgetEnd(ctx) },
+		func() error { return a.endOrphans(ctx) })
+	if err != nil {
 		return refuse(err)
 	}
 	if a.stoppedNext() {
@@ -128,6 +134,21 @@ func (a *agent) followUp(ctx context.Context) (ocf.ExitCode, error) {
 	}
 	failpoint.Hit("demote-published")
 	return ocf.Success, nil
+}
+
+// forgetEnd takes back where this node's WAL ended in an earlier demotion, which the monitors
+// of a primary do after a while: a candidate that stands there would believe to hold all
+// that was written in the reign which ends now.
+func (a *agent) forgetEnd(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, attributeWait)
+	defer cancel()
+	self, err := a.nodeName(ctx)
+	if err == nil {
+		err = a.crm.DeletePrivate(ctx, self, a.attribute(attrShutdown))
+	}
+	if err != nil {
+		a.log.Warnf("cannot take back where the WAL ended in an earlier demotion: %v", err)
+	}
 }
 
 // publishEnd must not fail the demotion: a candidate that hears nothing cancels.

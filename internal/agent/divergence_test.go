@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -8,6 +9,15 @@ import (
 	"pgsqlms/internal/pg"
 	"pgsqlms/internal/wal"
 )
+
+// Where the primary is one of other data the record, which knows numbers and places only, is not asked: this standby has
+// not left a history that it never had.
+func TestAServerOfOtherDataIsNoPrimaryToCompareWith(t *testing.T) {
+	assert.True(t, compared(pg.Upstream{Refusal: "database system identifier differs", Foreign: true}, nil))
+	assert.False(t, compared(pg.Upstream{Refusal: "no pg_hba.conf entry"}, nil))
+	assert.False(t, compared(pg.Upstream{History: wal.History{Timeline: 1}}, errors.New("no answer in time")))
+	assert.True(t, compared(pg.Upstream{History: wal.History{Timeline: 1}}, nil))
+}
 
 // A standby that is told of a divergence is stopped, and is cloned anew. An old primary that nobody has stopped yet, and
 // one that was promoted by hand, say so to every standby that follows the cluster's primary.

@@ -53,7 +53,7 @@ func (a *agent) record(ctx context.Context) (*election.Record, error) {
 // of before the last promotion, what was committed since would count for a fork.
 func (a *agent) putBack(ctx context.Context, m memory, present *election.Record) (*election.Record, bool) {
 	known, err := election.ParseRecord(m.Record)
-	if err != nil || !known.Supersedes(present) {
+	if err != nil || !known.Supersedes(present) && !a.wroteRules(known, present) {
 		return present, false
 	}
 	a.log.Warnf("the CIB has an older record of the cluster's timelines (%s) than this node has seen, as after the return of a node that was cut off: it is restored to %s; look whether other settings were put back, too", present, known)
@@ -61,6 +61,14 @@ func (a *agent) putBack(ctx context.Context, m memory, present *election.Record)
 		a.log.Warnf("the record of the cluster's timelines cannot be restored: %v", err)
 	}
 	return &known, true
+}
+
+// wroteRules says whether the record in the CIB has other rules than this primary has written
+// in the reign that it names. Nobody else writes them, so they are of an older CIB.
+func (a *agent) wroteRules(known election.Record, present *election.Record) bool {
+	self := a.req.Node()
+	promoted := a.req.RolePromoted() || slices.Contains(a.req.Notify.Promoted, self)
+	return promoted && known.Node == self && known.SameReign(present) && known.String() != present.String()
 }
 
 // newer says whether a record supersedes another, both in writing.
@@ -185,7 +193,8 @@ func flushed(standbys []pg.Standby, begin wal.LSN) map[string]wal.LSN {
 // rightful says whether a primary that a monitor has found may be taken for the
 // cluster's. The recurring monitor of a promoted instance has Pacemaker's word. Others
 // find a primary after Pacemaker was restarted beside it, but also one that somebody
-// started or promoted: there the record tells, or that nobody else has a claim. What
+// started or promoted: there the record tells, or that nobody else has a claim, by a score
+// or as the record's own node, which may be the primary still and be asked next. What
 // cannot be told counts against it, since its scores would demote the true one.
 func (a *agent) rightful(ctx context.Context, self string, h wal.History) bool {
 	if a.req.RolePromoted() {
@@ -200,7 +209,7 @@ func (a *agent) rightful(ctx context.Context, self string, h wal.History) bool {
 	if err == nil {
 		scores, err = a.readScores(ctx, without(members, self))
 	}
-	if err == nil && !anyPositive(scores) {
+	if err == nil && !anyPositive(scores) && (record == nil || !slices.Contains(without(members, self), record.Node)) {
 		return true
 	}
 	if err := cmp.Or(unread, err); err != nil {

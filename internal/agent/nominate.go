@@ -35,8 +35,13 @@ func (a *agent) nominate(ctx context.Context, wasPrimary, patient bool, anyway f
 	if err != nil || anyPositive(scores) && !anyway() {
 		return "", err
 	}
-	me, record, err := a.ownVote(ctx, self)
-	if err != nil {
+	var promoted bool
+	var me election.Vote
+	var record *election.Record
+	err = sideBySide(
+		func() { promoted = !anyPositive(scores) && a.someonePromoted(ctx, self) },
+		func() (err error) { me, record, err = a.ownVote(ctx, self); return err })
+	if err != nil || promoted {
 		return "", err
 	}
 	m := a.store.load()
@@ -53,6 +58,17 @@ func (a *agent) nominate(ctx context.Context, wasPrimary, patient bool, anyway f
 		v.WerePrimary = []string{me.Node}
 	}
 	return a.nominateAmong(ctx, v, scores)
+}
+
+// someonePromoted says whether Pacemaker holds another node for promoted. Its score may be
+// gone for a while: an attribute manager that is started again knows none of its own node.
+// Where Pacemaker does not say, the scores alone tell.
+func (a *agent) someonePromoted(ctx context.Context, self string) bool {
+	promoted, err := a.crm.Promoted(ctx, a.req.Instance)
+	if err != nil {
+		a.log.Infof("Pacemaker does not say whether it has promoted anybody: %v", err)
+	}
+	return err == nil && len(without(promoted, self)) > 0
 }
 
 func anyPositive(scores map[string]int) bool {
@@ -124,7 +140,7 @@ func (a *agent) hold(ctx context.Context, self string) error {
 			wanted[node] = election.ScoreHeld
 		}
 	}
-	wanted[self] = election.ScoreBanned
+	wanted[self] = election.ScoreBannedHeld
 	failpoint.Hit("promote-hold")
 	_, writeErr := a.writeScores(ctx, scores, wanted)
 	return errors.Join(err, writeErr)

@@ -29,6 +29,7 @@ func TestMaxLagOutlivesThePrimary(t *testing.T) {
 		{"lacks some", 100, election.ScoreNotConnected, "serial=1 timeline=1 node=a sync=a:0", "1#501", true},
 		{"no limit", 0, election.ScoreNotConnected, "serial=1 timeline=1 node=a sync=a:0", "", false},
 		{"waited for a vote", 100, election.ScoreHeld, "serial=1 timeline=1 node=a sync=a:0", "", false},
+		{"waited for a vote, and was asked", 100, election.ScoreBannedHeld, "serial=1 timeline=1 node=a sync=a:0", "", false},
 		{"nothing is missing", 100, election.ScoreNotConnected, "serial=1 timeline=1 node=a sync=a:1:b", "", false},
 	} {
 		private := map[string]string{}

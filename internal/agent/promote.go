@@ -126,7 +126,7 @@ func (a *agent) prepare(ctx context.Context, status pg.Status) error {
 	if !a.req.Notify.Present() {
 		if a.req.Node() != "" { // the cluster asks, and says nothing: notify is off
 			v, _ := a.req.Meta("notify")
-			return reasonNotify.With(v)
+			return reasonUntold.Because(a.hold(ctx, a.req.Node()), v)
 		}
 		return a.mayPromoteByHand(status)
 	}
@@ -165,6 +165,10 @@ func (a *agent) decide(ctx context.Context, me election.Vote, record *election.R
 	if t.Kind == election.Switchover {
 		if !record.Follows(me) {
 			return nil, a.cancel(ctx, me, reasonNoLineage.With("this node has left the cluster's timelines, it is at "+shown(me.Position)))
+		}
+		if began := record.Began(t.OldPrimary); me.Position.Timeline < began {
+			return nil, a.cancel(ctx, me, reasonNoLineage.With(fmt.Sprintf(
+				"this node has nothing of what %s wrote on timeline %d, it is at %s", t.OldPrimary, began, shown(me.Position))))
 		}
 		var votes []election.Vote
 		var asked error

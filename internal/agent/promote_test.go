@@ -223,6 +223,34 @@ func TestSwitchoverNeedsEvidence(t *testing.T) {
 	}
 }
 
+// What a primary said of an earlier reign, and the checkpoint of another one's shutdown, prove nothing about the timeline
+// that it has begun since.
+func TestSwitchoverNeedsTheOldPrimarysTimeline(t *testing.T) {
+	for text, refused := range map[string]bool{
+		"serial=3 timeline=3 node=a from=2@0/1F4 sync=a:0": true,
+		"serial=3 timeline=3 node=A from=2@0/1F4 sync=A:0": true,
+		"serial=3 timeline=3 node=c from=2@0/1F4 sync=c:0": false,
+		"serial=3 timeline=2 node=a from=1@0/100 sync=a:0": false,
+	} {
+		for _, published := range []map[string]string{{"a shutdown_lsn-pgsqld": "2#500"}, {}} {
+			t.Run(text, inBubble(func(t *testing.T) {
+				a, _ := newTestAgent(published)
+				a.endsWithShutdown = func(context.Context, wal.Position) (bool, error) { return true, nil }
+				record, err := election.ParseRecord(text)
+				require.NoError(t, err)
+				me := candidate
+				me.History = wal.History{Timeline: 2, Ancestors: []wal.Ancestor{{Timeline: 1, End: 0x100}}}
+				_, err = a.decide(t.Context(), me, &record, switchover)
+				if !refused {
+					require.NoError(t, err)
+					return
+				}
+				assert.ErrorContains(t, err, "this node has nothing of what a wrote on timeline 3, it is at 0/1F4 on timeline 2")
+			}))
+		}
+	}
+}
+
 // An old primary run by PAF publishes nothing; its shutdown checkpoint speaks for it.
 func TestSwitchoverFromPAF(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

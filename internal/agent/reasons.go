@@ -239,6 +239,11 @@ var (
 		Text: "Pacemaker's list of nodes cannot be used, so nobody can be asked for a vote",
 		Help: "look at the names of the cluster's nodes",
 	}
+	reasonUntold = ocf.Reason{
+		Name: "promote-notify", Code: ocf.ErrGeneric,
+		Text: "Pacemaker does not tell who could vote: meta attribute notify of the clone is %q, expected true",
+		Help: "set it: pcs resource meta CLONE notify=true, or crm resource meta CLONE set notify true; a standby's monitor then finds out who is to be promoted",
+	}
 	reasonByHand = ocf.Reason{
 		Name: "promote-by-hand", Code: ocf.ErrGeneric,
 		Text: "the standby in %s receives WAL from a primary, so a promotion by hand would make a second one",
@@ -377,6 +382,7 @@ func Reasons() []ocf.Reason {
 		reasonNotRunning,
 		reasonAsk,
 		reasonNotifyLists,
+		reasonUntold,
 		reasonByHand,
 		reasonOwnVote,
 		reasonVotes,

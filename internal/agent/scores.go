@@ -54,25 +54,45 @@ func (a *agent) updateScores(ctx context.Context, status pg.Status) error {
 		return nil
 	}
 	m := a.store.load()
-	before := m
-	if err := a.learn(ctx, &m, status); err != nil {
-		return err
+	before, recorded := m, m
+	var changed bool
+	var unkept error
+	keep := func() { unkept = a.keepRecord(ctx, &recorded, self, status, history) }
+	err = sideBySide(
+		func() {
+			if len(before.Nodes) > 0 {
+				keep()
+			}
+		},
+		func() (err error) { changed, err = a.giveScores(ctx, &m, self, status, history); return err })
+	if len(before.Nodes) == 0 { // which a setting of * goes by
+		recorded.Nodes = m.Nodes
+		keep()
 	}
-	failpoint.Hit("monitor-scores")
-	wanted := election.Scores(a.situation(self, status, m, history))
-	changed, err := a.writeScores(ctx, m.Scores, wanted)
-	m.Scores = wanted
-	if err != nil {
-		m.Verified = time.Time{}
-	}
-	err = errors.Join(err, a.keepRecord(ctx, &m, self, status, history))
-	if !before.Verified.IsZero() { // the first monitor after a promotion runs beside the start of what depends on it
+	m.Record, m.Recorded, m.Since = recorded.Record, recorded.Recorded, recorded.Since
+	if err == nil && !before.Verified.IsZero() { // the first monitor after a promotion runs beside the start of what depends on it
 		a.takeBack(ctx, &m)
 	}
 	if changed || !m.Verified.Equal(before.Verified) || before.Published || m.Record != before.Record || !m.Recorded.Equal(before.Recorded) || m.Since != before.Since {
 		a.remember(m)
 	}
-	return err
+	return errors.Join(err, unkept)
+}
+
+// giveScores writes the scores that are not as they should be, and says whether there were
+// any.
+func (a *agent) giveScores(ctx context.Context, m *memory, self string, status pg.Status, h wal.History) (changed bool, err error) {
+	if err := a.learn(ctx, m, status); err != nil {
+		return false, err
+	}
+	failpoint.Hit("monitor-scores")
+	wanted := election.Scores(a.situation(self, status, *m, h))
+	changed, err = a.writeScores(ctx, m.Scores, wanted)
+	m.Scores = wanted
+	if err != nil {
+		m.Verified = time.Time{}
+	}
+	return changed, err
 }
 
 // takeBack deletes what was published for the last promotion, and scores that PAF left

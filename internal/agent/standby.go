@@ -120,11 +120,13 @@ func (a *agent) well(ctx context.Context, m memory) {
 }
 
 // trouble shows in crm_mon -A what is the matter with this node's instance; nothing
-// when text is empty. Written only when it changes, and for its numbers' sake not often:
-// Pacemaker computes a transition.
+// when text is empty. A change of its numbers alone is not written often: Pacemaker
+// computes a transition. What has not changed is written again now and then, which
+// costs none: the attribute ends with Pacemaker, and what is remembered of it does not.
 func (a *agent) trouble(ctx context.Context, text string) {
 	m := a.store.load()
-	if m.Trouble == text || alike(m.Trouble, text) && within(m.Shown, shownFor) {
+	same := m.Trouble == text
+	if same && text == "" || alike(m.Trouble, text) && within(m.Shown, shownFor) {
 		return
 	}
 	ctx, cancel := a.lastWord(ctx)
@@ -137,7 +139,7 @@ func (a *agent) trouble(ctx context.Context, text string) {
 		a.log.Warnf("the node's status cannot be shown (%s): %v", text, err)
 		return
 	}
-	if text != "" {
+	if text != "" && !same {
 		a.log.Warnf("%s", text)
 	}
 	m.Trouble, m.Shown = text, time.Now()
@@ -203,10 +205,10 @@ func muteText(up pg.Upstream, asked error, times int) string {
 	return "does not stream, though the primary would let it"
 }
 
-// compared says whether the primary's history was held against what is here: one that
-// refuses the connection tells nothing of it.
+// compared says whether the primary's history was held against what is here, or there is
+// nothing to compare: one that refuses the connection tells nothing of it.
 func compared(up pg.Upstream, err error) bool {
-	return err == nil && up.History.Timeline != 0
+	return err == nil && (up.History.Timeline != 0 || up.Foreign)
 }
 
 // restartHelps says whether the instance waits for a timeline that is not the cluster's.

@@ -35,6 +35,12 @@ func TestStatusIsNotRewrittenForItsNumbers(t *testing.T) {
 		show("does not stream: no such host", "does not stream: no such host")
 		show("", "")
 		show(other, other)
+
+		// Pacemaker was restarted on this node.
+		delete(cluster.status, "b")
+		show(other, "")
+		time.Sleep(shownFor)
+		show(other, other)
 	})(t)
 }
 

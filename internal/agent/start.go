@@ -70,6 +70,11 @@ func (a *agent) startRunning(ctx context.Context) (ocf.ExitCode, error) {
 	if err != nil || !status.InRecovery { // the order has been carried out meanwhile
 		return refuse(reasonStartPrimary.With(a.conf.dataDir))
 	}
+	if !streams(status) {
+		if err := a.refuseDiverged(ctx); err != nil {
+			return refuse(err)
+		}
+	}
 	return ocf.Success, nil
 }
 
@@ -181,6 +186,9 @@ func (a *agent) wasPrimary(state pg.State) bool {
 // before.
 func (a *agent) firstScore(ctx context.Context, wasPrimary bool) {
 	n := a.req.Notify
+	if len(without(n.Promoted, a.req.Node())) > 0 && len(n.Demote) == 0 {
+		return // there is a primary, and it stays one
+	}
 	if !wasPrimary && (!n.Present() || len(n.Promoted) > 0 || len(n.Promote) > 0) {
 		return // there is a primary, or there will be
 	}

@@ -30,6 +30,15 @@ func (r *Record) Claims(node string, h wal.History) bool {
 	return false
 }
 
+// Began is the timeline that node has begun, and written to, as the primary that the record
+// names; zero for others.
+func (r *Record) Began(node string) wal.Timeline {
+	if r == nil || !sameName(r.Node, node) {
+		return 0
+	}
+	return r.History.Timeline
+}
+
 // Follows says whether the log of v is on the record's lineage, as far as v itself can
 // tell. Without a record everything is.
 func (r *Record) Follows(v Vote) bool {
@@ -52,6 +61,12 @@ func (r *Record) Supersedes(other *Record) bool {
 	}
 	before, found := r.History.Until(other.History.Timeline)
 	return found && before.Same(other.History)
+}
+
+// SameReign says whether two records tell of the same promotion, whatever the rules.
+func (r *Record) SameReign(other *Record) bool {
+	return r != nil && other != nil && r.Serial == other.Serial && r.Node == other.Node &&
+		r.History.Same(other.History) && len(r.Next) == len(other.Next)
 }
 
 // IsOf says whether h is the history of the record's own timeline.

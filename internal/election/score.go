@@ -23,6 +23,10 @@ const (
 	// node holds more, and it has not been seen streaming since: the rule with which the
 	// administrator asked for it would otherwise be tried, in vain, again and again.
 	ScoreBanned = -1_000_000
+
+	// ScoreBannedHeld is the same to Pacemaker, which knows nothing below -INFINITY. The
+	// node could be promoted for all it holds: the election waits for somebody's vote.
+	ScoreBannedHeld = ScoreBanned - 1
 )
 
 // Standby is one connection in the primary's pg_stat_replication.

@@ -24,6 +24,10 @@ type Upstream struct {
 
 	History wal.History // of that timeline
 
+	// Foreign says that it is a server of other data: its system identifier is another.
+	// Their timelines have nothing in common with the log here.
+	Foreign bool
+
 	// Behind says that its timeline is lower than that of the log here: it is an old
 	// primary, or the log here was never the cluster's.
 	Behind bool
@@ -167,6 +171,7 @@ func (i *Instance) ask(ctx context.Context, c *Conn, f follower, u *Upstream) er
 	if found := r.text(0); found != f.systemIdentifier {
 		u.Refusal = fmt.Sprintf("database system identifier differs between the primary and standby (the primary's is %s, the standby's %s)",
 			clip(found), f.systemIdentifier)
+		u.Foreign = true
 		return nil
 	}
 	end, err := positionOf(r)

@@ -408,6 +408,7 @@ func TestRealAskPrimaryOfAnotherSystem(t *testing.T) {
 	other.start()
 	standby.asks("host=" + other.file("socket"))
 	u := standby.askPrimary()
+	require.True(t, u.Foreign)
 	require.Contains(t, u.Refusal, "database system identifier differs between the primary and standby (the primary's is "+
 		other.sql("SELECT system_identifier FROM pg_control_system()"))
 	require.Nil(t, u.Divergence)
