@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -90,6 +91,9 @@ var postgresRules = []struct {
 		}},
 	{divergence,
 		func(n *NodeLog, _ time.Time, m []string) { n.Diverged = append(n.Diverged, m[0]) }},
+	{newTarget, func(n *NodeLog, _ time.Time, _ []string) {
+		n.Diverged = slices.DeleteFunc(n.Diverged, startingPoint.MatchString)
+	}},
 	{halfSegment,
 		func(n *NodeLog, _ time.Time, m []string) { n.Halves = append(n.Halves, m[0]) }},
 }
@@ -100,6 +104,13 @@ var divergence = regexp.MustCompile(`new timeline \d+ forked off current databas
 	`|highest timeline \d+ of the primary is behind recovery timeline \d+.*` +
 	`|requested starting point \S+ on timeline \d+ is not in this server's history.*` +
 	`|requested starting point \S+ is ahead of the WAL flush position of this server.*`)
+
+// newTarget is what PostgreSQL says when it goes over to a timeline whose history has all that it has replayed. That it was
+// refused before, on the old one, was no divergence: it had received the end of a record that the new primary has dropped.
+var (
+	newTarget     = regexp.MustCompile(`LOG:  new target timeline is \d+`)
+	startingPoint = regexp.MustCompile(`^requested starting point \S+ on timeline \d+ is not in this server's history`)
+)
 
 // halfSegment is what PostgreSQL says at a start when it was ended while it received the first segment of a new timeline:
 // the segment begins anew and is empty behind what has come, and PostgreSQL reads it before the complete one of the old

@@ -31,6 +31,18 @@ func TestPostgresLog(t *testing.T) {
 	assert.Equal(t, []string{"new timeline 4 forked off current database system timeline 3 before current recovery point 0/5000148"}, n.Diverged)
 }
 
+// Seen in F16: with its disk full the old primary had written half a record at the end of a segment.
+func TestARefusalOfTheOldTimelineIsNoDivergence(t *testing.T) {
+	const refused = "2026-11-22 04:27:33.592 UTC [13] FATAL:  could not start WAL streaming: ERROR:  requested starting point 0/21000000 on timeline 13 is not in this server's history\n"
+	const goesOn = "2026-11-22 04:27:33.593 UTC [14] LOG:  new target timeline is 14\n"
+	const forked = "2026-11-22 04:27:33.594 UTC [14] LOG:  new timeline 15 forked off current database system timeline 14 before current recovery point 0/21000148\n"
+	for text, want := range map[string]int{refused: 1, refused + goesOn: 0, refused + goesOn + refused: 1, forked + goesOn: 1} {
+		var n NodeLog
+		n.parsePostgres(text)
+		assert.Len(t, n.Diverged, want, text)
+	}
+}
+
 func TestDivergence(t *testing.T) {
 	for _, line := range []string{
 		"LOG:  new timeline 4 forked off current database system timeline 3 before current recovery point 0/5000148",
