@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -168,6 +169,10 @@ func (a *agent) othersDown() error {
 }
 
 func (a *agent) unlisted(err error) error {
+	var moved *pg.MovedAwayError
+	if errors.As(err, &moved) {
+		return reasonStop.With(a.conf.dataDir, moved)
+	}
 	return reasonStop.Because(err, a.conf.dataDir, "its processes cannot be listed")
 }
 

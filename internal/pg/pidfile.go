@@ -20,16 +20,18 @@ const (
 // pidFile is what postmaster.pid says. Lines that are missing, as in a file
 // the postmaster has only begun to write, leave zero values.
 type pidFile struct {
-	PID    int // of the postmaster, or of a single-user server
-	Shared sharedMemory
-	Status PostmasterStatus
+	PID     int    // of the postmaster, or of a single-user server
+	DataDir string // its data directory, as it was started with it, made absolute
+	Shared  sharedMemory
+	Status  PostmasterStatus
 }
 
 // The lines of postmaster.pid, counted from zero (pidfile.h).
 const (
-	pidFileLinePID    = 0
-	pidFileLineShared = 6
-	pidFileLineStatus = 7
+	pidFileLinePID     = 0
+	pidFileLineDataDir = 1
+	pidFileLineShared  = 6
+	pidFileLineStatus  = 7
 )
 
 // parsePidFile reads postmaster.pid. It never fails: what cannot be read says
@@ -43,9 +45,10 @@ func parsePidFile(text string) pidFile {
 		return ""
 	}
 	return pidFile{
-		PID:    parsePid(line(pidFileLinePID)),
-		Shared: parseSharedLine(line(pidFileLineShared)),
-		Status: parseStatus(line(pidFileLineStatus)),
+		PID:     parsePid(line(pidFileLinePID)),
+		DataDir: line(pidFileLineDataDir),
+		Shared:  parseSharedLine(line(pidFileLineShared)),
+		Status:  parseStatus(line(pidFileLineStatus)),
 	}
 }
 

@@ -75,7 +75,8 @@ func linkless(path string, links int) string {
 // server changes into its data directory for good when it starts, and its
 // children inherit that. nil means that it does not, or is gone. A process of
 // the user's that cannot be looked at gives errDenied where the kernel does not
-// let us, and what the file system says where that fails, as NFS does with ESTALE.
+// let us, and what the file system says where that fails, as NFS does with ESTALE;
+// one that was here before its directory was moved away gives a MovedAwayError.
 //
 // The working directory comes last, and only for a server of the user's: a look
 // at it asks its file system, and one that is dead (an NFS server, the daemon of
@@ -98,6 +99,9 @@ func (i *Instance) examine(pid int, dir directory) (*process, error) {
 		return nil, i.unseen(base, err)
 	}
 	if !works {
+		if err := i.movedAway(base, pid, dir); err != nil {
+			return nil, i.unseen(base, err)
+		}
 		return nil, nil
 	}
 	return &process{pid: pid, parent: status.parent, stopped: status.stopped()}, nil
@@ -108,9 +112,12 @@ func (i *Instance) examine(pid int, dir directory) (*process, error) {
 // nobody may take it for another's. A server refuses to run as root, so none is hidden
 // behind a process of root's, and root stands in for a user that does not exist.
 func (i *Instance) unseen(base string, err error) error {
+	var moved *MovedAwayError
 	switch {
 	case hasEnded(base):
 		return nil
+	case errors.As(err, &moved):
+		return err
 	case !errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("it cannot be told whether it works in %s: %w", i.cfg.DataDir, err)
 	case i.runner().UID == 0:

@@ -1,6 +1,7 @@
 package pg
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -18,8 +19,10 @@ import (
 const pidFileSample = "4711\n/var/lib/postgresql/15/main\n1763700000\n5432\n/var/run/postgresql\nlocalhost\n  5432001    294912\nready   \n"
 
 func TestParsePidFile(t *testing.T) {
-	require.Equal(t, pidFile{PID: 4711, Shared: sharedMemory{Key: 5432001, ID: 294912}, Status: StatusReady}, parsePidFile(pidFileSample))
-	nothing := pidFile{Shared: sharedMemory{ID: -1}}
+	require.Equal(t, pidFile{
+		PID: 4711, DataDir: "/var/lib/postgresql/15/main", Shared: sharedMemory{Key: 5432001, ID: 294912}, Status: StatusReady,
+	}, parsePidFile(pidFileSample))
+	nothing, main := pidFile{Shared: sharedMemory{ID: -1}}, "/var/lib/postgresql/15/main"
 	for text, want := range map[string]pidFile{
 		"":               nothing,
 		"\n\n\n":         nothing,
@@ -29,12 +32,12 @@ func TestParsePidFile(t *testing.T) {
 		"1e3\n":          nothing,
 		"99999999999\n":  nothing,
 		"4711":           {PID: 4711, Shared: sharedMemory{ID: -1}},
-		"-4711\n/data\n": {PID: 4711, Shared: sharedMemory{ID: -1}}, // a single-user server
-		strings.Replace(pidFileSample, "ready   ", "stopping", 1):                        {PID: 4711, Shared: sharedMemory{5432001, 294912}, Status: StatusStopping},
-		strings.Replace(pidFileSample, "ready   ", "on fire ", 1):                        {PID: 4711, Shared: sharedMemory{5432001, 294912}},
-		strings.Replace(pidFileSample, "  5432001    294912", "         0         0", 1): {PID: 4711, Shared: sharedMemory{0, 0}, Status: StatusReady},
-		strings.Replace(pidFileSample, "  5432001    294912", "1 2 3", 1):                {PID: 4711, Shared: sharedMemory{ID: -1}, Status: StatusReady},
-		strings.Replace(pidFileSample, "294912", "-5", 1):                                {PID: 4711, Shared: sharedMemory{ID: -1}, Status: StatusReady},
+		"-4711\n/data\n": {PID: 4711, DataDir: "/data", Shared: sharedMemory{ID: -1}}, // a single-user server
+		strings.Replace(pidFileSample, "ready   ", "stopping", 1):                        {PID: 4711, DataDir: main, Shared: sharedMemory{5432001, 294912}, Status: StatusStopping},
+		strings.Replace(pidFileSample, "ready   ", "on fire ", 1):                        {PID: 4711, DataDir: main, Shared: sharedMemory{5432001, 294912}},
+		strings.Replace(pidFileSample, "  5432001    294912", "         0         0", 1): {PID: 4711, DataDir: main, Shared: sharedMemory{0, 0}, Status: StatusReady},
+		strings.Replace(pidFileSample, "  5432001    294912", "1 2 3", 1):                {PID: 4711, DataDir: main, Shared: sharedMemory{ID: -1}, Status: StatusReady},
+		strings.Replace(pidFileSample, "294912", "-5", 1):                                {PID: 4711, DataDir: main, Shared: sharedMemory{ID: -1}, Status: StatusReady},
 	} {
 		require.Equal(t, want, parsePidFile(text), "%q", text)
 	}
@@ -256,6 +259,80 @@ func TestProcessesOfARemovedDirectory(t *testing.T) {
 	found("removed")
 	f.i.cfg.DataDir = filepath.Join(top, "other")
 	require.Equal(t, Processes{}, f.found())
+}
+
+// A server goes on in a data directory that was renamed under it, whether there is another
+// one in its place or not. It may be ours, and is not signalled.
+func TestProcessesOfADirectoryThatWasMovedAway(t *testing.T) {
+	f := newFakeProc(t)
+	data := f.i.cfg.DataDir
+	moved := data + ".old"
+	link := filepath.Join(filepath.Dir(data), "link")
+	require.NoError(t, os.Symlink(data, link))
+	f.space("self")
+	server := func(pid int, arguments, cwd string) {
+		f.add(pid, 1, "postgres\x00"+arguments, cwd, "/usr/lib/postgresql/15/bin/postgres", f.i.cfg.User.UID)
+		f.space(strconv.Itoa(pid))
+	}
+	server(100, "-D\x00"+data+"\x00-c\x00config_file=/etc/postgresql.conf\x00", moved)
+	wants := func(want int, what string) {
+		t.Helper()
+		for _, path := range []string{data, link} {
+			f.i.cfg.PGData, f.i.cfg.DataDir = path, path
+			_, err := f.i.Processes()
+			var found *MovedAwayError
+			if want == 0 {
+				require.NoError(t, err, what)
+				continue
+			}
+			require.ErrorAs(t, err, &found, what)
+			require.Equal(t, want, found.PID, what)
+			works, err := os.Readlink(filepath.Join(f.dir, strconv.Itoa(want), "cwd"))
+			require.NoError(t, err)
+			require.Equal(t, works, found.Works, what)
+			require.Error(t, f.i.tellOne(syscall.SIGTERM, want), "it may be ours, or somebody else's")
+		}
+	}
+	f.pidFile("100\n" + data + "\n")
+	require.NoError(t, os.Rename(data, moved))
+	wants(100, "renamed")
+	require.NoError(t, os.Mkdir(data, 0o700))
+	wants(100, "and made anew")
+	for what, text := range map[string]string{
+		"of another instance": "100\n" + moved + "\n", "left over": "7\n" + data + "\n", "begun": "100\n", "garbage": "\x00", "empty": "",
+	} {
+		require.NoError(t, os.WriteFile(moved+"/postmaster.pid", []byte(text), 0o600))
+		wants(0, what)
+	}
+
+	// For up to a minute a server goes on whose directory was removed after that.
+	require.NoError(t, errors.Join(os.RemoveAll(moved), os.RemoveAll(filepath.Join(f.dir, "100"))))
+	f.i.stat = func(_ string, info *syscall.Stat_t) error { return syscall.Stat("/", info) } // a directory without a name
+	server(200, "-D\x00"+data+"/\x00", moved+deletedMark)
+	wants(200, "removed")
+	for n, arguments := range []string{"", "-D", "-D\x00", "-D\x00" + moved + "\x00", "-c\x00data_directory=/x\x00"} {
+		require.NoError(t, os.WriteFile(filepath.Join(f.dir, "200/cmdline"), []byte("postgres\x00"+arguments), 0o600))
+		wants(0, fmt.Sprint("removed, arguments ", n))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(f.dir, "200/cmdline"), []byte("postgres\x00-D\x00"+data), 0o600))
+	for _, of := range []string{"ns/mnt", "root"} { // in a container, the path is another place
+		file := filepath.Join(f.dir, "200", of)
+		was, err := os.Readlink(file)
+		require.NoError(t, err)
+		require.NoError(t, errors.Join(os.Remove(file), os.Symlink("other", file)))
+		wants(0, of)
+		require.NoError(t, errors.Join(os.Remove(file), os.Symlink(was, file)))
+	}
+	wants(200, "and in ours")
+}
+
+// space gives a process the mounts and the root of all others.
+func (f *fakeProc) space(pid string) {
+	f.t.Helper()
+	base := filepath.Join(f.dir, pid)
+	require.NoError(f.t, os.MkdirAll(base+"/ns", 0o700))
+	require.NoError(f.t, os.Symlink("mnt:[4026531841]", base+"/ns/mnt"))
+	require.NoError(f.t, os.Symlink("/", base+"/root"))
 }
 
 func TestTellsNothing(t *testing.T) {

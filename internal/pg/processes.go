@@ -102,6 +102,10 @@ func (i *Instance) scan(dir directory) ([]process, error) {
 	var found []process
 	for _, pid := range pids {
 		p, err := i.examine(pid, dir)
+		var moved *MovedAwayError
+		if errors.As(err, &moved) {
+			return nil, moved
+		}
 		if err != nil {
 			return nil, fmt.Errorf("process %d of user %s: %w", pid, i.runner().Name, err)
 		}

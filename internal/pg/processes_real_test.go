@@ -207,6 +207,26 @@ func TestRealClearStaleLock(t *testing.T) {
 	}
 }
 
+// Nobody says that nothing runs, and nobody signals a server that only may be the instance.
+func TestRealDataDirectoryRenamedUnderTheServer(t *testing.T) {
+	s, other := newPrimary(t).start(), newPrimary(t).start()
+	master := s.processes().Postmaster
+	require.NoError(t, os.Rename(s.file("data"), s.file("data.old")))
+	for _, made := range []bool{false, true} {
+		if made {
+			require.NoError(t, os.Mkdir(s.file("data"), 0o700))
+			s.own(s.file("data"))
+		}
+		_, err := s.Processes()
+		require.Equal(t, &MovedAwayError{PID: master, Works: s.file("data.old")}, err)
+		require.Error(t, s.Shutdown(t.Context(), Kill))
+		require.NotZero(t, other.processes().Postmaster, "another instance's is its own")
+	}
+	require.NoError(t, os.Remove(s.file("data")))
+	require.NoError(t, os.Rename(s.file("data.old"), s.file("data")))
+	require.Equal(t, master, s.processes().Postmaster)
+}
+
 func TestRealDataDirectoryRemovedUnderTheServer(t *testing.T) {
 	for what, after := range map[string]func(*server){
 		"removed":             func(*server) {},
