@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -133,7 +134,7 @@ func (c *config) readUser(ctx context.Context) {
 	data := ownerOf(c.dataDir)
 	switch {
 	case err != nil:
-		c.replaceUser(reasonUser.Because(err, c.systemUser), data)
+		c.replaceUser(noUser(err, c.systemUser), data)
 		c.user = c.actAs(ctx, c.trusted(data))
 	case data.there && data.owner.UID != 0 && data.owner.UID != found.UID && os.Geteuid() == 0:
 		c.replaceUser(reasonDataDirPerm.Because(fmt.Errorf("%s belongs to uid %d, expected %s (uid %d)",
@@ -146,6 +147,15 @@ func (c *config) readUser(ctx context.Context) {
 	default:
 		c.user = found
 	}
+}
+
+// noUser tells a user that there is not from one that could not be looked up, which bans
+// no node. That the time was over is orLate's to say.
+func noUser(err error, name string) *ocf.Error {
+	if errors.Is(err, command.ErrUnknownUser) || pg.IsTimeout(err) {
+		return reasonUser.Because(err, name)
+	}
+	return reasonUnchecked.Because(err)
 }
 
 // findServerOf looks whether the system user has a server in the data directory that is

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -42,15 +43,17 @@ func TestNameServiceThatHangs(t *testing.T) {
 // be looked up.
 func TestDemotionWithoutTheSystemUser(t *testing.T) {
 	unknown := func(context.Context) error { return command.ErrUnknownUser }
+	broken := func(context.Context) error { return errors.New("/usr/bin/getent exited with 1: ") }
 	for _, c := range []struct {
 		answer func(context.Context) error
 		want   ocf.ExitCode
-	}{{hang, ocf.ErrGeneric}, {unknown, ocf.ErrInstalled}} {
+	}{{hang, ocf.ErrGeneric}, {broken, ocf.ErrGeneric}, {unknown, ocf.ErrInstalled}} {
 		nameService(t, c.answer)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		req := ocf.ParseRequest([]string{"demote"}, []string{"OCF_RESKEY_pgdata=" + t.TempDir(), "OCF_RESKEY_system_user=far"}, time.Now())
 		a := &agent{req: req, conf: readConfig(ctx, req, "")}
 		cancel()
 		assert.Equal(t, c.want, ocf.CodeOf(a.startStandby(t.Context())))
+		assert.Equal(t, c.want, ocf.CodeOf(a.validateAll(t.Context())), "nor does a start")
 	}
 }

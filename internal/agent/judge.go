@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"time"
 
+	"pgsqlms/internal/command"
 	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
 )
@@ -153,7 +154,7 @@ func judgeUnreadable(s sight) verdict {
 	switch {
 	case errors.Is(s.obstacle, pg.ErrDataDirMissing), s.probe && nothingHere(s.obstacle):
 		return verdict{code: ocf.NotRunning}
-	case pg.IsTimeout(s.controlErr):
+	case pg.IsTimeout(s.controlErr), errors.Is(s.controlErr, command.ErrNotRun):
 		return refusal(reasonAsk.Because(s.controlErr, s.dataDir))
 	case s.obstacle != nil:
 		return verdict{code: ocf.CodeOf(s.obstacle), err: s.obstacle}

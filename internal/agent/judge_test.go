@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/assert"
 
+	"pgsqlms/internal/command"
 	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
 )
@@ -35,6 +36,7 @@ func TestJudge(t *testing.T) {
 		"primary, nothing answers in time":        {sight{asked: full, processes: alive, controlErr: slow}, ocf.RunningPromoted, true},
 		"standby, nothing answers in time":        {sight{asked: full, processes: alive, controlErr: slow, standby: true}, ocf.Success, true},
 		"stopped, pg_control not read in time":    {sight{controlErr: slow}, ocf.ErrGeneric, false},
+		"stopped, pg_controldata was killed":      {sight{controlErr: command.ErrNotRun}, ocf.ErrGeneric, false},
 		"no data directory":                       {sight{controlErr: unreadable, obstacle: pg.ErrDataDirMissing}, ocf.NotRunning, false},
 		"empty data directory":                    {sight{controlErr: unreadable, obstacle: noData}, ocf.ErrArgs, false},
 		"probe, empty":                            {sight{probe: true, controlErr: unreadable, obstacle: noData}, ocf.NotRunning, false},

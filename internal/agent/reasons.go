@@ -144,6 +144,11 @@ var (
 		Text: "the configuration could not be checked within %s",
 		Help: "look for a loaded machine or storage that hangs; raise the timeout of the operation where it is slow for good",
 	}
+	reasonUnchecked = ocf.Reason{
+		Name: "unchecked", Code: ocf.ErrGeneric,
+		Text: "the configuration could not be checked",
+		Help: "look in the kernel's log for a machine without memory or processes to spare, and at the name service for a user it should know; then crm_resource --cleanup",
+	}
 	reasonStandbySignal = ocf.Reason{
 		Name: "standby-signal", Code: ocf.ErrPerm,
 		Text: "the instance cannot be set up as a standby",
@@ -363,6 +368,7 @@ func Reasons() []ocf.Reason {
 		reasonHotStandby,
 		reasonWALLevel,
 		reasonLate,
+		reasonUnchecked,
 		reasonStandbySignal,
 		reasonStart,
 		reasonStartPrimary,

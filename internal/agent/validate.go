@@ -45,12 +45,18 @@ func (a *agent) validateAll(ctx context.Context) error {
 	return nil
 }
 
-// orLate takes a refusal back that comes from the end of the action's time: what could
-// not be found out is no reason to ban the node.
+// orLate takes a refusal back that comes from the end of the action's time, or from a
+// program that did not come to its end for another reason: what could not be found out is
+// no reason to ban the node.
 func (a *agent) orLate(err error) error {
 	var refused *ocf.Error
-	if pg.IsTimeout(err) && errors.As(err, &refused) {
+	switch {
+	case !errors.As(err, &refused):
+		return err
+	case pg.IsTimeout(err):
 		return reasonLate.Because(refused.Err, a.req.Timeout)
+	case errors.Is(err, command.ErrNotRun):
+		return reasonUnchecked.Because(refused.Err)
 	}
 	return err
 }

@@ -26,6 +26,18 @@ const (
 // What it did write is not to be taken for all of it.
 var ErrOutputTooLarge = errors.New("more output than 8 MiB")
 
+// ErrNotRun says that a program told nothing, for reasons of the machine's and not of its
+// own: it could not be started for want of memory, processes or open files, or was ended
+// by a signal, as the kernel does that is out of memory. At another time it may come to its
+// end. A program that is missing, may not be executed, or is none has no such error.
+var ErrNotRun = errors.New("the program did not come to its end")
+
+// notRun marks an error as ErrNotRun, and leaves it its words.
+type notRun struct{ error }
+
+func (e notRun) Is(target error) bool { return target == ErrNotRun }
+func (e notRun) Unwrap() error        { return e.error }
+
 // Cmd is a program to run.
 type Cmd struct {
 	Path string   // absolute; no PATH is ever searched and no shell asked
@@ -52,8 +64,8 @@ type Result struct {
 
 // Run starts the program and waits for its end. An exit code other than zero
 // is a Result, not an error. An error means that the program could not be
-// started, was killed by a signal, wrote too much, or had not ended when ctx
-// did: then its whole process group is killed, and the error wraps ctx.Err().
+// started, was killed by a signal (see ErrNotRun), wrote too much, or had not ended
+// when ctx did: then its whole process group is killed, and the error wraps ctx.Err().
 // When this process is killed, so is the program, though not what it has started.
 //
 // The program gets a clean environment (LC_ALL=C, a fixed PATH, HOME, USER and
@@ -118,9 +130,24 @@ func outcome(ctx context.Context, cmd *exec.Cmd, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s did not end in time and was killed: %w", cmd.Path, ctx.Err())
 	case exit != nil:
-		return fmt.Errorf("%s was ended from outside: %w", cmd.Path, exit)
+		return notRun{fmt.Errorf("%s was ended from outside: %w", cmd.Path, exit)}
 	}
-	return fmt.Errorf("cannot run %s: %w", cmd.Path, err)
+	return notStarted(cmd.Path, err)
+}
+
+// notStarted says why a program could not be started. What execve(2) says of the program
+// itself is as true the next time; everything else is the machine's trouble.
+func notStarted(path string, err error) error {
+	said := fmt.Errorf("cannot run %s: %w", path, err)
+	for _, lasting := range []error{
+		syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG, // it is missing
+		syscall.EACCES, syscall.EPERM, syscall.ENOEXEC, syscall.EINVAL, syscall.EISDIR, // it is no program, or not for us
+	} {
+		if errors.Is(err, lasting) {
+			return said
+		}
+	}
+	return notRun{said}
 }
 
 // killGroup ends a program with all it started, unless they left its group.

@@ -79,6 +79,53 @@ func TestRunReportsASignal(t *testing.T) {
 	_, err := Run(t.Context(), sh("kill -9 $$"))
 	require.ErrorContains(t, err, "killed")
 	require.NotErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorIs(t, err, ErrNotRun)
+}
+
+// What a program could not say for the machine's trouble is not the same as that there is
+// no such program.
+func TestRunTellsTheMachinesTroubleFromThePrograms(t *testing.T) {
+	busy := filepath.Join(t.TempDir(), "busy")
+	require.NoError(t, os.WriteFile(busy, []byte("#!/bin/sh\n"), 0o700))
+	written, err := os.OpenFile(busy, os.O_WRONLY, 0) // as while it is being replaced
+	require.NoError(t, err)
+	defer written.Close()
+	_, err = Run(t.Context(), Cmd{Path: busy})
+	require.ErrorIs(t, err, syscall.ETXTBSY)
+	require.ErrorIs(t, err, ErrNotRun)
+
+	noProgram := filepath.Join(t.TempDir(), "text")
+	require.NoError(t, os.WriteFile(noProgram, []byte("no program\n"), 0o700))
+	for _, path := range []string{"/nowhere/true", "/etc/passwd/true", "/etc", "/etc/passwd", noProgram} {
+		_, err := Run(t.Context(), Cmd{Path: path})
+		require.ErrorContains(t, err, "cannot run "+path)
+		require.NotErrorIs(t, err, ErrNotRun, path)
+	}
+
+	withoutFiles(t, func() {
+		_, runErr := Run(t.Context(), sh("true"))
+		_, startErr := Start(t.Context(), sh("true"))
+		for _, err = range []error{runErr, startErr} {
+			require.ErrorIs(t, err, syscall.EMFILE)
+			require.ErrorIs(t, err, ErrNotRun)
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = Run(ctx, sh("true"))
+	require.NotErrorIs(t, err, ErrNotRun, "it has an error of its own")
+}
+
+// withoutFiles does something while this process may open no more files.
+func withoutFiles(t *testing.T, do func()) {
+	t.Helper()
+	var was syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was))
+	none := was
+	none.Cur = 0
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none))
+	defer func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was)) }()
+	do()
 }
 
 // With the deadline the program goes, and so does what it has started.

@@ -30,7 +30,7 @@ func Start(ctx context.Context, c Cmd) (*Process, error) {
 	cmd.SysProcAttr.Setsid = true
 	direct(cmd, c.Stdin, c.Stdout, c.Stderr)
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("cannot run %s: %w", c.Path, err)
+		return nil, notStarted(c.Path, err)
 	}
 	p := &Process{Pid: cmd.Process.Pid, done: make(chan struct{})}
 	go p.reap(cmd)

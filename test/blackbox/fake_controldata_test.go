@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// fakePgControldata is pg_controldata -D DIR. It can be told to hang, to fail, or to answer with garbage.
+// fakePgControldata is pg_controldata -D DIR. It can be told to hang, to fail, to answer with garbage, or to be killed.
 func fakePgControldata() {
 	p := ownPlace()
 	p.noteCall()

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// fakePostgres is postgres: --version, -C NAME, or the server. The first two can be told to hang, to fail, or to answer
-// with garbage; for the server see server.
+// fakePostgres is postgres: --version, -C NAME, or the server. The first two can be told to hang, to fail, to answer
+// with garbage, or to be killed; and the second alone, with killed-settings. For the server see server.
 func fakePostgres() {
 	p := ownPlace()
 	p.noteCall()
@@ -24,6 +24,9 @@ func fakePostgres() {
 	}
 	if line.ask != "" {
 		p.behave("postgres")
+		if _, killed := p.toldOf("postgres", "killed-settings"); killed {
+			killSelf()
+		}
 		if settings["data_directory"] == "" {
 			settings["data_directory"] = line.dir // as the real one says
 		}

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -73,12 +74,15 @@ func (p place) toldOf(fake, instruction string) (rest string, ok bool) {
 	return "", false
 }
 
-// behave does what a program that was told so does instead of its work: hang, or fail, or print garbage.
+// behave does what a program that was told so does instead of its work: hang, or fail, or print garbage, or be killed by
+// the kernel that is out of memory.
 func (p place) behave(fake string) {
 	for _, words := range p.told(fake) {
 		switch words[0] {
 		case "hang":
 			hang()
+		case "killed":
+			killSelf()
 		case "fail":
 			fmt.Fprintln(os.Stderr, strings.Join(words[2:], " "))
 			os.Exit(number(words[1]))
@@ -87,6 +91,11 @@ func (p place) behave(fake string) {
 			os.Exit(0)
 		}
 	}
+}
+
+func killSelf() {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {} // it is on its way
 }
 
 const hungChildName = "hung-child"
