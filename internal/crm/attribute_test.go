@@ -1,6 +1,9 @@
 package crm
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -28,6 +31,21 @@ func TestParseAttribute(t *testing.T) {
 			assert.Equal(t, c.value, value)
 		})
 	}
+}
+
+// What a tool could not tell is not absent: without a record there is no guard of
+// acknowledged commits.
+func TestWhatIsAbsent(t *testing.T) {
+	for tool, codes := range map[string][]int{
+		"attrd_updater": {6, 78, 105}, "crm_attribute": {6, 105}, "cibadmin": {6, 105},
+	} {
+		for code := range 256 {
+			err := fmt.Errorf("asking: %w", &ToolError{Tool: tool, Code: code})
+			assert.Equal(t, slices.Contains(codes, code), isAbsent(err), "%s %d", tool, code)
+		}
+	}
+	assert.False(t, isAbsent(errors.New("killed")))
+	assert.False(t, isAbsent(nil))
 }
 
 func TestParseScore(t *testing.T) {

@@ -105,9 +105,11 @@ func lastLine(s string) string {
 	return strings.TrimSpace(lines[len(lines)-1])
 }
 
-// The exit codes with which the tools say that nobody has set the attribute:
-// CRM_EX_NOSUCH of crm_attribute, and of attrd_updater CRM_EX_CONFIG in 2.1.5, ENXIO in
-// old releases. An attribute manager that cannot be reached gives others (69, 76, 102).
+// The exit codes with which the tools say that what they are asked for is not there:
+// CRM_EX_NOSUCH since 2.0 (pcmk_rc2exitc of ENXIO in results.c), before that ENXIO itself;
+// and attrd_updater of 2.1.5 says CRM_EX_CONFIG. That is what the others say of a
+// configuration that fits no schema: whether it has the attribute, they do not know. An
+// attribute manager that cannot be reached gives other codes (69, 76, 102).
 const (
 	exitConfig = 78
 	exitNoSuch = 105
@@ -119,7 +121,7 @@ func isAbsent(err error) bool {
 	if !errors.As(err, &tool) {
 		return false
 	}
-	return tool.Code == exitConfig || tool.Code == exitNoSuch || tool.Code == exitENXIO
+	return tool.Code == exitNoSuch || tool.Code == exitENXIO || tool.Code == exitConfig && tool.Tool == "attrd_updater"
 }
 
 // Private is the value of a private attribute of a node: one that lives in the
