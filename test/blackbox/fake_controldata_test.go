@@ -7,7 +7,8 @@ import (
 	"os"
 )
 
-// fakePgControldata is pg_controldata -D DIR. It can be told to hang, to fail, to answer with garbage, or to be killed.
+// fakePgControldata is pg_controldata -D DIR. It can be told to hang, to fail, to answer with garbage, or to be killed; or
+// with torn TIMES, to find the file half written at the first calls of an action.
 func fakePgControldata() {
 	p := ownPlace()
 	p.noteCall()
@@ -26,7 +27,8 @@ func fakePgControldata() {
 		os.Exit(1)
 	}
 	c := parseControlFile(string(text))
-	if c.Damaged {
+	times, torn := p.toldOf("pg_controldata", "torn")
+	if c.Damaged || torn && p.callsOf("pg_controldata") <= number(times) {
 		warnOfChecksum(p)
 	}
 	fmt.Print(c.print())
