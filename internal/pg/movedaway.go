@@ -27,7 +27,12 @@ func (e *MovedAwayError) Error() string {
 // noticed, which takes it up to a minute, its command line still says what it was started
 // with. Another instance names a directory of its own. And in another file system than
 // ours, as in a container, the same path is another place.
+//
+// A child, which a busy instance has hundreds of, is not looked at: its postmaster is.
 func (i *Instance) movedAway(base string, pid int, dir directory) error {
+	if i.isChildTitle(pid) {
+		return nil
+	}
 	works, err := os.Readlink(base + "/cwd")
 	if err != nil {
 		return err
