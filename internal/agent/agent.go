@@ -2,11 +2,13 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
+	"pgsqlms/internal/command"
 	"pgsqlms/internal/crm"
 	"pgsqlms/internal/election"
 	"pgsqlms/internal/failpoint"
@@ -119,21 +121,13 @@ func Run(ctx context.Context, p Process) ocf.ExitCode {
 // waits where no deadline reaches, in a system call on storage that hangs. Pacemaker
 // would kill it a moment later, without a word, and fence the node after a stop.
 func inTime(req ocf.Request, do func() (ocf.ExitCode, error)) (ocf.ExitCode, error) {
-	type outcome struct {
-		code ocf.ExitCode
-		err  error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		code, err := do()
-		done <- outcome{code, err}
-	}()
-	select {
-	case o := <-done:
-		return o.code, o.err
-	case <-time.After(time.Until(req.Overdue())):
+	ctx, cancel := context.WithDeadline(context.Background(), req.Overdue())
+	defer cancel()
+	code, err := command.Within(ctx, 0, do)
+	if errors.Is(err, command.ErrGivenUp) {
 		return refuse(reasonOverdue.With(req.Action, req.Timeout))
 	}
+	return code, err
 }
 
 func newAgent(ctx context.Context, p Process, req ocf.Request, log *ocf.Logger) *agent {
