@@ -121,7 +121,7 @@ func gather(ctx context.Context, s survey, version string) checkFacts {
 			f.checkups[s.node] = checkup{c, err}
 		})
 	}
-	asked.Go(func() { f.space, f.spaceErr = s.instance.Space() })
+	asked.Go(func() { f.space, f.spaceErr = s.instance.Space(ctx) })
 	asked.Go(func() { f.units, f.unitsErr = enabledUnits(ctx, s.instance) })
 	conninfo, err := s.instance.Conninfo(ctx)
 	if err == nil && conninfo.Empty() {
@@ -160,7 +160,7 @@ func enabledUnits(ctx context.Context, i instance) (map[string]string, error) {
 		return nil, errNoSystemd
 	}
 	units := []string{"postgresql.service"}
-	if major, err := i.Version(); err == nil {
+	if major, err := i.Version(ctx); err == nil {
 		units = append(units, fmt.Sprintf("postgresql-%d.service", major), fmt.Sprintf("postgresql@%d-main.service", major))
 	}
 	found := map[string]string{}

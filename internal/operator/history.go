@@ -75,23 +75,12 @@ func (f *pastSurvey) readLog(ctx context.Context, l logs, course bool) {
 	slices.SortStableFunc(f.events, func(a, b logEvent) int { return a.at.Compare(b.at) })
 }
 
-// readFiles reads the local timeline histories. Storage that hangs is not waited for: no
-// deadline reaches into a system call.
+// readFiles reads the local timeline histories.
 func (f *pastSurvey) readFiles(ctx context.Context) {
 	if f.filesErr = f.local.err; f.instance.Instance == nil {
 		return
 	}
-	read := make(chan func(), 1)
-	go func() {
-		files, err := f.instance.HistoryFiles()
-		read <- func() { f.files, f.filesErr = files, err }
-	}()
-	select {
-	case keep := <-read:
-		keep()
-	case <-ctx.Done():
-		f.filesErr = fmt.Errorf("%s: %w", f.instance.dataDir, ctx.Err())
-	}
+	f.files, f.filesErr = f.instance.HistoryFiles(ctx)
 }
 
 var (

@@ -12,12 +12,14 @@ import (
 	"pgsqlms/metadata"
 )
 
-// instance is this node's instance of a resource.
+// instance is this node's instance of a resource. What is asked of it goes through
+// hanging.go, as storage that hangs answers nobody, and so it is no embedded field.
 type instance struct {
-	*pg.Instance
-	user    command.User
-	dataDir string
-	binDir  string
+	Instance *pg.Instance // nil where the resource's parameters are wrong
+	user     command.User
+	dataDir  string
+	binDir   string
+	hung     *hung // of the surveyor
 }
 
 // openInstance describes the local instance by the resource's parameters, with the

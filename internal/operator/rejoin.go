@@ -44,6 +44,9 @@ func rejoin(ctx context.Context, c *call) (ExitCode, error) {
 	if ctx.Err() != nil {
 		return ExitUnknown, errors.New("interrupted, nothing was done")
 	}
+	if err := facts.hangs(); err != nil { // which is no damage that new data would mend
+		return ExitUnknown, fmt.Errorf("%w; nothing was done; to do: mend the storage first", err)
+	}
 	v := rejoinView{
 		rejoinPlan: planRejoin(facts, c.rejoinChoices()), Taken: found.taken, Resource: found.resource.Clone, primitive: found.resource.Name, DryRun: c.dryRun,
 	}
@@ -120,8 +123,8 @@ func gatherRejoin(ctx context.Context, found survey) rejoinFacts {
 	f.programs, f.programsErr = i.ProgramVersion(bounded)
 	f.disk, f.diskErr = i.RejoinControl(bounded)
 	cancel()
-	f.data, f.dataErr = i.Version()
-	f.toolsErr = i.HasRejoinTools()
+	f.data, f.dataErr = i.Version(ctx)
+	f.toolsErr = i.HasRejoinTools(ctx)
 	bounded, cancel = context.WithTimeout(ctx, sizeWait)
 	f.premises, f.premisesErr = i.Premises(bounded)
 	cancel()
@@ -141,6 +144,16 @@ func gatherRejoin(ctx context.Context, found survey) rejoinFacts {
 		cancel()
 	}
 	return f
+}
+
+// hangs is the first that was given up of what was looked at.
+func (f *rejoinFacts) hangs() error {
+	for _, err := range []error{f.local.err, f.runsErr, f.ctrlErr, f.programsErr, f.diskErr, f.dataErr, f.toolsErr, f.premisesErr} {
+		if errors.Is(err, errHangs) {
+			return err
+		}
+	}
+	return nil
 }
 
 // askSource finds a way to the primary: by its node's name, or by the address in

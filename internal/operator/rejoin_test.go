@@ -451,7 +451,7 @@ func TestRejoinHalfDone(t *testing.T) {
 	w.released()
 	require.NoDirExists(t, w.data)
 	require.Contains(t, w.out.String(), "the work is half-done in "+w.data+".pgsqlms-rejoin")
-	found, err := w.r.found.instance.UnfinishedRejoin()
+	found, err := w.r.found.instance.Instance.UnfinishedRejoin()
 	require.NoError(t, err)
 	require.Equal(t, w.data+".pgsqlms-rejoin", found, "the agent refuses to start it")
 

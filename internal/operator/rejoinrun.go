@@ -155,7 +155,7 @@ func (r *rejoiner) awaitStopped(ctx context.Context) error {
 	for {
 		var missing string
 		state, err := r.state(bounded)
-		processes, runErr := r.found.instance.Processes()
+		processes, runErr := r.found.instance.Processes(bounded)
 		placed, runs := state.On(resource.Name, r.v.Node)
 		switch {
 		case err != nil:

@@ -72,6 +72,7 @@ type surveyor struct {
 	resource string // the one to look at; empty for the only one
 	cibFile  string
 	patient  bool
+	hung     *hung // what storage that hangs has not given back
 }
 
 func (s surveyor) surveyWait() time.Duration {
@@ -89,7 +90,7 @@ func (s surveyor) toolWait() time.Duration {
 }
 
 func newSurveyor(c *call) surveyor {
-	return surveyor{crm: crm.New(environ(c.Environ, "HA_SBIN_DIR"), c.Environ), resource: c.resource, cibFile: crm.CIBFile}
+	return surveyor{crm: crm.New(environ(c.Environ, "HA_SBIN_DIR"), c.Environ), resource: c.resource, cibFile: crm.CIBFile, hung: &hung{}}
 }
 
 // survey looks at everything. Only a cluster without a resource to look at, or with
@@ -118,6 +119,7 @@ func (s surveyor) begin(ctx context.Context, now time.Time) (survey, error) {
 	if f.instance, err = openInstance(ctx, f.resource); err != nil {
 		f.local.err = err
 	}
+	f.instance.hung = s.hung
 	return f, nil
 }
 
@@ -199,7 +201,7 @@ func (f *survey) askLocal(ctx context.Context) {
 	if f.local.ok() {
 		return
 	}
-	f.runs, f.runsErr = f.instance.Processes()
+	f.runs, f.runsErr = f.instance.Processes(ctx)
 	f.ctrlErr = errNotAsked
 	if f.runsErr == nil && !f.runs.Running() {
 		bounded, cancel := context.WithTimeout(ctx, lookWait)

@@ -1,0 +1,189 @@
+package operator
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pgsqlms/internal/command"
+	"pgsqlms/internal/pg"
+)
+
+// hanging is storage that stands still from the moment on at which it is told to, until it
+// is let go, or the test ends.
+type hanging struct {
+	hung
+	still atomic.Bool
+	stood chan struct{} // has a value when somebody waits for it
+	goes  chan struct{}
+}
+
+func newHanging(t *testing.T) *hanging {
+	h := &hanging{stood: make(chan struct{}, 1), goes: make(chan struct{})}
+	t.Cleanup(h.goOn)
+	h.stand = func() {
+		if !h.still.Load() {
+			return
+		}
+		select {
+		case h.stood <- struct{}{}:
+		default:
+		}
+		<-h.goes
+	}
+	return h
+}
+
+func (h *hanging) goOn() {
+	if h.still.Swap(false) {
+		close(h.goes)
+	}
+}
+
+// instanceOn is one of which nobody has heard, on that storage.
+func (h *hanging) instanceOn(t *testing.T, dir string) instance {
+	t.Helper()
+	me := command.User{Name: "nobody", UID: uint32(os.Geteuid()), Home: dir}
+	return instance{
+		Instance: pg.New(pg.Config{BinDir: dir, PGData: dir, Host: dir, Port: 5432, User: me}),
+		user:     me, dataDir: dir, binDir: dir, hung: &h.hung,
+	}
+}
+
+// Where this node's storage hangs, the rest is shown all the same, in the usual time; and
+// the next look does not wait for what is known to hang.
+func TestStatusOnStorageThatHangs(t *testing.T) {
+	w := fakeTools{t: t, dir: t.TempDir()}
+	for _, kind := range []string{"mon", "cib"} {
+		text, err := os.ReadFile("../crm/testdata/healthy." + kind + ".xml")
+		require.NoError(t, err)
+		w.write(kind, strings.Replace(string(text), `<nvpair id="pgsqld-params-bindir"`, `<nvpair id="u" name="system_user" value="nobody"/><nvpair id="pgsqld-params-bindir"`, 1))
+	}
+	w.tool("crm_mon", `cat "$d/mon"`)
+	w.tool("cibadmin", `cat "$d/cib"`)
+	w.tool("crm_node", "echo n2")
+	h := newHanging(t)
+	h.still.Store(true)
+	var out bytes.Buffer
+	c := &call{Process: Process{Environ: []string{"HA_SBIN_DIR=" + w.dir}, Stdout: &out, Stderr: &out}, output: outputText, now: time.Now}
+	s := newSurveyor(c)
+	s.hung = &h.hung
+
+	began := time.Now()
+	code, err := statusOnce(t.Context(), c, s)
+	require.NoError(t, err)
+	require.Equal(t, ExitWrong, code)
+	require.Less(t, time.Since(began), surveyWait+lateAnswer, "it is bounded")
+	require.Regexp(t, `PostgreSQL:\s/var/lib/postgresql/15/main:\sno\sanswer\swithin\s[0-9.]+\ss:\sits\sstorage\smay\shang`, out.String())
+	for _, known := range []string{"n1    Primary", "n2    Standby", "n3    Standby", "fencing on"} {
+		require.Contains(t, out.String(), known)
+	}
+	require.Equal(t, 1, h.waiting, "one question stands for all")
+
+	f, err := s.begin(t.Context(), time.Now())
+	require.NoError(t, err)
+	_, err = f.instance.Report(t.Context())
+	require.ErrorIs(t, err, errHangs, "of which a test without a bound would never hear")
+	h.goOn()
+	require.Eventually(t, func() bool { return h.err() == nil }, 30*time.Second, time.Millisecond, "it is asked again")
+}
+
+// A check, whose questions are asked side by side, is as long as its bound.
+func TestCheckOnStorageThatHangs(t *testing.T) {
+	h := newHanging(t)
+	f := situations(t)["healthy"]
+	f.instance = h.instanceOn(t, t.TempDir())
+	h.still.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	facts := gather(ctx, f, "v1")
+	require.ErrorIs(t, facts.spaceErr, errHangs)
+	require.ErrorIs(t, facts.conninfoErr, errHangs)
+	require.ErrorIs(t, facts.checkups["n2"].err, errHangs)
+	require.True(t, viewCheck(facts).Unknown > 0)
+}
+
+func TestHistoryOnStorageThatHangs(t *testing.T) {
+	h := newHanging(t)
+	f := pastSurvey{survey: captured(t, "healthy", "n2")}
+	f.instance = h.instanceOn(t, t.TempDir())
+	h.still.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	f.readFiles(ctx)
+	require.ErrorIs(t, f.filesErr, errHangs)
+	require.Contains(t, strings.Join(history(f).Notes, "\n"), "the timelines' history files on this node cannot be read")
+}
+
+// The storage stops answering once the constraint is made: it is removed, and Ctrl-C is
+// heard.
+func TestRejoinOnStorageThatHangs(t *testing.T) {
+	w := newRejoining(t)
+	h := newHanging(t)
+	w.r.found.instance.hung = &h.hung
+	w.r.found.instance.dataDir = w.data
+	w.tool("crm_mon", `cat "$d/mon"; touch "$d/looked"`)
+	stand := h.stand
+	h.stand = func() {
+		if _, err := os.Stat(w.dir + "/looked"); err == nil {
+			h.still.Store(true)
+		}
+		stand()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-h.stood
+		cancel()
+	}()
+	code, err := w.r.carryOut(ctx)
+	require.NoError(t, err)
+	require.Equal(t, ExitUnknown, code)
+	require.Equal(t, outcomeInterrupted, w.r.v.Outcome)
+	require.NotContains(t, w.calls(), "pg_basebackup")
+	w.released()
+	w.asBefore()
+}
+
+// Data that do not answer are no damaged ones: nothing is planned about them.
+func TestRejoinOfDataThatDoNotAnswer(t *testing.T) {
+	h := newHanging(t)
+	f := situations(t)["diverged"]
+	f.instance = h.instanceOn(t, t.TempDir())
+	f.state.Instances = nil
+	require.NoError(t, (&rejoinFacts{survey: f}).hangs())
+	h.still.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	facts := gatherRejoin(ctx, f)
+	require.ErrorIs(t, facts.hangs(), errHangs)
+	require.ErrorIs(t, facts.premisesErr, errHangs)
+}
+
+// The measure of the gap is given up too; the role has moved, and the constraint goes.
+func TestSwitchoverOnStorageThatHangs(t *testing.T) {
+	w := newMoving(t)
+	h := newHanging(t)
+	w.tool("postgres", "echo host=127.0.0.1 port=1")
+	w.tool("crm_resource", `while [ ! -e "$d/hangs" ]; do sleep 0.02; done; touch "$d/moved" "$d/constraint"`)
+	w.m.found.instance = h.instanceOn(t, w.dir)
+	stand := h.stand
+	var first atomic.Bool
+	h.stand = func() {
+		if !first.Swap(true) { // for primary_conninfo
+			return
+		}
+		h.still.Store(true)
+		_ = os.WriteFile(w.dir+"/hangs", nil, 0o600)
+		stand()
+	}
+	code, err := w.m.carryOut(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, ExitWell, code, w.out.String())
+	w.cleared()
+}
