@@ -34,10 +34,39 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 
 // operate runs a command, until its end, Ctrl-C, or the loss of its terminal.
 func operate(args, environ []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, again, stop := interruptible()
 	defer stop()
 	return int(operator.Run(ctx, operator.Process{
-		Args: args, Environ: environ, Stdin: os.Stdin, Stdout: stdout, Stderr: stderr,
+		Args: args, Environ: environ, Stdin: os.Stdin, Stdout: stdout, Stderr: stderr, Again: again,
 		Asks: isTerminal(os.Stdin), Terminal: isTerminal(stdout), Columns: columns(stdout), Version: version(),
 	}))
+}
+
+// interruptible ends the context by the first signal that asks for an end, and closes again
+// by the second: a command waits for what it must not leave half-way, and may stand still
+// in a system call. The third one has its usual effect. A terminal that is lost sends
+// SIGHUP more than once (the kernel does, and the shell), so it is never the second.
+func interruptible() (ctx context.Context, again <-chan struct{}, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	twice := make(chan struct{})
+	go func() {
+		defer cancel()
+		if _, asked := <-signals; !asked {
+			return
+		}
+		cancel()
+		for s := range signals {
+			if s != syscall.SIGHUP {
+				signal.Reset(os.Interrupt, syscall.SIGTERM)
+				close(twice)
+				return
+			}
+		}
+	}()
+	return ctx, twice, func() {
+		signal.Stop(signals)
+		close(signals)
+	}
 }

@@ -1,10 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"os"
+	"os/exec"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // Without an argument the program is an alert agent where Pacemaker says so, and a
@@ -27,4 +33,49 @@ func TestWhoIsCalled(t *testing.T) {
 	code, said = ran([]string{"explain", "--help"})
 	assert.Zero(t, code)
 	assert.Contains(t, said, "pgsqlms explain n3")
+}
+
+// The first signal ends the context, the second what stands still all the same, and the
+// third the process. This is run again in a process that can be lost.
+func TestSignals(t *testing.T) {
+	const lost = "PGSQLMS_TEST_SIGNALS"
+	if os.Getenv(lost) != "" {
+		ctx, again, _ := interruptible()
+		os.Stdout.WriteString("ready\n")
+		<-ctx.Done()
+		os.Stdout.WriteString("once\n")
+		<-again
+		os.Stdout.WriteString("twice\n")
+		select {}
+	}
+	child := exec.Command(os.Args[0], "-test.run=^TestSignals$")
+	child.Env = append(os.Environ(), lost+"=1")
+	out, err := child.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, child.Start())
+	defer child.Process.Kill() //nolint:errcheck // it has ended
+	said := make(chan string)
+	go func() {
+		defer close(said)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			said <- lines.Text()
+		}
+	}()
+	require.Equal(t, "ready", <-said)
+	require.NoError(t, child.Process.Signal(syscall.SIGHUP))
+	require.Equal(t, "once", <-said)
+	require.NoError(t, child.Process.Signal(syscall.SIGHUP))
+	select {
+	case line := <-said:
+		t.Fatalf("a terminal that is lost sends it twice: %s", line)
+	case <-time.After(200 * time.Millisecond):
+	}
+	require.NoError(t, child.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, "twice", <-said)
+	require.NoError(t, child.Process.Signal(syscall.SIGTERM))
+	_, more := <-said
+	require.False(t, more)
+	var ended *exec.ExitError
+	require.ErrorAs(t, child.Wait(), &ended)
+	require.Equal(t, syscall.SIGTERM, ended.Sys().(syscall.WaitStatus).Signal())
 }

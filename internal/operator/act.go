@@ -46,14 +46,23 @@ func (c *call) tell(began time.Time, step string) {
 	}
 }
 
-// lift removes a constraint, and looks whether it is gone. It returns what was in the way at
-// last, although it be gone now.
-func lift(ctx context.Context, cluster *crm.Cluster, remove func(context.Context) error, ours func(crm.Location) bool) (trouble string, gone bool) {
+// held is a constraint that a command has made, or may have, until it has removed it.
+type held struct {
+	constraint string
+	liftOnce   func(context.Context) error
+	byHand     string // what to do where that fails
+	rest       string // what else is left where the command ends at once; empty for nothing
+}
+
+// lift removes the constraint that the command holds, and looks whether it is gone. It
+// returns what was in the way at last, although it be gone now.
+func (c *call) lift(ctx context.Context) (trouble string, gone bool) {
 	ctx, cancel := context.WithTimeout(ctx, clearWait)
 	defer cancel()
 	for {
-		err := liftOnce(ctx, cluster, remove, ours)
+		err := c.held.Load().liftOnce(ctx)
 		if err == nil {
+			c.held.Store(nil)
 			return trouble, true
 		}
 		trouble = first(err)
@@ -79,6 +88,29 @@ func liftOnce(ctx context.Context, cluster *crm.Cluster, remove func(context.Con
 		return fmt.Errorf("%s is still there", cib.Locations[n].ID)
 	}
 	return nil
+}
+
+// leave ends a command that has been told twice to end, and may stand still anywhere: its
+// constraint is removed, if that can be done at once, or named.
+func (c *call) leave(ctx context.Context, name string) {
+	say := func(format string, args ...any) {
+		fmt.Fprintf(c.Stderr, "pgsqlms %s: %s\n", name, clean(fmt.Sprintf(format, args...)))
+	}
+	h := c.held.Load()
+	if h == nil {
+		say("interrupted again, and ended at once")
+		return
+	}
+	say("interrupted again: removes constraint %s, within %s, and ends; a third time ends it at once, and leaves the constraint behind",
+		h.constraint, durationText(constraintWait/2))
+	if err := h.liftOnce(ctx); err != nil {
+		say("constraint %s is left behind: %s; to do: %s", h.constraint, first(err), h.byHand)
+	} else {
+		say("constraint %s is removed", h.constraint)
+	}
+	if h.rest != "" {
+		say("%s", h.rest)
+	}
 }
 
 // steps are what will happen, in their order.

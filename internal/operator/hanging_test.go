@@ -187,3 +187,63 @@ func TestSwitchoverOnStorageThatHangs(t *testing.T) {
 	require.Equal(t, ExitWell, code, w.out.String())
 	w.cleared()
 }
+
+// stuck is a terminal that takes nothing any more from a text on; it never ends, for what
+// would come then.
+type stuck struct {
+	at   string
+	took chan struct{} // closed then
+	ends <-chan struct{}
+}
+
+func (s *stuck) Write(text []byte) (int, error) {
+	if bytes.Contains(text, []byte(s.at)) {
+		close(s.took)
+		<-s.ends
+	}
+	return len(text), nil
+}
+
+// Who is told twice to end, ends wherever it stands, with its constraint removed, or named.
+func TestToldTwiceToEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		breaks func(w *rejoining)
+		says   string
+	}{
+		"removed": {func(*rejoining) {}, "pgsqlms rejoin: constraint pgsqlms-rejoin-pgsqld-clone-on-n1 is removed\n"},
+		"left": {func(w *rejoining) { w.write("stuck", "") }, "pgsqlms rejoin: constraint pgsqlms-rejoin-pgsqld-clone-on-n1 is left behind: " +
+			"cibadmin ended with exit code 1: no; to do: pcs constraint delete pgsqlms-rejoin-pgsqld-clone-on-n1, or crm configure delete pgsqlms-rejoin-pgsqld-clone-on-n1\n"},
+	} {
+		w := newRejoining(t)
+		out := &stuck{at: "pg_basebackup copies", took: make(chan struct{}), ends: make(chan struct{})}
+		again := make(chan struct{})
+		w.r.c.Stdout, w.r.c.Again = out, again
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			<-out.took
+			cancel()
+			c.breaks(w)
+			close(again)
+		}()
+		code := w.r.c.carryOut(ctx, verb{name: "rejoin", run: func(ctx context.Context, _ *call) (ExitCode, error) { return w.r.carryOut(ctx) }})
+		require.Equal(t, ExitUnknown, code, name)
+		require.Contains(t, w.out.String(), c.says, name)
+		require.Contains(t, w.out.String(), "whatever it has made in "+w.data+".pgsqlms-rejoin is left", name)
+		require.Equal(t, name == "left", w.r.c.held.Load() != nil && fileExists(w.dir+"/constraint"), name)
+	}
+	var said bytes.Buffer
+	again := make(chan struct{})
+	close(again)
+	quiet := &call{Process: Process{Stderr: &said, Again: again}}
+	code := quiet.carryOut(t.Context(), verb{name: "status", run: func(ctx context.Context, _ *call) (ExitCode, error) {
+		<-ctx.Done()
+		return ExitWell, nil
+	}})
+	require.Equal(t, ExitUnknown, code)
+	require.Equal(t, "pgsqlms status: interrupted again, and ended at once\n", said.String())
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

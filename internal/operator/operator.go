@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,10 @@ type Process struct {
 	Terminal bool // standard output is a terminal
 	Columns  int  // of that terminal; 0 if unknown
 	Version  string
+
+	// Again is closed when the process is asked a second time to end; nil where nobody
+	// asks twice. The first time ends the context of Run.
+	Again <-chan struct{}
 }
 
 // ExitCode is how a command ends, for scripts.
@@ -54,6 +59,7 @@ type call struct {
 	output   output   // --output
 	now      func() time.Time
 	uid      func() int
+	held     atomic.Pointer[held]
 
 	watch  watchFlag // status
 	yes    bool      // switchover, rejoin
@@ -92,7 +98,7 @@ func find(name string) (verb, bool) {
 }
 
 // Run carries out the command that p asks for and returns the process's exit code. It
-// ends soon after ctx does.
+// ends soon after ctx does, and some seconds after p.Again in any case.
 func Run(ctx context.Context, p Process) ExitCode {
 	if slices.Contains(helpWords, p.Args[0]) {
 		return help(p)
@@ -106,15 +112,35 @@ func Run(ctx context.Context, p Process) ExitCode {
 	case err != nil:
 		return c.usage(err)
 	}
-	code, err := cmd.run(ctx, c)
+	return c.carryOut(ctx, cmd)
+}
+
+// carryOut runs the command until its end, or until somebody will not wait for that.
+func (c *call) carryOut(ctx context.Context, cmd verb) ExitCode {
+	type outcome struct {
+		code ExitCode
+		err  error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		code, err := cmd.run(ctx, c)
+		done <- outcome{code, err}
+	}()
+	var o outcome
+	select {
+	case o = <-done:
+	case <-c.Again:
+		c.leave(context.WithoutCancel(ctx), cmd.name)
+		return ExitUnknown
+	}
 	var usage usageError
 	switch {
-	case errors.As(err, &usage):
-		return c.usage(err)
-	case err != nil:
-		fmt.Fprintf(p.Stderr, "pgsqlms %s: %s\n", cmd.name, clean(err.Error()))
+	case errors.As(o.err, &usage):
+		return c.usage(o.err)
+	case o.err != nil:
+		fmt.Fprintf(c.Stderr, "pgsqlms %s: %s\n", cmd.name, clean(o.err.Error()))
 	}
-	return code
+	return o.code
 }
 
 // usageError is a mistake in the command line that shows late.

@@ -57,6 +57,8 @@ func (r *rejoiner) carryOut(ctx context.Context) (ExitCode, error) {
 	defer r.work.Close()
 	r.began = r.c.now()
 	uninterrupted := context.WithoutCancel(ctx)
+	r.c.held.Store(&held{constraint: r.v.constraint(), liftOnce: r.releaseOnce, byHand: r.v.clearByHand(), rest: "whatever it has made in " + r.work.Dir() +
+		" is left, and keeps PostgreSQL from being started; to do: pgsqlms rejoin, which takes it over"})
 	if err = r.keepAway(uninterrupted); err == nil {
 		err = r.repair(ctx)
 	}
@@ -94,12 +96,14 @@ func (v rejoinView) constraint() string { return crm.RejoinID(v.Resource, v.Node
 
 // release removes the constraint.
 func (r *rejoiner) release(ctx context.Context) {
-	r.v.ClearError, r.v.Cleared = lift(ctx, r.crm,
-		func(ctx context.Context) error { return r.crm.Release(ctx, r.found.resource.Clone, r.v.Node) },
-		r.isOurs)
+	r.v.ClearError, r.v.Cleared = r.c.lift(ctx)
 	if r.v.Cleared {
 		r.say("the constraint is removed")
 	}
+}
+
+func (r *rejoiner) releaseOnce(ctx context.Context) error {
+	return liftOnce(ctx, r.crm, func(ctx context.Context) error { return r.crm.Release(ctx, r.found.resource.Clone, r.v.Node) }, r.isOurs)
 }
 
 func (r *rejoiner) isOurs(l crm.Location) bool { return l.ID == r.v.constraint() }

@@ -74,6 +74,11 @@ func (v rejoinView) todo() string {
 	return ""
 }
 
+// clearByHand removes the constraint where this command cannot.
+func (v rejoinView) clearByHand() string {
+	return "pcs constraint delete " + v.constraint() + ", or crm configure delete " + v.constraint()
+}
+
 func (v rejoinView) endText(s style) string {
 	e := s.ending()
 	switch {
@@ -98,7 +103,7 @@ func (v rejoinView) endText(s style) string {
 	}
 	if v.ClearError != "" && !v.Cleared {
 		e.line("the constraint could not be removed: %s", v.ClearError)
-		e.toDo("pcs constraint delete " + v.constraint() + ", or crm configure delete " + v.constraint())
+		e.toDo(v.clearByHand())
 	}
 	e.toDo(v.ToDo)
 	return e.String()

@@ -116,6 +116,7 @@ func (m *mover) carryOut(ctx context.Context) (ExitCode, error) {
 	m.began = m.c.now()
 	m.say("asks Pacemaker to move the role to " + m.v.Target)
 
+	m.c.held.Store(&held{constraint: crm.MoveID(m.found.resource.Clone), liftOnce: m.unmoveOnce, byHand: m.v.clearByHand()})
 	// Killed half-way it may have made the constraint or not, so Ctrl-C does not end it.
 	uninterrupted := context.WithoutCancel(ctx)
 	bounded, cancel := context.WithTimeout(uninterrupted, constraintWait)
@@ -191,13 +192,17 @@ func (m *mover) isBest(ctx context.Context) bool {
 
 // unmove removes the constraint that this switchover made.
 func (m *mover) unmove(ctx context.Context) {
-	clone := m.found.resource.Clone
-	m.v.ClearError, m.v.Cleared = lift(ctx, m.crm,
-		func(ctx context.Context) error { return m.crm.Unmove(ctx, clone, m.v.Target) },
-		func(l crm.Location) bool { return l.ID == crm.MoveID(clone) && l.Node == m.v.Target })
+	m.v.ClearError, m.v.Cleared = m.c.lift(ctx)
 	if m.v.Cleared {
 		m.say("the constraint is removed")
 	}
+}
+
+func (m *mover) unmoveOnce(ctx context.Context) error {
+	clone := m.found.resource.Clone
+	return liftOnce(ctx, m.crm,
+		func(ctx context.Context) error { return m.crm.Unmove(ctx, clone, m.v.Target) },
+		func(l crm.Location) bool { return l.ID == crm.MoveID(clone) && l.Node == m.v.Target })
 }
 
 // awaitReturn waits, after a refusal, until some node is promoted again.

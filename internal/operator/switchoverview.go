@@ -92,6 +92,11 @@ func (v switchoverView) todo() string {
 	return ""
 }
 
+// clearByHand removes the constraint where this command cannot.
+func (v switchoverView) clearByHand() string {
+	return "crm_resource --clear -r " + v.Resource + " --node " + v.Target
+}
+
 func (v switchoverView) endText(s style) string {
 	e := s.ending()
 	switch {
@@ -113,7 +118,7 @@ func (v switchoverView) endText(s style) string {
 	}
 	if v.ClearError != "" && !v.Cleared {
 		e.line("the constraint could not be removed: %s", v.ClearError)
-		e.toDo("crm_resource --clear -r " + v.Resource + " --node " + v.Target)
+		e.toDo(v.clearByHand())
 	}
 	e.toDo(v.ToDo)
 	return e.String()
