@@ -58,21 +58,55 @@ func readPast(ctx context.Context, found survey, l logs, course bool) pastSurvey
 // readLog takes from every line what history makes something of, and with course what
 // explain does.
 func (f *pastSurvey) readLog(ctx context.Context, l logs, course bool) {
-	r := newCourseReader(f.survey)
-	f.span, f.logErr = l.read(ctx, f.taken, func(at time.Time, line string) {
-		e, found := r.events.read(line)
-		if found {
-			e.at = at
-			f.events = append(f.events, e)
-		}
-		if !course {
-			return
-		}
-		if h, found := r.read(at, line, e); found {
-			f.happenings = append(f.happenings, h)
-		}
-	})
-	slices.SortStableFunc(f.events, func(a, b logEvent) int { return a.at.Compare(b.at) })
+	parts := pastParts{of: f.survey, course: course}
+	f.span, f.logErr = l.read(ctx, f.taken, parts.begin)
+	f.events, f.happenings = parts.joined()
+}
+
+// pastParts take the log as it is read, the newest part first.
+type pastParts struct {
+	of     survey
+	course bool
+	kept   []*pastPart
+}
+
+// pastPart is what a part of the log tells, in its order.
+type pastPart struct {
+	events     []logEvent
+	happenings []happening
+}
+
+func (p *pastParts) begin() logTaker {
+	part, r := &pastPart{}, newCourseReader(p.of)
+	return logTaker{
+		line: func(at time.Time, line string) { part.take(r, at, line, p.course) },
+		keep: func() { p.kept = append(p.kept, part) },
+	}
+}
+
+func (p *pastPart) take(r *courseReader, at time.Time, line string, course bool) {
+	e, found := r.events.read(line)
+	if found {
+		e.at = at
+		p.events = append(p.events, e)
+	}
+	if !course {
+		return
+	}
+	if h, found := r.read(at, line, e); found {
+		p.happenings = append(p.happenings, h)
+	}
+}
+
+// joined is what all of them tell: the events in the order of their times, the rest as it
+// stands in the log.
+func (p *pastParts) joined() (events []logEvent, happenings []happening) {
+	for _, part := range slices.Backward(p.kept) {
+		events = append(events, part.events...)
+		happenings = append(happenings, part.happenings...)
+	}
+	slices.SortStableFunc(events, func(a, b logEvent) int { return a.at.Compare(b.at) })
+	return events, happenings
 }
 
 // readFiles reads the local timeline histories.

@@ -8,12 +8,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"pgsqlms/internal/crm"
 	"pgsqlms/internal/pg"
@@ -178,45 +180,204 @@ func FuzzEventReader(f *testing.F) {
 	})
 }
 
-// Logs that were rotated away are read, the oldest first, packed or not; what is none of
-// Pacemaker's, and what leads elsewhere, is not.
-func TestRotatedLogs(t *testing.T) {
-	dir := t.TempDir()
-	now := time.Date(2026, 11, 21, 15, 0, 0, 0, time.UTC)
-	write := func(name, text string, age time.Duration) {
-		path := filepath.Join(dir, name)
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		require.NoError(t, os.Chtimes(path, now.Add(-age), now.Add(-age)))
-	}
-	var packed bytes.Buffer
-	z := gzip.NewWriter(&packed)
-	_, err := z.Write([]byte("Nov 19 10:00:00 oldest\n"))
-	require.NoError(t, err)
-	require.NoError(t, z.Close())
-	write("pacemaker.log", "Nov 21 10:00:00 newest\nno time\n", 0)
-	write("pacemaker.log-20261120", "Nov 20 10:00:00 older\n", 24*time.Hour)
-	write("pacemaker.log.2.gz", packed.String(), 48*time.Hour)
-	write("pacemaker.logger", "Nov 18 10:00:00 another\n", 72*time.Hour)
-	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(dir, "pacemaker.log.3")))
-	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "pacemaker.log.4"), 0o600))
+// logDir is a directory of Pacemaker's logs.
+type logDir struct {
+	t    *testing.T
+	path string
+	now  time.Time
+}
 
-	defaults := filepath.Join(dir, "defaults")
-	require.NoError(t, os.WriteFile(defaults, []byte("# PCMK_logfile=/x\nPCMK_logfile=\""+dir+"/pacemaker.log\"\n"), 0o600))
+func newLogDir(t *testing.T) logDir {
+	return logDir{t, t.TempDir(), time.Date(2026, 11, 21, 15, 0, 0, 0, time.UTC)}
+}
+
+func (d logDir) logs() logs { return logs{path: filepath.Join(d.path, "pacemaker.log")} }
+
+// write makes a file, packed where its name says so.
+func (d logDir) write(name, text string, age time.Duration) {
+	d.t.Helper()
+	path := filepath.Join(d.path, name)
+	if filepath.Ext(name) == ".gz" {
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		_, err := z.Write([]byte(text))
+		require.NoError(d.t, err)
+		require.NoError(d.t, z.Close())
+		text = packed.String()
+	}
+	require.NoError(d.t, os.WriteFile(path, []byte(text), 0o600))
+	require.NoError(d.t, os.Chtimes(path, d.now.Add(-age), d.now.Add(-age)))
+}
+
+// linesTaken are the lines of all parts, in the order of the log.
+type linesTaken struct {
+	parts [][]string
+	seen  func(line string)
+}
+
+func (l *linesTaken) begin() logTaker {
+	var part []string
+	return logTaker{
+		line: func(_ time.Time, line string) {
+			part = append(part, line)
+			if l.seen != nil {
+				l.seen(line)
+			}
+		},
+		keep: func() { l.parts = append(l.parts, part) },
+	}
+}
+
+func (l *linesTaken) joined() (all []string) {
+	for _, part := range slices.Backward(l.parts) {
+		all = append(all, part...)
+	}
+	return all
+}
+
+// Logs that were rotated away are read, packed or not; what is none of Pacemaker's, and
+// what leads elsewhere, is not.
+func TestRotatedLogs(t *testing.T) {
+	d := newLogDir(t)
+	d.write("pacemaker.log", "Nov 21 10:00:00 newest\nno time\n", 0)
+	d.write("pacemaker.log-20261120", "Nov 20 10:00:00 older\n", 24*time.Hour)
+	d.write("pacemaker.log.2.gz", "Nov 19 10:00:00 oldest\n", 48*time.Hour)
+	d.write("pacemaker.logger", "Nov 18 10:00:00 another\n", 72*time.Hour)
+	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(d.path, "pacemaker.log.3")))
+	require.NoError(t, syscall.Mkfifo(filepath.Join(d.path, "pacemaker.log.4"), 0o600))
+
+	defaults := filepath.Join(d.path, "defaults")
+	require.NoError(t, os.WriteFile(defaults, []byte("# PCMK_logfile=/x\nPCMK_logfile=\""+d.path+"/pacemaker.log\"\n"), 0o600))
 	l := logs{path: "/nowhere", defaults: []string{"/nonexistent", defaults}}
-	var lines []string
-	span, err := l.read(t.Context(), now, func(_ time.Time, line string) { lines = append(lines, line) })
+	var taken linesTaken
+	span, err := l.read(t.Context(), d.now, taken.begin)
 	require.NoError(t, err)
-	require.Equal(t, []string{"Nov 19 10:00:00 oldest", "Nov 20 10:00:00 older", "Nov 21 10:00:00 newest"}, lines)
+	require.Equal(t, []string{"Nov 19 10:00:00 oldest", "Nov 20 10:00:00 older", "Nov 21 10:00:00 newest"}, taken.joined())
 	require.Equal(t, time.Date(2026, 11, 19, 10, 0, 0, 0, time.UTC), *span.Since)
 
-	write("pacemaker.log.5.xz", "x", 96*time.Hour)
-	_, err = l.read(t.Context(), now, func(time.Time, string) {})
+	d.write("pacemaker.log.5.xz", "x", 96*time.Hour)
+	_, err = l.read(t.Context(), d.now, (&linesTaken{}).begin)
 	require.ErrorContains(t, err, "is packed in a way that is not read here")
 
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = l.read(ended, now, func(time.Time, string) {})
+	_, err = l.read(ended, d.now, (&linesTaken{}).begin)
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// The time that is spent on the logs is over in the middle of an old one: what happened
+// last is there, what is left of the old one and of those before it is not, and the view
+// says how far back it goes.
+func TestNewestLogFirst(t *testing.T) {
+	f := pastSurvey{survey: captured(t, "after", "n2"), filesErr: os.ErrPermission}
+	text, err := os.ReadFile("testdata/logs/n2.log")
+	require.NoError(t, err)
+	d := newLogDir(t)
+	quiet := func(day string) string {
+		return strings.Repeat("Nov "+day+" 10:00:00.000 n2 pacemaker-controld quiet\n", 2500)
+	}
+	d.write("pacemaker.log", string(text), 0)
+	d.write("pacemaker.log.1", quiet("20"), 24*time.Hour)
+	d.write("pacemaker.log.2.gz", quiet("19"), 48*time.Hour)
+	d.write("pacemaker.log.3.gz", quiet("18"), 72*time.Hour)
+	d.write("pacemaker.log.4", quiet("17"), 96*time.Hour)
+
+	ctx, over := context.WithCancelCause(t.Context())
+	parts := pastParts{of: f.survey, course: true}
+	f.span, f.logErr = d.logs().read(ctx, f.taken, func() logTaker {
+		one := parts.begin()
+		return logTaker{keep: one.keep, line: func(at time.Time, line string) {
+			if strings.HasPrefix(line, "Nov 19") {
+				over(errTooMuch)
+			}
+			require.NotContains(t, line, "Nov 17")
+			one.line(at, line)
+		}}
+	})
+	f.events, f.happenings = parts.joined()
+	require.Len(t, parts.kept, 2)
+	require.ErrorIs(t, f.logErr, errTooMuch)
+	require.Equal(t, time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC), *f.span.Since)
+	v := history(f)
+	require.Equal(t, "n2", v.Promotions[len(v.Promotions)-1].To)
+	require.Equal(t, "n1 was fenced", v.Promotions[len(v.Promotions)-1].Reason)
+	require.Contains(t, strings.Join(v.Notes, "\n"), "not all of the log could be read: "+
+		d.path+"/pacemaker.log.2.gz, and what is older than it: the 5 seconds that are spent on it were over")
+	require.Contains(t, v.text(style{columns: mostColumns}), "begins at 2026-11-20 10:00:00 UTC")
+	told := explainAll(f, "", 9).Changes
+	require.True(t, slices.ContainsFunc(told, func(c changeView) bool { return c.To == "n2" && len(c.Steps) > 0 }), "and explain has its course")
+}
+
+// A log is read in parts from its end, and each line of it once, as it stands there.
+func TestLogInParts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const stamp = "pgsqlms(p)[7]:\tNov 21 10:00:00 " // a part of it is one by itself
+		var want []string
+		text := ""
+		for range rapid.IntRange(0, 30).Draw(t, "lines") {
+			line := stamp + rapid.StringMatching(`[a-z ]{0,40}`).Draw(t, "line")
+			text += line + "\n"
+			want = append(want, strings.TrimRight(line, "\r\n"))
+		}
+		if rapid.Bool().Draw(t, "unended") {
+			text += stamp + "unended"
+			want = append(want, stamp+"unended")
+		}
+		var taken linesTaken
+		r := logReader{begin: taken.begin, most: rapid.Int64Range(8, 200).Draw(t, "part")}
+		newest := time.Date(2026, 11, 21, 15, 0, 0, 0, time.UTC)
+		require.NoError(t, r.backwards(context.Background(), strings.NewReader(text), int64(len(text)), newest))
+		require.Equal(t, want, taken.joined())
+	})
+}
+
+// The hole that a crash of the machine leaves, and any other line that is far too long, is
+// left out alone.
+func TestLogWithAHole(t *testing.T) {
+	d := newLogDir(t)
+	d.write("pacemaker.log", "Nov 21 10:00:00 before\n"+strings.Repeat("\x00", 3*maxLine)+"\n"+
+		strings.Repeat("Nov 21 10:00:00 ", maxLine/10)+"\nNov 21 10:00:01 after\n", 0)
+	var taken linesTaken
+	_, err := d.logs().read(t.Context(), d.now, taken.begin)
+	require.NoError(t, err)
+	require.Equal(t, []string{"Nov 21 10:00:00 before", "Nov 21 10:00:01 after"}, taken.joined())
+}
+
+// What is damaged has told what stands before the damage, and is named.
+func TestDamagedLog(t *testing.T) {
+	d := newLogDir(t)
+	d.write("pacemaker.log.1.gz", strings.Repeat("Nov 20 10:00:00 older\n", 10), 24*time.Hour)
+	path := filepath.Join(d.path, "pacemaker.log.1.gz")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, text[:len(text)-8], 0o600)) // without its checksum
+	d.write("pacemaker.log", "Nov 21 10:00:00 newest\n", 0)
+	var taken linesTaken
+	_, err = d.logs().read(t.Context(), d.now, taken.begin)
+	require.ErrorContains(t, err, path+": unexpected EOF")
+	require.Len(t, taken.joined(), 11)
+}
+
+// A log that cannot be read, or is not there, is named, also where the journal says
+// something instead.
+func TestNoLog(t *testing.T) {
+	d := newLogDir(t)
+	journal := filepath.Join(t.TempDir(), "journalctl")
+	notes := func(l logs) string {
+		f := pastSurvey{survey: captured(t, "healthy", "n1")}
+		f.readLog(t.Context(), l, false)
+		return strings.Join(history(f).Notes, "\n")
+	}
+	l := d.logs()
+	l.journal = journal
+	require.Contains(t, notes(l), "no log of Pacemaker could be read on this node ("+l.path+" has nothing, and the journal cannot be read: stat "+journal)
+
+	require.NoError(t, os.WriteFile(journal, []byte("#!/bin/sh\necho '1767322799.000250 n1 pacemaker-fenced[6]: notice'\n"), 0o755))
+	require.NotContains(t, notes(l), "log", "a node without a log file")
+	require.NoError(t, os.Symlink("nowhere", l.path))
+	require.NotContains(t, notes(l), "log", "a link is none")
+	l.path = filepath.Join(journal, "pacemaker.log") // below what is no directory
+	require.Contains(t, notes(l), "not all of the log could be read: open "+journal+": not a directory")
 }
 
 // Without a file of Pacemaker's own the journal is asked, in words that are ours.
@@ -225,12 +386,12 @@ func TestJournal(t *testing.T) {
 	script := "#!/bin/sh\necho '1767322799.000250 n1 pacemaker-fenced[6]: notice'\n"
 	require.NoError(t, os.WriteFile(journal, []byte(script), 0o755))
 	l := logs{path: filepath.Join(t.TempDir(), "none"), journal: journal}
-	n := 0
-	span, err := l.read(t.Context(), time.Now(), func(time.Time, string) { n++ })
+	var taken linesTaken
+	span, err := l.read(t.Context(), time.Now(), taken.begin)
 	require.NoError(t, err)
-	require.Equal(t, 1, n)
+	require.Len(t, taken.joined(), 1)
 	require.Equal(t, "the journal", span.Source)
 	l.journal = "/nonexistent"
-	_, err = l.read(t.Context(), time.Now(), func(time.Time, string) {})
+	_, err = l.read(t.Context(), time.Now(), taken.begin)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
