@@ -63,12 +63,15 @@ type checkView struct {
 
 func check(ctx context.Context, c *call) (ExitCode, error) {
 	found, err := newSurveyor(c).survey(ctx, c.now())
+	if ctx.Err() != nil {
+		return ExitUnknown, errInterrupted
+	}
 	if err != nil {
 		return ExitUnknown, err
 	}
 	f := gather(ctx, found, c.Version)
 	if ctx.Err() != nil {
-		return ExitUnknown, nil
+		return ExitUnknown, errInterrupted
 	}
 	v := viewCheck(f)
 	err = c.print(v, v.text)

@@ -38,6 +38,9 @@ func explain(ctx context.Context, c *call) (ExitCode, error) {
 	s := newSurveyor(c)
 	s.patient = true
 	f, err := surveyToExplain(ctx, s, systemLogs(), c.now())
+	if ctx.Err() != nil {
+		return ExitUnknown, errInterrupted
+	}
 	if err != nil {
 		return ExitUnknown, err
 	}
@@ -47,9 +50,6 @@ func explain(ctx context.Context, c *call) (ExitCode, error) {
 	}
 	if asked != "" && !slices.Contains(f.cib.NodeNames, asked) {
 		return ExitUsage, usagef("the cluster has no node %q, found %s", asked, orNone(f.cib.NodeNames))
-	}
-	if ctx.Err() != nil { // Ctrl-C: half a survey is none
-		return ExitUnknown, nil
 	}
 	v := explainAll(f, asked, c.last)
 	if err := c.print(v, v.text); err != nil {

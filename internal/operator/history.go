@@ -20,6 +20,9 @@ func historyCommand() verb {
 
 func showHistory(ctx context.Context, c *call) (ExitCode, error) {
 	f, err := surveyPast(ctx, newSurveyor(c), systemLogs(), c.now())
+	if ctx.Err() != nil {
+		return ExitUnknown, errInterrupted
+	}
 	if err != nil {
 		return ExitUnknown, err
 	}

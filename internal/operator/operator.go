@@ -143,6 +143,9 @@ func (c *call) carryOut(ctx context.Context, cmd verb) ExitCode {
 	return o.code
 }
 
+// errInterrupted is for a question that was interrupted: half an answer is none.
+var errInterrupted = errors.New("interrupted")
+
 // usageError is a mistake in the command line that shows late.
 type usageError struct{ error }
 

@@ -165,6 +165,20 @@ func TestSurveyIsBounded(t *testing.T) {
 	require.Less(t, time.Since(began), surveyWait, "Ctrl-C ends it at once")
 }
 
+// A question that is interrupted says so, and shows nothing.
+func TestInterrupted(t *testing.T) {
+	environ := tools(t, "")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range [][]string{{"status"}, {"check"}, {"explain"}, {"history"}, {"switchover", "--yes"}} {
+		var out, errout bytes.Buffer
+		code := Run(ctx, Process{Args: args, Environ: environ, Stdout: &out, Stderr: &errout})
+		require.Equal(t, ExitUnknown, code, args)
+		require.Empty(t, out.String(), args)
+		require.Regexp(t, "^pgsqlms "+args[0]+": interrupted(, nothing was done)?\n$", errout.String())
+	}
+}
+
 func TestBytesText(t *testing.T) {
 	for n, want := range map[uint64]string{
 		0: "0 B", 1023: "1023 B", 1024: "1.0 kB", 10240: "10 kB", 1 << 20: "1.0 MB", 5 << 30: "5.0 GB", 1<<64 - 1: "16 EB",

@@ -85,11 +85,11 @@ func status(ctx context.Context, c *call) (ExitCode, error) {
 
 func statusOnce(ctx context.Context, c *call, s surveyor) (ExitCode, error) {
 	found, err := s.survey(ctx, c.now())
+	if ctx.Err() != nil {
+		return ExitUnknown, errInterrupted
+	}
 	if err != nil {
 		return ExitUnknown, err
-	}
-	if ctx.Err() != nil { // Ctrl-C: half a survey is none
-		return ExitUnknown, nil
 	}
 	v := assess(found)
 	text := v.text

@@ -40,11 +40,11 @@ func switchover(ctx context.Context, c *call) (ExitCode, error) {
 	}
 	s := newSurveyor(c)
 	found, err := s.survey(ctx, c.now())
-	if err != nil {
-		return ExitUnknown, err
-	}
 	if ctx.Err() != nil {
 		return ExitUnknown, errors.New("interrupted, nothing was done")
+	}
+	if err != nil {
+		return ExitUnknown, err
 	}
 	v := switchoverView{switchoverPlan: planSwitchover(found, target), Taken: found.taken, Resource: found.resource.Clone, primitive: found.resource.Name, DryRun: c.dryRun}
 	if c.output == outputText {
