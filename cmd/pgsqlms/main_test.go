@@ -53,7 +53,7 @@ func TestSignals(t *testing.T) {
 	out, err := child.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, child.Start())
-	defer child.Process.Kill() //nolint:errcheck // it has ended
+	defer child.Process.Kill()
 	said := make(chan string)
 	go func() {
 		defer close(said)
