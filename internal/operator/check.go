@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -162,12 +166,12 @@ func enabledUnits(ctx context.Context, i instance) (map[string]string, error) {
 	if _, err := os.Stat("/run/systemd/system"); err != nil { // sd_booted(3)
 		return nil, errNoSystemd
 	}
-	units := []string{"postgresql.service"}
-	if major, err := i.Version(ctx); err == nil {
-		units = append(units, fmt.Sprintf("postgresql-%d.service", major), fmt.Sprintf("postgresql@%d-main.service", major))
+	major, err := i.Version(ctx)
+	if err != nil {
+		major = 0
 	}
 	found := map[string]string{}
-	for _, unit := range units {
+	for _, unit := range unitsOf(major, i.dataDir, i.startOpts) {
 		// It says enabled, disabled, masked, ... and ends with 1 for most of them.
 		result, err := command.Run(ctx, command.Cmd{Path: "/usr/bin/systemctl", Args: []string{"is-enabled", unit}})
 		if err != nil {
@@ -178,4 +182,43 @@ func enabledUnits(ctx context.Context, i instance) (map[string]string, error) {
 		}
 	}
 	return found, nil
+}
+
+// allUnit is the service with which Debian's packages start every instance whose start.conf
+// says auto, and PostgreSQL's own packages one of no version.
+const allUnit = "postgresql.service"
+
+// debianName is the name of an instance in the two places where Debian's packages have it:
+// /etc/postgresql/MAJOR/NAME and /var/lib/postgresql/MAJOR/NAME.
+var debianName = regexp.MustCompile(`/postgresql/(\d+)/([\w.-]+)(?:/|$)`)
+
+// unitsOf are the services that could start an instance: that of Debian's packages under the
+// name which its configuration's or its data's place has, else under the name that the
+// packages give, main. A major version of 0 is one that is not known.
+func unitsOf(major int, dataDir, startOpts string) []string {
+	units := []string{allUnit}
+	if major == 0 {
+		return units
+	}
+	name := "main"
+	for _, place := range []string{startOpts, dataDir} {
+		if m := debianName.FindStringSubmatch(place); m != nil && m[1] == strconv.Itoa(major) {
+			name = m[2]
+			break
+		}
+	}
+	return append(units, fmt.Sprintf("postgresql-%d.service", major), fmt.Sprintf("postgresql@%d-%s.service", major, name))
+}
+
+// starts are those of the units that systemd starts at boot. Debian's generator makes an
+// instance with "auto" in its start.conf enabled-runtime, whatever is enabled or disabled:
+// the unit is wanted by postgresql.service alone, and counts with that.
+func starts(units map[string]string) (found []string) {
+	for _, unit := range slices.Sorted(maps.Keys(units)) {
+		generated := strings.HasPrefix(unit, "postgresql@") && units[unit] == "enabled-runtime"
+		if strings.HasPrefix(units[unit], "enabled") && !generated {
+			found = append(found, unit)
+		}
+	}
+	return found
 }

@@ -30,7 +30,7 @@ func wellSettings() map[string]string {
 func wellSetUp(t *testing.T) checkFacts {
 	f := checkFacts{
 		survey: situations(t)["healthy"], version: "v1", appName: "n2", checkups: map[string]checkup{}, replication: map[string]replicationTest{},
-		space: []pg.Space{{Path: "/data", Free: 60 << 30, Total: 100 << 30}}, units: map[string]string{"postgresql.service": "disabled"},
+		space: []pg.Space{{Path: "/data", Free: 60 << 30, Total: 100 << 30}}, units: map[string]string{"postgresql.service": "disabled", "postgresql@15-main.service": "enabled-runtime"},
 	}
 	f.others = maps.Clone(f.others)
 	f.local.report.Version = "15.6 (Debian)"
@@ -121,8 +121,9 @@ func TestCheckFindsEach(t *testing.T) {
 			f.others["n1"].report.Standbys[1].Flush = lsn(0x100000)
 			f.others["n1"].report.Standbys[1].Replay = lsn(0x100000)
 		}},
-		"service": {"service", levelError, func(f *checkFacts) { f.units["postgresql@15-main.service"] = "enabled" }},
-		"notify":  {"notify", levelError, func(f *checkFacts) { f.resource.Meta = map[string]string{"promotable": "true"} }},
+		"service":       {"service", levelError, func(f *checkFacts) { f.units["postgresql@15-main.service"] = "enabled" }},
+		"all instances": {"service", levelError, func(f *checkFacts) { f.units["postgresql.service"] = "enabled" }},
+		"notify":        {"notify", levelError, func(f *checkFacts) { f.resource.Meta = map[string]string{"promotable": "true"} }},
 		"move": {"constraints", levelWarning, func(f *checkFacts) {
 			f.cib.Locations = []crm.Location{{ID: "cli-prefer-pgsqld-clone", Resource: "pgsqld-clone", Node: "n1", Score: crm.Infinity}}
 		}},
@@ -155,4 +156,40 @@ func version(text string) func(*checkFacts) {
 		other.report.Version = text
 		f.others["n3"] = other
 	}
+}
+
+// Debian's generator says enabled-runtime of every instance that its own service would
+// start, so that counts with the service only.
+func TestServicesThatStart(t *testing.T) {
+	for _, c := range []struct {
+		all, one string
+		want     []string
+	}{
+		{"disabled", "enabled-runtime", nil},
+		{"masked", "enabled-runtime", nil},
+		{"disabled", "disabled", nil},
+		{"", "enabled-runtime", nil},
+		{"enabled", "enabled-runtime", []string{"postgresql.service"}},
+		{"enabled", "disabled", []string{"postgresql.service"}},
+		{"enabled-runtime", "disabled", []string{"postgresql.service"}},
+		{"disabled", "enabled", []string{"postgresql@15-main.service"}},
+	} {
+		require.Equal(t, c.want, starts(map[string]string{"postgresql.service": c.all, "postgresql@15-main.service": c.one}), c)
+	}
+	require.Equal(t, []string{"postgresql-15.service"}, starts(map[string]string{"postgresql-15.service": "enabled"}))
+}
+
+func TestUnitsOfAnInstance(t *testing.T) {
+	for _, c := range []struct{ data, opts, want string }{
+		{"/var/lib/postgresql/15/main", "-c config_file=/etc/postgresql/15/main/postgresql.conf", "postgresql@15-main.service"},
+		{"/var/lib/postgresql/15/billing-2", "", "postgresql@15-billing-2.service"},
+		{"/srv/data", "-c config_file=/etc/postgresql/15/billing/postgresql.conf -c x=1", "postgresql@15-billing.service"},
+		{"/srv/data", "", "postgresql@15-main.service"},
+		{"/var/lib/postgresql/14/old", "", "postgresql@15-main.service"},
+		{"/var/lib/postgresql/15/a b", "", "postgresql@15-main.service"},
+		{"/var/lib/postgresql/15/*", "", "postgresql@15-main.service"},
+	} {
+		require.Equal(t, []string{"postgresql.service", "postgresql-15.service", c.want}, unitsOf(15, c.data, c.opts), c)
+	}
+	require.Equal(t, []string{"postgresql.service"}, unitsOf(0, "/srv", ""))
 }

@@ -292,14 +292,11 @@ func (j *judgement) service() {
 	if j.unitsErr != nil {
 		j.unknown(check, j.node, "whether PostgreSQL's own service is disabled cannot be told: "+first(j.unitsErr), "systemctl is-enabled postgresql")
 	} else {
-		bad := false
-		for _, unit := range slices.Sorted(maps.Keys(j.units)) {
-			if word := j.units[unit]; strings.HasPrefix(word, "enabled") {
-				bad = true
-				j.add(check, j.node, false, levelError, unit+" is "+word, "disabled: Pacemaker alone starts PostgreSQL", "systemctl disable "+unit)
-			}
+		enabled := starts(j.units)
+		for _, unit := range enabled {
+			j.add(check, j.node, false, levelError, unit+" is "+j.units[unit], "disabled: Pacemaker alone starts PostgreSQL", "systemctl disable "+unit)
 		}
-		if !bad {
+		if len(enabled) == 0 {
 			j.add(check, j.node, true, levelOK, "PostgreSQL's own service is not enabled", "", "")
 		}
 	}

@@ -15,11 +15,12 @@ import (
 // instance is this node's instance of a resource. What is asked of it goes through
 // hanging.go, as storage that hangs answers nobody, and so it is no embedded field.
 type instance struct {
-	Instance *pg.Instance // nil where the resource's parameters are wrong
-	user     command.User
-	dataDir  string
-	binDir   string
-	hung     *hung // of the surveyor
+	Instance  *pg.Instance // nil where the resource's parameters are wrong
+	user      command.User
+	dataDir   string
+	binDir    string
+	startOpts string
+	hung      *hung // of the surveyor
 }
 
 // openInstance describes the local instance by the resource's parameters, with the
@@ -59,5 +60,5 @@ func openInstance(ctx context.Context, r crm.Resource) (instance, error) {
 		return instance{}, fmt.Errorf("parameter %s of %s: found %q, which is root: expected the owner of the data, with whose rights they are read",
 			metadata.SystemUser, r.Name, c.User.Name)
 	}
-	return instance{Instance: pg.New(c), user: c.User, dataDir: c.DataDir, binDir: c.BinDir}, nil
+	return instance{Instance: pg.New(c), user: c.User, dataDir: c.DataDir, binDir: c.BinDir, startOpts: c.StartOpts}, nil
 }

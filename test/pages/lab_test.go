@@ -369,7 +369,11 @@ for word; do
 		start|stop) $verb "$unit" || exit ;;
 		restart) stop "$unit" && start "$unit" || exit ;;
 		enable|disable) ;;
-		is-enabled) echo disabled; exit 1 ;;
+		# Debian's generator has an instance with "auto" in its start.conf wanted by postgresql.service.
+		is-enabled) case $unit in
+			postgresql@*) echo enabled-runtime ;;
+			*) echo disabled; exit 1 ;;
+			esac ;;
 		is-active) echo inactive; exit 3 ;;
 		*) echo "$verb is not known here" >&2; exit 1 ;;
 		esac ;;
