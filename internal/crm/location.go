@@ -1,6 +1,8 @@
 package crm
 
 import (
+	"slices"
+
 	"github.com/beevik/etree"
 )
 
@@ -8,11 +10,11 @@ import (
 // from it, or both depending on the state of things.
 type Location struct {
 	ID       string
-	Resource string // a resource's or a clone's name; empty for a pattern or a set
+	Resource string // a resource's or a clone's name; empty for a pattern
 	Node     string // empty where a rule expression says which
 	Score    int    // Pacemaker's Infinity is a million
 	Role     Role   // of which role; empty for all
-	Rule     bool   // it holds by a rule, which is not evaluated here
+	Rule     bool   // it holds by a rule, which is not evaluated here; see InEffect
 }
 
 func readLocations(root *etree.Element) (found []Location) {
@@ -28,7 +30,24 @@ func readLocations(root *etree.Element) (found []Location) {
 			l.Node = simpleNode(rule)
 		}
 		l.Score, _ = parseScore(score)
-		found = append(found, l)
+		found = append(found, l.each(e)...)
+	}
+	return found
+}
+
+// each is a location for every resource of its sets; itself where it has none.
+func (l Location) each(e *etree.Element) (found []Location) {
+	for _, set := range e.SelectElements("resource_set") {
+		if role := attr(set, "role"); role != "" {
+			l.Role = roleOf(role)
+		}
+		for _, ref := range set.SelectElements("resource_ref") {
+			l.Resource = attr(ref, "id")
+			found = append(found, l)
+		}
+	}
+	if found == nil {
+		return []Location{l}
 	}
 	return found
 }
@@ -50,6 +69,33 @@ func (c CIB) LocationsOf(r Resource) (found []Location) {
 		if l.Resource != "" && (l.Resource == r.Name || l.Resource == r.Clone) {
 			found = append(found, l)
 		}
+	}
+	return found
+}
+
+// InEffect are the rules about a resource that hold now, for what can be told. Of those that
+// keep it from a node Pacemaker tells all, whatever they are given by: the ones of a rule
+// expression, which may have expired or hold for some nodes only, are taken from there. Of
+// those that prefer a node, rules are not evaluated, and patterns are not read.
+func (c CIB) InEffect(s State, r Resource) (found []Location) {
+	for _, l := range c.LocationsOf(r) {
+		if !l.Rule || l.Score >= 0 {
+			found = append(found, l)
+		}
+	}
+	for _, b := range s.Bans {
+		known := slices.ContainsFunc(found, func(l Location) bool { return l.ID == b.ID && l.Node == b.Node })
+		if known || b.Resource != r.Name && b.Resource != r.Clone {
+			continue
+		}
+		l := Location{ID: b.ID, Resource: b.Resource, Node: b.Node, Score: b.Score}
+		if n := slices.IndexFunc(c.Locations, func(l Location) bool { return l.ID == b.ID }); n >= 0 {
+			l.Role = c.Locations[n].Role
+		}
+		if b.Promoted {
+			l.Role = RolePromoted
+		}
+		found = append(found, l)
 	}
 	return found
 }

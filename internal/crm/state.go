@@ -24,7 +24,7 @@ type State struct {
 	Instances   []Instance
 	Failures    []Failure
 	Fencings    []Fencing
-	Bans        []Ban // of constraints with a negative infinite score
+	Bans        []Ban // of the location constraints with a negative score that are in effect
 }
 
 // Node is one machine of the cluster.
@@ -103,11 +103,13 @@ type Fencing struct {
 	Completed time.Time // zero while it is pending
 }
 
-// Ban keeps a resource from a node.
+// Ban is a location constraint that keeps a resource from a node, as Pacemaker has
+// evaluated it: rules, patterns and sets of resources included.
 type Ban struct {
 	ID       string
 	Resource string
 	Node     string
+	Score    int  // below 0; -Infinity and less for never
 	Promoted bool // from the promoted role only
 }
 
@@ -166,12 +168,21 @@ func ParseState(text string) (State, error) {
 		})
 	}
 	for _, e := range root.FindElements("./bans/ban") {
-		s.Bans = append(s.Bans, Ban{
-			ID: attr(e, "id"), Resource: attr(e, "resource"), Node: attr(e, "node"),
-			Promoted: ocf.IsTrue(attr(e, "promoted-only")) || ocf.IsTrue(attr(e, "master_only")),
-		})
+		s.Bans = append(s.Bans, readBan(e))
 	}
 	return s, nil
+}
+
+func readBan(e *etree.Element) Ban {
+	b := Ban{
+		ID: attr(e, "id"), Resource: attr(e, "resource"), Node: attr(e, "node"),
+		Promoted: ocf.IsTrue(attr(e, "promoted-only")) || ocf.IsTrue(attr(e, "master_only")),
+	}
+	var err error
+	if b.Score, err = parseScore(attr(e, "weight")); err != nil {
+		b.Score = -Infinity // what is listed keeps it away, and this is to be on the safe side
+	}
+	return b
 }
 
 func (s *State) readSummary(root *etree.Element) {

@@ -56,7 +56,7 @@ func TestParseStateOfTrouble(t *testing.T) {
 	unmanaged, _ := stateOf(t, "maint.mon.xml").On("pgsqld", "n1")
 	require.False(t, unmanaged.Managed)
 
-	require.Equal(t, []Ban{{ID: "cli-ban-pgsqld-clone-on-n3", Resource: "pgsqld-clone", Node: "n3"}}, stateOf(t, "ban.mon.xml").Bans)
+	require.Equal(t, []Ban{{ID: "cli-ban-pgsqld-clone-on-n3", Resource: "pgsqld-clone", Node: "n3", Score: -Infinity}}, stateOf(t, "ban.mon.xml").Bans)
 
 	failures := stateOf(t, "killpg.mon.xml").Failures
 	require.Len(t, failures, 1)

@@ -301,26 +301,49 @@ func (a *assessor) overcome(f crm.Fencing) bool {
 // constraints are those that keep the resource from a node, or draw it or its promoted
 // role to one.
 func (a *assessor) constraints() {
-	for _, l := range a.cib.LocationsOf(a.resource) {
-		role := l.Role
-		if role == crm.RoleStarted || role == crm.RoleStopped {
-			role = ""
+	inEffect := map[string]bool{}
+	for _, l := range a.locations() {
+		v := viewConstraint(l)
+		a.v.Constraints, inEffect[l.ID] = append(a.v.Constraints, v), true
+		if l.Score < 0 || crm.IsMove(l.ID) {
+			a.notice(l.Node, removal(l, a.resource), "constraint %s %s", l.ID, v.Text)
 		}
-		v := constraintView{ID: l.ID, Node: l.Node, Role: string(role), Score: l.Score, Text: constraintText(l, role)}
-		a.v.Constraints = append(a.v.Constraints, v)
-		if l.Score < 0 || strings.HasPrefix(l.ID, "cli-") {
-			todo := "crm_resource --clear -r " + a.resource.Clone
-			if crm.IsRejoin(l.ID) {
-				todo = "wait for the pgsqlms rejoin there, or, where none is under way, run it again"
-			}
-			a.notice(l.Node, todo, "constraint %s %s", l.ID, v.Text)
+	}
+	for _, l := range a.cib.LocationsOf(a.resource) {
+		if !inEffect[l.ID] {
+			v := viewConstraint(l)
+			v.Text += ", by a rule that holds for no node now"
+			a.v.Constraints = append(a.v.Constraints, v)
 		}
 	}
 }
 
-func constraintText(l crm.Location, role crm.Role) string {
+func viewConstraint(l crm.Location) constraintView {
+	return constraintView{ID: l.ID, Node: l.Node, Role: string(onlyRole(l)), Score: l.Score, Text: constraintText(l)}
+}
+
+// onlyRole is the role to which a constraint is limited; empty for none.
+func onlyRole(l crm.Location) crm.Role {
+	if l.Role == crm.RolePromoted || l.Role == crm.RoleUnpromoted {
+		return l.Role
+	}
+	return ""
+}
+
+// removal is what takes a constraint away. crm_resource knows those that it made itself.
+func removal(l crm.Location, r crm.Resource) string {
+	switch {
+	case crm.IsMove(l.ID):
+		return "crm_resource --clear -r " + r.Clone
+	case crm.IsRejoin(l.ID):
+		return "wait for the pgsqlms rejoin there, or, where none is under way, run it again"
+	}
+	return "pcs constraint delete " + l.ID + ", or crm configure delete " + l.ID
+}
+
+func constraintText(l crm.Location) string {
 	what, node := "it", l.Node
-	if role != "" {
+	if role := onlyRole(l); role != "" {
 		what = "the role " + string(role)
 	}
 	if node == "" {

@@ -366,7 +366,7 @@ func (a *assessor) stopped(v nodeView, member crm.Node) {
 
 // banned says whether a constraint keeps the resource from a node.
 func (a *assessor) banned(node string) bool {
-	for _, l := range a.cib.LocationsOf(a.resource) {
+	for _, l := range a.locations() {
 		if l.Node == node && l.Score <= -crm.Infinity && l.Role != crm.RolePromoted {
 			return true
 		}

@@ -142,14 +142,14 @@ func operationOf(r crm.Resource, name, role string) (crm.Op, bool) {
 // constraints left over by moves keep the promoted role where nobody remembers why.
 func (j *judgement) constraints() {
 	found := false
-	for _, l := range j.cib.LocationsOf(j.resource) {
+	for _, l := range j.locations() {
 		switch {
 		case crm.IsMove(l.ID):
 			found = true
-			j.add("constraints", "", false, levelWarning, l.ID+" "+constraintText(l, l.Role), "none left over by a move or a ban", "crm_resource --clear -r "+j.resource.Clone)
+			j.add("constraints", "", false, levelWarning, l.ID+" "+constraintText(l), "none left over by a move or a ban", removal(l, j.resource))
 		case l.Score <= -crm.Infinity && !l.Rule:
 			found = true
-			j.add("constraints", "", false, levelWarning, l.ID+" "+constraintText(l, l.Role), "no ban, unless it is meant", "")
+			j.add("constraints", "", false, levelWarning, l.ID+" "+constraintText(l), "no ban, unless it is meant", removal(l, j.resource))
 		}
 	}
 	if !found {

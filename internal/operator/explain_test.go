@@ -163,3 +163,24 @@ func TestExplainCountsVotes(t *testing.T) {
 	f.votes["n3"] = "no ballot"
 	require.Empty(t, verdictOf().Vote)
 }
+
+// A rule of a network check, as pcs and crmsh have them in their manuals, is a reason only where it holds.
+func TestExplainRules(t *testing.T) {
+	const rule = `<rsc_location id="net" rsc="pgsqld-clone"><rule id="net-rule" score="-INFINITY" role="Promoted" boolean-op="or">` +
+		`<expression id="net-1" attribute="pingd" operation="lt" value="1"/><expression id="net-2" attribute="pingd" operation="not_defined"/></rule></rsc_location>`
+	f := pastSurvey{survey: situations(t)["healthy"], filesErr: errNotAsked}
+	f.cib = cibWith(t, "healthy", "</constraints>", rule+"</constraints>")
+	v := explainAll(f, "n3", 0)
+	require.Empty(t, v.Nodes[0].Because)
+	require.Equal(t, ExitWell, v.exitCode(true))
+	require.Contains(t, assess(f.survey).Constraints[0].Text, "by a rule that holds for no node now")
+	require.Empty(t, assess(f.survey).Notices)
+	require.False(t, planSwitchover(f.survey, "n3").Refused)
+
+	f.state.Bans = []crm.Ban{{ID: "net", Resource: "pgsqld-clone", Node: "n3", Score: -crm.Infinity, Promoted: true}}
+	v = explainAll(f, "n3", 0)
+	require.Contains(t, v.Nodes[0].Because[0].Text, "constraint net keeps the role Promoted from n3")
+	require.Equal(t, ExitWrong, v.exitCode(true))
+	require.Equal(t, ExitWell, explainAll(f, "n2", 0).exitCode(true))
+	require.True(t, planSwitchover(f.survey, "n3").Refused)
+}

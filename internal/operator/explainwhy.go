@@ -320,28 +320,15 @@ func (e *explainer) against(a *assessor, n nodeView) (said []remark) {
 
 type adder func(todo, format string, args ...any)
 
-// rules are the constraints against a node. What comes from a rule expression is not
-// evaluated here.
+// rules are the constraints against a node.
 func (e *explainer) rules(node string, add adder) {
-	for _, l := range e.cib.LocationsOf(e.resource) {
-		if l.Score >= 0 || l.Node != node && (!l.Rule || l.Node != "") || l.Role == crm.RoleUnpromoted {
+	for _, l := range e.locations() {
+		if l.Score >= 0 || l.Node != node || l.Role == crm.RoleUnpromoted {
 			continue
 		}
-		todo := "pcs constraint remove " + l.ID + ", or crm configure delete " + l.ID
-		if strings.HasPrefix(l.ID, "cli-") {
-			todo = "crm_resource --clear -r " + e.resource.Clone
-		}
-		role := l.Role
-		if role != crm.RolePromoted {
-			role = ""
-		}
-		text := constraintText(l, role)
-		if l.Node == "" {
-			text += " (whether it holds for this node is not evaluated here)"
-		}
 		score, _ := e.cib.Score(node, e.resource.Name)
-		if l.Score <= -crm.Infinity || l.Node == "" || score+l.Score < 0 {
-			add(todo, "constraint %s %s", l.ID, text)
+		if l.Score <= -crm.Infinity || score+l.Score < 0 {
+			add(removal(l, e.resource), "constraint %s %s", l.ID, constraintText(l))
 		}
 	}
 }

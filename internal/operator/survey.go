@@ -269,6 +269,15 @@ func (f *survey) promoted() string {
 	return ""
 }
 
+// locations are the constraints about the resource that hold now, for what Pacemaker tells;
+// without it, all.
+func (f *survey) locations() []crm.Location {
+	if f.stateErr != nil {
+		return f.cib.LocationsOf(f.resource)
+	}
+	return f.cib.InEffect(f.state, f.resource)
+}
+
 // errOtherCluster is what is found where a name or an address leads somewhere else.
 var errOtherCluster = errors.New("the server there is not of this cluster")
 

@@ -236,19 +236,14 @@ func instanceText(i crm.Instance) string {
 // rules are constraints in the way: a ban of the target, and what another move or ban of
 // crm_resource has left, which a new move would replace.
 func (p *planner) rules() {
-	lift := "crm_resource --clear -r " + p.resource.Clone
 	clean := true
-	for _, l := range p.cib.LocationsOf(p.resource) {
+	for _, l := range p.locations() {
 		banned := l.Score <= -crm.Infinity && l.Node == p.Target && l.Role != crm.RoleUnpromoted
 		if !banned && !crm.IsMove(l.ID) {
 			continue
 		}
 		clean = false
-		todo := lift
-		if !crm.IsMove(l.ID) {
-			todo = "pcs constraint delete " + l.ID + ", or crm configure delete " + l.ID
-		}
-		p.must("constraints", false, l.ID+" "+constraintText(l, l.Role), "no ban of the target, and nothing left by an earlier move or ban", todo)
+		p.must("constraints", false, l.ID+" "+constraintText(l), "no ban of the target, and nothing left by an earlier move or ban", removal(l, p.resource))
 	}
 	if clean {
 		p.must("constraints", true, "none in the way", "", "")

@@ -1,0 +1,62 @@
+package crm
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A rule counts where Pacemaker says that it holds, and a plain constraint always.
+func TestLocationsInEffect(t *testing.T) {
+	const begin, end = `<cib><configuration><resources><clone id="pgsqld-clone"><primitive id="pgsqld" type="pgsqlms"/></clone></resources><constraints>`,
+		`</constraints></configuration></cib>`
+	lifetime := func(date string) string {
+		return `<rsc_location id="cli-ban-pgsqld-clone-on-n3" rsc="pgsqld-clone" role="Started"><rule id="r" score="-INFINITY" boolean-op="and">` +
+			`<expression id="e" attribute="#uname" operation="eq" value="n3"/><date_expression id="d" operation="lt" end="` + date + `"/></rule></rsc_location>`
+	}
+	ping := `<rsc_location id="ping" rsc="pgsqld-clone"><rule id="r" score="-INFINITY" role="Promoted" boolean-op="or"><expression id="e" attribute="pingd" operation="lt" value="1"/></rule></rsc_location>`
+	ban := func(id, resource, node, rest string) string {
+		return `<ban id="` + id + `" resource="` + resource + `" node="` + node + `" weight="-1000000" ` + rest + `/>`
+	}
+	for name, c := range map[string]struct {
+		constraint, bans string
+		want             []Location
+	}{
+		"plain": {
+			`<rsc_location id="l" rsc="pgsqld" node="n1" score="-INFINITY"/>`, ban("l", "pgsqld-clone", "n1", ""),
+			[]Location{{ID: "l", Resource: "pgsqld", Node: "n1", Score: -Infinity}},
+		},
+		"a ban of a lifetime": {
+			lifetime("2026-11-23"), ban("cli-ban-pgsqld-clone-on-n3", "pgsqld-clone", "n3", `promoted-only="false"`),
+			[]Location{{ID: "cli-ban-pgsqld-clone-on-n3", Resource: "pgsqld-clone", Node: "n3", Role: RoleStarted, Score: -Infinity}},
+		},
+		"one that is over": {lifetime("2026-11-20"), "", nil},
+		"a rule":           {ping, "", nil},
+		"a rule that holds": {
+			ping, ban("ping", "pgsqld-clone", "n2", `promoted-only="true"`), []Location{{ID: "ping", Resource: "pgsqld-clone", Node: "n2", Role: RolePromoted, Score: -Infinity}},
+		},
+		"a pattern": {
+			`<rsc_location id="p" rsc-pattern="^pgsql" role="Master" node="n1" score="-INFINITY"/>`,
+			ban("p", "pgsqld-clone", "n1", `master_only="true"`) + ban("p", "pgsql-vip", "n1", `master_only="true"`),
+			[]Location{{ID: "p", Resource: "pgsqld-clone", Node: "n1", Role: RolePromoted, Score: -Infinity}},
+		},
+		"a set": {
+			`<rsc_location id="s" node="n1" score="-INFINITY"><resource_set id="x"><resource_ref id="a"/><resource_ref id="pgsqld-clone"/></resource_set></rsc_location>`,
+			ban("s", "a", "n1", "") + ban("s", "pgsqld-clone", "n1", ""), []Location{{ID: "s", Resource: "pgsqld-clone", Node: "n1", Score: -Infinity}},
+		},
+		"less than infinity": {
+			`<rsc_location id="p" rsc-pattern="." node="n1" score="-5"/>`, `<ban id="p" resource="pgsqld-clone" node="n1" weight="-5"/>`,
+			[]Location{{ID: "p", Resource: "pgsqld-clone", Node: "n1", Score: -5}},
+		},
+		"of another resource": {`<rsc_location id="o" rsc="o" node="n1" score="-INFINITY"/>`, ban("o", "o", "n1", ""), nil},
+		"preferred": {
+			`<rsc_location id="l" rsc="pgsqld-clone" node="n1" score="50"/>`, "", []Location{{ID: "l", Resource: "pgsqld-clone", Node: "n1", Score: 50}},
+		},
+	} {
+		cib, err := ParseCIB(begin + c.constraint + end)
+		require.NoError(t, err, name)
+		state, err := ParseState("<pacemaker-result><bans>" + c.bans + "</bans></pacemaker-result>")
+		require.NoError(t, err, name)
+		require.Equal(t, c.want, cib.InEffect(state, cib.Resources[0]), name)
+	}
+}
