@@ -246,6 +246,15 @@ func (c CIB) Fencing() bool {
 	return true
 }
 
+// WatchdogFencing says whether nodes fence themselves by their watchdogs, as with SBD that
+// has no shared disk: without a fence resource. The time that the others wait for it may be
+// left to Pacemaker, by a negative one.
+func (c CIB) WatchdogFencing() bool {
+	wait := strings.TrimSpace(c.Properties["stonith-watchdog-timeout"])
+	d, ok := Duration(strings.TrimPrefix(wait, "-"))
+	return ok && d > 0 && ocf.IsTrue(c.Properties["have-watchdog"])
+}
+
 // Last is the newest of the actions of that name on a node; ok is false when Pacemaker
 // remembers none. It keeps the last action of each kind, and forgets a promote when a
 // demote, stop or start follows.

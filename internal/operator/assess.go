@@ -284,16 +284,16 @@ func (a *assessor) events() {
 	a.v.Fencing = &fencingView{f.Action, f.Target, f.By, f.Status, known(f.Completed)}
 	for _, f := range a.state.Fencings {
 		if f.Status != "success" && !a.overcome(f) {
-			a.problem(f.Target, "stonith_admin --history "+f.Target, "fencing (%s) of it is %s; until it succeeds, nothing that ran there is started elsewhere", f.Action, f.Status)
+			a.problem(f.Target, fencingToDo(f), "fencing (%s) of it is %s; until it succeeds, nothing that ran there is started elsewhere", f.Action, f.Status)
 		}
 	}
 }
 
 // overcome says that a fencing which failed does not matter any more: a later one has
 // worked, or the node is back in the cluster.
-func (a *assessor) overcome(f crm.Fencing) bool {
-	node, _ := a.state.Node(f.Target)
-	return f.Status == "failed" && !node.Unclean && (node.Online || slices.ContainsFunc(a.state.Fencings, func(later crm.Fencing) bool {
+func (s *survey) overcome(f crm.Fencing) bool {
+	node, _ := s.state.Node(f.Target)
+	return f.Status == "failed" && !node.Unclean && (node.Online || slices.ContainsFunc(s.state.Fencings, func(later crm.Fencing) bool {
 		return later.Target == f.Target && later.Status == "success" && later.Completed.After(f.Completed)
 	}))
 }

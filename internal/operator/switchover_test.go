@@ -111,6 +111,57 @@ func TestSwitchoverTargets(t *testing.T) {
 	require.False(t, planSwitchover(f, "n2").Refused)
 }
 
+// Fencing that is no trouble is in nobody's way.
+func TestSwitchoverFencing(t *testing.T) {
+	failed := crm.Fencing{Target: "n3", Status: "failed", Completed: time.Unix(100, 0)}
+	noDevice := func(f *survey) { f.state.Instances[0].Role = crm.RoleStopped }
+	offline := func(f *survey) {
+		for n := range f.state.Nodes {
+			if f.state.Nodes[n].Name == "n3" {
+				f.state.Nodes[n].Online = false
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*survey)
+		todo   string // of the error; empty for none
+	}{
+		"failed, and the node is back": {func(f *survey) { f.state.Fencings = []crm.Fencing{failed} }, ""},
+		"failed, and then worked": {func(f *survey) {
+			offline(f)
+			f.state.Fencings = []crm.Fencing{failed, {Target: "n3", Status: "success", Completed: time.Unix(200, 0)}}
+		}, ""},
+		"failed":    {func(f *survey) { offline(f); f.state.Fencings = []crm.Fencing{failed} }, "stonith_admin --cleanup --history n3"},
+		"under way": {func(f *survey) { f.state.Fencings = []crm.Fencing{{Target: "n3", Status: "pending"}} }, "stonith_admin --history n3 --verbose"},
+		"watchdogs": {func(f *survey) {
+			noDevice(f)
+			f.cib.Properties["stonith-watchdog-timeout"], f.cib.Properties["have-watchdog"] = "10s", "true"
+		}, ""},
+		"watchdogs, time by Pacemaker": {func(f *survey) {
+			noDevice(f)
+			f.cib.Properties["stonith-watchdog-timeout"], f.cib.Properties["have-watchdog"] = "-1", "true"
+		}, ""},
+		"watchdogs that nobody waits for": {func(f *survey) {
+			noDevice(f)
+			f.cib.Properties["stonith-watchdog-timeout"], f.cib.Properties["have-watchdog"] = "0", "true"
+		}, "README.md, Quick start: fencing first"},
+		"no watchdog": {func(f *survey) {
+			noDevice(f)
+			f.cib.Properties["stonith-watchdog-timeout"], f.cib.Properties["have-watchdog"] = "10s", "false"
+		}, "README.md, Quick start: fencing first"},
+	} {
+		f := situations(t)["healthy"]
+		c.change(&f)
+		p := planSwitchover(f, "n2")
+		require.Equal(t, c.todo != "", p.Refused, name)
+		for _, one := range p.Checks {
+			if one.Level == levelError {
+				require.Contains(t, one.ToDo, c.todo, name)
+			}
+		}
+	}
+}
+
 // moving is a cluster of fake tools in which a switchover is under way.
 type moving struct {
 	fakeTools

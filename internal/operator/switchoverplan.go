@@ -115,17 +115,30 @@ func fencingChecks(f survey) (checks findings) {
 			down = append(down, i.Resource)
 		}
 	}
-	checks.add("fence devices", "", len(up) > 0, levelError, "running: "+orNone(up), "a fence device that runs", "README.md, Quick start: fencing first")
+	running := "running: " + orNone(up)
+	watchdog := f.cib.WatchdogFencing()
+	if watchdog {
+		running += "; nodes fence themselves by their watchdog (stonith-watchdog-timeout)"
+	}
+	checks.add("fence devices", "", len(up) > 0 || watchdog, levelError, running, "a fence device that runs", "README.md, Quick start: fencing first")
 	if len(down) > 0 {
 		checks.add("fence devices", "", false, levelWarning, "not running: "+orNone(down), "all of them running", "crm_resource --cleanup -r "+down[0])
 	}
 	for _, event := range f.state.Fencings {
-		if event.Status != "success" {
-			checks.add("fencing", event.Target, false, levelError, "fencing of it is "+event.Status, "none that is under way or failed",
-				"stonith_admin --history "+event.Target+" --verbose")
+		if event.Status != "success" && !f.overcome(event) {
+			checks.add("fencing", event.Target, false, levelError, "fencing of it is "+event.Status, "none that is under way or failed", fencingToDo(event))
 		}
 	}
 	return checks
+}
+
+// fencingToDo is for a fencing that has failed, and which nothing has overcome, or is under
+// way.
+func fencingToDo(f crm.Fencing) string {
+	if f.Status == "failed" {
+		return "mend the fence device; once the node is fenced or back: stonith_admin --cleanup --history " + f.Target
+	}
+	return "stonith_admin --history " + f.Target + " --verbose"
 }
 
 // primary finds the one that has the role now.
