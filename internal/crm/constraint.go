@@ -61,9 +61,14 @@ func (c *CIB) readRules(root *etree.Element) {
 
 // Followers are the resources that run where the promoted instance of r is, such as a
 // virtual IP: by a colocation with that role. Groups are given as their members.
-func (c CIB) Followers(r Resource) (names []string) {
+func (c CIB) Followers(r Resource) (names []string) { return c.followers(r, 1) }
+
+// Bound are the Followers that run nowhere else: by a colocation whose score is INFINITY.
+func (c CIB) Bound(r Resource) (names []string) { return c.followers(r, Infinity) }
+
+func (c CIB) followers(r Resource, least int) (names []string) {
 	for _, l := range c.Colocations {
-		if l.Score <= 0 || l.WithRole != RolePromoted || l.With != r.Name && l.With != r.Clone {
+		if l.Score < least || l.WithRole != RolePromoted || l.With != r.Name && l.With != r.Clone {
 			continue
 		}
 		members := c.groups[l.Resource]

@@ -95,11 +95,14 @@ type mover struct {
 	v     switchoverView
 	began time.Time
 	every time.Duration // between two looks
+	moved time.Time     // when the target was first seen with the role, and with the best score
 	said  progress
+
+	followerWait time.Duration
 }
 
 func newMover(c *call, s surveyor, found survey, v switchoverView) *mover {
-	return &mover{c: c, crm: s.crm, found: found, v: v, every: lookEvery, said: progress{
+	return &mover{c: c, crm: s.crm, found: found, v: v, every: lookEvery, followerWait: followerWait, said: progress{
 		resource: found.resource.Name, from: v.From, target: v.Target, followers: v.Followers, before: found.state.Failures,
 	}}
 }
@@ -144,11 +147,8 @@ func (m *mover) wait(ctx context.Context) (outcome, string) {
 	defer cancel()
 	for {
 		if state, err := m.look(bounded); err == nil {
-			if reason, refused := m.said.refused(state); refused {
-				return outcomeCancelled, reason
-			}
-			if m.said.complete(state) && m.isBest(bounded) {
-				return outcomeDone, ""
+			if o, reason := m.outcomeOf(bounded, state); o != "" {
+				return o, reason
 			}
 		}
 		switch m.pause(bounded); {
@@ -158,6 +158,31 @@ func (m *mover) wait(ctx context.Context) (outcome, string) {
 			return outcomeTimeout, fmt.Sprintf("not done within %s", durationText(m.v.Bound))
 		}
 	}
+}
+
+// outcomeOf is what a look means; empty where it is to be waited on.
+func (m *mover) outcomeOf(ctx context.Context, state crm.State) (outcome, string) {
+	if reason, refused := m.said.refused(state); refused {
+		return outcomeCancelled, reason
+	}
+	if other := m.said.elsewhere(state); other != "" {
+		return outcomeElsewhere, other + " was promoted meanwhile"
+	}
+	if !m.said.moved(state) || m.moved.IsZero() && !m.isBest(ctx) {
+		return "", ""
+	}
+	if m.moved.IsZero() {
+		m.moved = m.c.now()
+	}
+	missing := m.said.missing(state)
+	switch {
+	case len(missing) == 0:
+		return outcomeDone, ""
+	case m.c.now().Sub(m.moved) >= m.followerWait:
+		m.v.NotStarted = missing
+		return outcomeUnfollowed, fmt.Sprintf("%s did not start there within %s", strings.Join(missing, ", "), durationText(m.followerWait))
+	}
+	return "", ""
 }
 
 func (m *mover) pause(ctx context.Context) {

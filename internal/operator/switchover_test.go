@@ -240,6 +240,54 @@ func TestSwitchoverDone(t *testing.T) {
 	w.cleared()
 }
 
+// What moves along and cannot start does not keep the constraint there, and is no failure of the switchover.
+func TestSwitchoverWithoutItsFollower(t *testing.T) {
+	stopped := func(mon string) string {
+		before, vip, found := strings.Cut(mon, `<resource id="pgsql-vip"`)
+		require.True(t, found)
+		_, after, _ := strings.Cut(vip, "</resource>")
+		return before + `<resource id="pgsql-vip" resource_agent="ocf:heartbeat:IPaddr2" role="Stopped" managed="true"/>` + after
+	}
+	w := newMoving(t)
+	mon, err := os.ReadFile(filepath.Join(w.dir, "moved.mon"))
+	require.NoError(t, err)
+	w.write("moved.mon", stopped(string(mon)))
+	w.m.followerWait, w.m.v.Bound = 50*time.Millisecond, 10*time.Second
+	code, err := w.m.carryOut(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, ExitWrong, code, w.out.String())
+	require.Equal(t, outcomeUnfollowed, w.m.v.Outcome)
+	require.Equal(t, []string{"pgsql-vip"}, w.m.v.NotStarted)
+	require.Contains(t, w.out.String(), "n2 is the primary now, after ")
+	require.Contains(t, w.out.String(), "but pgsql-vip did not start there within 0.1 s")
+	require.Less(t, w.m.v.Seconds, w.m.v.Bound.Seconds()/2)
+	w.cleared()
+
+	f := situations(t)["healthy"]
+	require.Equal(t, []string{"pgsql-vip"}, planSwitchover(f, "n2").Followers)
+	f.state, err = crm.ParseState(stopped(string(mon)))
+	require.NoError(t, err)
+	require.Empty(t, planSwitchover(f, "n2").Followers, "stopped on purpose")
+	f = situations(t)["healthy"]
+	f.cib.Colocations[0].Score = 100
+	require.Empty(t, planSwitchover(f, "n2").Followers, "it may run elsewhere")
+}
+
+// The target is lost half-way, and Pacemaker promotes somebody else.
+func TestSwitchoverElsewhere(t *testing.T) {
+	w := newMoving(t)
+	mon, err := os.ReadFile(filepath.Join(w.dir, "now.mon"))
+	require.NoError(t, err)
+	w.write("moved.mon", exchange(string(mon), `node name="n1" id`, `node name="n3" id`))
+	w.m.v.Bound = 10 * time.Second
+	code, err := w.m.carryOut(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, ExitWrong, code, w.out.String())
+	require.Equal(t, outcomeElsewhere, w.m.v.Outcome)
+	require.Contains(t, w.out.String(), "not done: n3 was promoted meanwhile; the primary is n3\n")
+	w.cleared()
+}
+
 // The agent on the target refuses; the reason is its own.
 func TestSwitchoverCancelled(t *testing.T) {
 	w := newMoving(t)

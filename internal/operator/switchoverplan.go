@@ -34,9 +34,10 @@ const (
 // planSwitchover judges a survey. An empty target stands for the best standby.
 func planSwitchover(f survey, target string) switchoverPlan {
 	p := planner{survey: f, v: assess(f)}
-	p.Followers, p.Steps, p.Checks = append([]string{}, f.cib.Followers(f.resource)...), []string{}, findings{}
+	p.Followers, p.Steps, p.Checks = []string{}, []string{}, findings{}
 	p.cluster()
 	p.primary()
+	p.followers()
 	p.Target = target
 	if target == "" {
 		p.Target = p.best()
@@ -153,6 +154,16 @@ func (p *planner) primary() {
 			p.must("primary", n.Role == rolePrimary && n.State == stateRunning, n.Name+" is "+string(n.State), string(stateRunning), "pgsqlms status")
 		} else if n.Role == rolePrimary {
 			p.must("primary", false, n.Name+" runs a primary as well", "one primary", "pgsqlms status")
+		}
+	}
+}
+
+// followers are those that run with the primary now and have to go with it. One that is
+// stopped, on purpose or since it cannot start, is not waited for.
+func (p *planner) followers() {
+	for _, name := range p.cib.Bound(p.resource) {
+		if i, found := p.state.On(name, p.From); found && i.Role != crm.RoleStopped {
+			p.Followers = append(p.Followers, name)
 		}
 	}
 }
@@ -304,13 +315,16 @@ func timeoutOf(r crm.Resource, name string) (longest time.Duration) {
 	return longest
 }
 
+// followerWait is how long what moves along is waited for once the target has the role: as
+// long as Pacemaker gives to an operation that has no timeout of its own (20 s: Pacemaker
+// Explained, "Operation Properties"), to stop and to start.
+const followerWait = 2 * 20 * time.Second
+
 // switchoverBound is as long as Pacemaker may take: each action with the notifications
-// before and after it, and as much for what moves along as Pacemaker gives to an operation
-// that has no timeout of its own (20 s), to stop and to start.
+// before and after it, and what moves along.
 func switchoverBound(r crm.Resource) time.Duration {
-	const follower = 2 * 20 * time.Second
 	notify := 2 * timeoutOf(r, metadata.Notify)
-	return timeoutOf(r, metadata.Demote) + notify + timeoutOf(r, metadata.Promote) + notify + follower
+	return timeoutOf(r, metadata.Demote) + notify + timeoutOf(r, metadata.Promote) + notify + followerWait
 }
 
 // bestScored says whether a node has the best promotion score, so that Pacemaker leaves

@@ -73,18 +73,31 @@ func (p *progress) refused(s crm.State) (reason string, is bool) {
 	return "", false
 }
 
-// complete says that the target has the role, and what moves along has followed it.
-func (p *progress) complete(s crm.State) bool {
+// moved says that the target has the role, and nobody else.
+func (p *progress) moved(s crm.State) bool {
 	i, found := s.On(p.resource, p.target)
-	if !found || i.Role != crm.RolePromoted || i.Failed || len(s.Promoted(p.resource)) != 1 {
-		return false
-	}
+	return found && i.Role == crm.RolePromoted && !i.Failed && len(s.Promoted(p.resource)) == 1
+}
+
+// missing are those of what moves along that do not run on the target.
+func (p *progress) missing(s crm.State) (names []string) {
 	for _, name := range p.followers {
 		if !p.started(s, name) {
-			return false
+			names = append(names, name)
 		}
 	}
-	return true
+	return names
+}
+
+// elsewhere is a node that is neither the old primary nor the target, and has the role;
+// empty for none. It has it after a failure, and keeps it.
+func (p *progress) elsewhere(s crm.State) string {
+	for _, node := range s.Primaries(p.resource) {
+		if node != p.from && node != p.target {
+			return node
+		}
+	}
+	return ""
 }
 
 // asker asks one instance whether it is a primary.

@@ -10,15 +10,17 @@ import (
 type outcome string
 
 const (
-	outcomeRefused     outcome = "refused"     // a check says no; nothing was done
-	outcomeNothing     outcome = "nothing"     // the target is the primary already
-	outcomeDryRun      outcome = "dry run"     // nothing was done
-	outcomeDeclined    outcome = "declined"    // the question was not answered with yes
-	outcomeDone        outcome = "done"        //
-	outcomeCancelled   outcome = "cancelled"   // the target's promotion failed
-	outcomeFailed      outcome = "failed"      // Pacemaker was not told to move the role
-	outcomeTimeout     outcome = "timeout"     //
-	outcomeInterrupted outcome = "interrupted" //
+	outcomeRefused     outcome = "refused"      // a check says no; nothing was done
+	outcomeNothing     outcome = "nothing"      // the target is the primary already
+	outcomeDryRun      outcome = "dry run"      // nothing was done
+	outcomeDeclined    outcome = "declined"     // the question was not answered with yes
+	outcomeDone        outcome = "done"         //
+	outcomeUnfollowed  outcome = "not followed" // the target has the role, and what moves along did not start there
+	outcomeElsewhere   outcome = "elsewhere"    // a third node has the role
+	outcomeCancelled   outcome = "cancelled"    // the target's promotion failed
+	outcomeFailed      outcome = "failed"       // Pacemaker was not told to move the role
+	outcomeTimeout     outcome = "timeout"      //
+	outcomeInterrupted outcome = "interrupted"  //
 )
 
 // switchoverView is what `pgsqlms switchover` shows, and its JSON.
@@ -30,8 +32,9 @@ type switchoverView struct {
 	DryRun     bool     `json:"dry_run"`
 	Outcome    outcome  `json:"outcome"`
 	Reason     string   `json:"reason,omitempty"`
-	Primary    string   `json:"primary,omitempty"` // who is promoted in the end, by Pacemaker's word
-	Seconds    float64  `json:"seconds,omitempty"` // from the request to the end
+	NotStarted []string `json:"not_started,omitempty"` // of the followers
+	Primary    string   `json:"primary,omitempty"`     // who is promoted in the end, by Pacemaker's word
+	Seconds    float64  `json:"seconds,omitempty"`     // from the request to the end
 	GapSeconds *float64 `json:"without_primary_seconds"`
 	GapSource  string   `json:"without_primary_measured,omitempty"`
 	Cleared    bool     `json:"constraint_removed"` // of the one that it made
@@ -86,7 +89,9 @@ func (v switchoverView) todo() string {
 	switch v.Outcome {
 	case outcomeCancelled:
 		return cleanupOf(v.primitive, v.Target)
-	case outcomeTimeout, outcomeInterrupted, outcomeFailed:
+	case outcomeUnfollowed:
+		return "crm_mon -1 -r -f, which says why; then crm_resource --cleanup -r " + v.NotStarted[0]
+	case outcomeTimeout, outcomeInterrupted, outcomeFailed, outcomeElsewhere:
 		return "pgsqlms status"
 	}
 	return ""
@@ -105,6 +110,10 @@ func (v switchoverView) endText(s style) string {
 		e.line("%s is the primary already: nothing to do", v.Primary)
 	case v.Outcome == outcomeDone:
 		e.line("%s is the primary now, after %.1f s", v.Primary, v.Seconds)
+	case v.Outcome == outcomeUnfollowed:
+		e.line("%s is the primary now, after %.1f s, but %s", v.Target, v.Seconds, v.Reason)
+	case v.Outcome == outcomeElsewhere:
+		e.line("not done: %s; the primary is %s", v.Reason, orUnknown(v.Primary, true))
 	case v.Outcome == outcomeCancelled:
 		e.line("cancelled by the agent on %s: %s", v.Target, v.Reason)
 		e.line("the primary is %s", orUnknown(v.Primary, true))
