@@ -31,6 +31,8 @@ type CIB struct {
 	Orders      []Order      // the same
 	OrderSets   []string     // ids of those that order sets of resources
 
+	ColocationSets []string // ids of those that colocate sets of resources
+
 	groups         map[string][]string          // members by the group's name
 	nodeIDs        map[string]string            // names by the cluster's own ids
 	nodeAttributes map[string]map[string]string // by node: those that last

@@ -36,9 +36,11 @@ func (c *CIB) readRules(root *etree.Element) {
 	for _, e := range root.FindElements("./configuration/constraints/rsc_colocation") {
 		l := Colocation{ID: attr(e, "id"), Resource: attr(e, "rsc"), With: attr(e, "with-rsc"), WithRole: roleOf(attr(e, "with-rsc-role"))}
 		l.Score, _ = parseScore(attr(e, "score"))
-		if l.Resource != "" { // resource sets have none, and are not read
-			c.Colocations = append(c.Colocations, l)
+		if l.Resource == "" { // resource sets have none, and are not read
+			c.ColocationSets = append(c.ColocationSets, l.ID)
+			continue
 		}
+		c.Colocations = append(c.Colocations, l)
 	}
 	for _, e := range root.FindElements("./configuration/constraints/rsc_order") {
 		o := Order{ID: attr(e, "id"), First: attr(e, "first"), FirstAction: attr(e, "first-action"), Then: attr(e, "then"), ThenAction: attr(e, "then-action")}

@@ -60,3 +60,18 @@ func TestLocationsInEffect(t *testing.T) {
 		require.Equal(t, c.want, cib.InEffect(state, cib.Resources[0]), name)
 	}
 }
+
+// Options of operations come from the operation, a set of its own, or the defaults of all.
+func TestOptionsOfOperations(t *testing.T) {
+	cib, err := ParseCIB(`<cib><configuration><resources><primitive id="pgsqld" type="pgsqlms"><operations><op id="1" name="start" timeout="60s"/>` +
+		`<op id="2" name="stop"><meta_attributes id="m"><nvpair id="n" name="on-fail" value="block"/></meta_attributes></op>` +
+		`<op id="3" name="monitor" role="Master" interval="15s" enabled="false"/></operations></primitive></resources>` +
+		`<constraints><rsc_colocation id="sets" score="INFINITY"><resource_set id="x"/></rsc_colocation></constraints>` +
+		`<op_defaults><meta_attributes id="d"><nvpair id="t" name="timeout" value="90s"/></meta_attributes></op_defaults></configuration></cib>`)
+	require.NoError(t, err)
+	require.Equal(t, []Op{
+		{Name: "start", Timeout: "60s"}, {Name: "stop", Timeout: "90s", OnFail: "block"},
+		{Name: "monitor", Role: RolePromoted, Interval: "15s", Timeout: "90s", Enabled: "false"},
+	}, cib.Resources[0].Ops)
+	require.Equal(t, []string{"sets"}, cib.ColocationSets)
+}

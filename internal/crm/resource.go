@@ -27,9 +27,14 @@ type Resource struct {
 
 // Op is one operation of a resource, as it is configured. Times are as the administrator
 // wrote them, as in 15s.
+// Where it does not say so itself, the defaults of all operations (op_defaults) hold for the
+// last three.
 type Op struct {
-	Name, Interval, Timeout string
-	Role                    Role // empty for all
+	Name, Interval string
+	Role           Role // empty for all
+	Timeout        string
+	OnFail         string // empty for Pacemaker's own choice
+	Enabled        string // false: a monitor that is not run
 }
 
 // Promotable says whether the resource is a promotable clone, in either spelling.
@@ -89,12 +94,31 @@ func readResource(root, e, template *etree.Element) Resource {
 		r.merge(r.Params, root, from, "instance_attributes")
 		r.merge(r.Meta, root, from, "meta_attributes")
 		for _, op := range from.FindElements("./operations/op") {
-			r.Ops = append(r.Ops, Op{
-				Name: attr(op, "name"), Interval: attr(op, "interval"), Timeout: attr(op, "timeout"), Role: roleOf(attr(op, "role")),
-			})
+			r.Ops = append(r.Ops, readOp(root, op))
 		}
 	}
 	return r
+}
+
+// readOp reads an operation: its own attributes come first, then those in a set of its own,
+// then the defaults.
+func readOp(root, e *etree.Element) Op {
+	var defaults Resource
+	values := map[string]string{}
+	defaults.merge(values, root, e, "meta_attributes")
+	if all := root.FindElement("./configuration/op_defaults"); all != nil {
+		defaults.merge(values, root, all, "meta_attributes")
+	}
+	get := func(name string) string {
+		if own := attr(e, name); own != "" {
+			return own
+		}
+		return values[name]
+	}
+	return Op{
+		Name: attr(e, "name"), Interval: attr(e, "interval"), Role: roleOf(attr(e, "role")),
+		Timeout: get("timeout"), OnFail: get("on-fail"), Enabled: get("enabled"),
+	}
 }
 
 // merge adds the pairs of the sets below e that hold without a rule; the first of a name

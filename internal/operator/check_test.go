@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,8 @@ func TestCheckOfEachSituation(t *testing.T) {
 			}
 		}
 		for _, one := range v.Findings {
+			require.NotContains(t, one.ToDo, "...", "%v", one)
+			require.True(t, one.Level != levelError || one.ToDo != "", "%v says what to do", one)
 			require.True(t, one.Level == levelOK || one.Level == levelUnknown || one.Expected != "", "%v says what was expected", one)
 		}
 	}
@@ -121,6 +124,36 @@ func TestCheckFindsEach(t *testing.T) {
 			f.others["n1"].report.Standbys[1].Flush = lsn(0x100000)
 			f.others["n1"].report.Standbys[1].Replay = lsn(0x100000)
 		}},
+		"slot that is nowhere": {"kept WAL", levelError, func(f *checkFacts) {
+			f.checkups["n2"].Settings["primary_slot_name"] = "n2"
+			withSlot(f, "n1", pg.Slot{Name: "n2", Active: true, Status: "reserved"})
+		}},
+		"slot that is lost": {"kept WAL", levelError, func(f *checkFacts) { withSlot(f, "n1", pg.Slot{Name: "n2", Status: "lost"}) }},
+		"slot far behind": {"kept WAL", levelWarning, func(f *checkFacts) {
+			withSlot(f, "n1", pg.Slot{Name: "n2", Active: true, Status: "extended", Retained: 600 << 20})
+		}},
+		"slot beyond what is kept": {"kept WAL", levelError, func(f *checkFacts) {
+			withSlot(f, "n1", pg.Slot{Name: "n2", Active: true, Status: "unreserved", Retained: 1100 << 20})
+		}},
+		"lag beside another's slot": {"kept WAL", levelError, func(f *checkFacts) {
+			everywhere("wal_keep_size", "16")(f)
+			f.others["n1"].report.Standbys[1].Flush = lsn(0x100000)
+			f.others["n1"].report.Standbys[1].Replay = lsn(0x100000)
+			f.checkups["n2"].Settings["primary_slot_name"] = "n2"
+			withSlot(f, "n1", pg.Slot{Name: "n2", Active: true})
+			withSlot(f, "n3", pg.Slot{Name: "n2"})
+		}},
+		"monitor disabled": {"operations", levelError, op(2, func(o *crm.Op) { o.Enabled = "false" })},
+		"monitor ignored":  {"operations", levelError, op(2, func(o *crm.Op) { o.OnFail = "ignore" })},
+		"stop blocks":      {"operations", levelError, op(1, func(o *crm.Op) { o.OnFail = "block" })},
+		"no quorum":        {"quorum", levelWarning, func(f *checkFacts) { f.cib.Properties["no-quorum-policy"] = "ignore" }},
+		"fewer connections": {"settings", levelError, func(f *checkFacts) {
+			everywhere("max_connections", "200")(f)
+			f.checkups["n3"].Settings["max_connections"] = "100"
+		}},
+		"address without a role": {"constraints", levelWarning, func(f *checkFacts) {
+			f.cib.Colocations = append(f.cib.Colocations, crm.Colocation{ID: "ro", Resource: "ro-ip", With: "pgsqld-clone", Score: crm.Infinity})
+		}},
 		"service":       {"service", levelError, func(f *checkFacts) { f.units["postgresql@15-main.service"] = "enabled" }},
 		"all instances": {"service", levelError, func(f *checkFacts) { f.units["postgresql.service"] = "enabled" }},
 		"notify":        {"notify", levelError, func(f *checkFacts) { f.resource.Meta = map[string]string{"promotable": "true"} }},
@@ -147,6 +180,45 @@ func everywhere(name, value string) func(*checkFacts) {
 		for _, c := range f.checkups {
 			c.Settings[name] = value
 		}
+	}
+}
+
+// op changes the first of the operations of that kind, of start, stop and monitor.
+func op(kind int, change func(*crm.Op)) func(*checkFacts) {
+	return func(f *checkFacts) {
+		f.resource.Ops = slices.Clone(f.resource.Ops)
+		name := []string{"start", "stop", "monitor"}[kind]
+		change(&f.resource.Ops[slices.IndexFunc(f.resource.Ops, func(o crm.Op) bool { return o.Name == name })])
+	}
+}
+
+// Sets are said not to be read.
+func TestCheckNamesColocationSets(t *testing.T) {
+	f := wellSetUp(t)
+	f.cib.ColocationSets = []string{"all-together"}
+	n := slices.IndexFunc(viewCheck(f).Findings, func(one finding) bool { return one.Check == "constraints" && one.Level == levelUnknown })
+	require.Contains(t, viewCheck(f).Findings[n].Found, "all-together")
+}
+
+// withSlot adds a slot to a node, whose bound is 1 GB.
+func withSlot(f *checkFacts, node string, slot pg.Slot) {
+	c := f.checkups[node]
+	c.Slots = append(c.Slots, slot)
+	c.Settings["max_slot_wal_keep_size"] = "1024"
+	f.checkups[node] = c
+}
+
+// What is kept without slots has another name before PostgreSQL 13, and is never set where a
+// clone would bring it over.
+func TestCheckNamesWhatIsKept(t *testing.T) {
+	for name, want := range map[string]string{"wal_keep_size": "wal_keep_size in", "wal_keep_segments": "wal_keep_segments in"} {
+		f := wellSetUp(t)
+		for _, c := range f.checkups {
+			delete(c.Settings, "wal_keep_size")
+			c.Settings[name], c.Settings["wal_segment_size"] = "0", "16777216"
+		}
+		n := slices.IndexFunc(viewCheck(f).Findings, func(one finding) bool { return one.Check == "kept WAL" })
+		require.Contains(t, viewCheck(f).Findings[n].ToDo, want+" postgresql.conf on every node, then reload")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"pgsqlms/internal/crm"
 	"pgsqlms/metadata"
@@ -16,6 +17,7 @@ func judge(f checkFacts) findings {
 	j.clone()
 	j.operations()
 	j.constraints()
+	j.colocations()
 	for _, name := range f.cib.Followers(f.resource) {
 		j.orders(name)
 	}
@@ -55,6 +57,10 @@ func (j *judgement) cluster() {
 	} else {
 		j.add("quorum", "", j.state.Quorum, levelError, "quorum "+yesNo(&j.state.Quorum, "yes", "no"), "yes", "corosync-quorumtool")
 	}
+	if policy := j.cib.Properties["no-quorum-policy"]; strings.EqualFold(policy, "ignore") {
+		j.add("quorum", "", false, levelWarning, "no-quorum-policy="+policy, "stop, the default: a part of the cluster that is cut off goes on else, and fences the others; for two nodes corosync has two_node",
+			"crm_attribute -n no-quorum-policy -v stop")
+	}
 	j.all = append(j.all, fencingChecks(j.survey)...)
 	on := *j.v.Pacemaker.Maintenance
 	j.add("maintenance", "", !on, levelWarning, "maintenance mode "+yesNo(&on, "on", "off"), "off", "crm_attribute -n maintenance-mode -v false")
@@ -91,9 +97,9 @@ func orUnset(s string) string {
 func (j *judgement) operations() {
 	const check = "operations"
 	bad := false
-	complain := func(l level, found, expected string) {
+	complain := func(l level, op crm.Op, found, expected string) {
 		bad = true
-		j.add(check, "", false, l, found, expected, "pcs resource update "+j.resource.Name+" op ..., or crm configure edit "+j.resource.Name)
+		j.add(check, "", false, l, found, expected, j.opCommand(op)+", or crm configure edit "+j.resource.Name)
 	}
 	intervals := map[string]bool{}
 	for _, want := range metadata.Actions() {
@@ -107,26 +113,78 @@ func (j *judgement) operations() {
 			if want.Name == metadata.Monitor {
 				l = levelError
 			}
-			complain(l, name+" is not configured", "timeout "+want.Timeout.String())
+			complain(l, recommended(want), name+" is not configured", "timeout "+want.Timeout.String())
 			continue
 		}
 		if d, ok := crm.Duration(op.Timeout); !ok || d < want.Timeout {
-			complain(levelWarning, name+": timeout "+orUnset(op.Timeout), want.Timeout.String()+" or more")
+			mended := op
+			mended.Timeout = recommended(want).Timeout
+			complain(levelWarning, mended, name+": timeout "+orUnset(op.Timeout), want.Timeout.String()+" or more")
+		}
+		if op.OnFail == "ignore" || op.OnFail == "block" {
+			complain(levelError, crm.Op{Name: op.Name, Interval: op.Interval, Role: op.Role, OnFail: "none"}, name+": on-fail="+op.OnFail,
+				"on-fail not set: Pacemaker does nothing about a failure else")
 		}
 		if want.Name != metadata.Monitor {
 			continue
 		}
+		if strings.EqualFold(op.Enabled, "false") {
+			bad = true
+			j.add(check, "", false, levelError, name+" is disabled (enabled=false)", "enabled: nobody notices a failure else", "pcs resource manage "+j.resource.Name+" --monitor")
+		}
 		d, ok := crm.Duration(op.Interval)
 		if !ok || d == 0 || d > want.Interval {
-			complain(levelWarning, name+": interval "+orUnset(op.Interval), want.Interval.String()+" or less")
+			complain(levelWarning, recommended(want), name+": interval "+orUnset(op.Interval), want.Interval.String()+" or less")
 		}
 		if intervals[d.String()] {
-			complain(levelError, name+": interval "+op.Interval+", as the other role's", "two different ones: Pacemaker tells the monitors apart by it")
+			complain(levelError, recommended(want), name+": interval "+op.Interval+", as the other role's", "two different ones: Pacemaker tells the monitors apart by it")
 		}
 		intervals[d.String()] = true
 	}
 	if !bad {
 		j.add(check, "", true, levelOK, "timeouts and intervals as recommended, or safer", "", "")
+	}
+}
+
+// recommended is an operation as the meta-data have it.
+func recommended(a metadata.Action) crm.Op {
+	seconds := func(d time.Duration) string {
+		if d == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	}
+	return crm.Op{Name: a.Name, Role: crm.Role(a.Role), Timeout: seconds(a.Timeout), Interval: seconds(a.Interval)}
+}
+
+// opCommand is what sets an operation's options to those that are not empty here; to take one
+// away, pcs is given none for it.
+func (j *judgement) opCommand(op crm.Op) string {
+	text := "pcs resource update " + j.resource.Name + " op " + op.Name
+	for _, option := range []struct{ name, value string }{
+		{"interval", op.Interval}, {"timeout", op.Timeout}, {"role", string(op.Role)}, {"on-fail", op.OnFail},
+	} {
+		switch {
+		case option.value == "none":
+			text += " " + option.name + "="
+		case option.value != "":
+			text += " " + option.name + "=" + option.value
+		}
+	}
+	return text
+}
+
+// colocations looks for what would follow any instance, and not the primary.
+func (j *judgement) colocations() {
+	const check = "constraints"
+	for _, l := range j.cib.Colocations {
+		if l.Score > 0 && (l.With == j.resource.Clone || l.With == j.resource.Name) && l.WithRole == "" {
+			j.add(check, "", false, levelWarning, fmt.Sprintf("%s: %s runs with any instance of %s", l.ID, l.Resource, l.With), "with the promoted one, unless it is to lead to standbys too",
+				fmt.Sprintf("pcs constraint delete %s; pcs constraint colocation add %s with Promoted %s INFINITY", l.ID, l.Resource, j.resource.Clone))
+		}
+	}
+	if len(j.cib.ColocationSets) > 0 {
+		j.unknown(check, "", "colocation sets are not read ("+strings.Join(j.cib.ColocationSets, ", ")+")", "pcs constraint config, or crm configure show")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pgsqlms/internal/election"
+	"pgsqlms/internal/pg"
 )
 
 func (j *judgement) checkOn(node string) string { return "pgsqlms check, on " + node }
@@ -122,10 +123,30 @@ func (j *judgement) settings(node string) {
 			must(name, s[name] == "", levelError, "nothing: a standby would stop there")
 		}
 	}
+	j.notSmaller(check, node, s)
 	if len(j.all) == before {
 		j.add(check, node, true, levelOK, "wal_level, hot_standby, fsync, max_wal_senders, recovery targets as they should be", "", "")
 	}
 	j.clock(node, c)
+}
+
+// notSmaller looks at the settings of which a standby needs as much as the primary has
+// (PostgreSQL, "Administrator's Overview" of hot standby): it stops replaying else, or does
+// not start.
+func (j *judgement) notSmaller(check, node string, s map[string]string) {
+	primary := j.primaryNode()
+	p, asked := j.checkups[primary]
+	if !asked || p.err != nil || node == primary {
+		return
+	}
+	for _, name := range []string{"max_connections", "max_locks_per_transaction", "max_prepared_transactions", "max_wal_senders", "max_worker_processes"} {
+		value, known := s[name]
+		least, there := p.Settings[name]
+		if known && there && number(value) < number(least) {
+			j.add(check, node, false, levelError, name+"="+value, least+" or more, as "+primary+" has: a standby with less stops replaying, or does not start",
+				name+" in postgresql.conf, on "+node+"; then a restart of it")
+		}
+	}
 }
 
 // What clocks may differ by. PostgreSQL and Pacemaker compare no clocks of two nodes; whoever
@@ -185,10 +206,11 @@ func (j *judgement) synchronous() {
 }
 
 func (j *judgement) synchronousNames(check, text, value string) {
+	todo := "synchronous_standby_names = 'ANY 1 (" + strings.Join(j.nodes(), ", ") + ")' in postgresql.conf on every node, then reload"
 	names, err := election.ParseSynchronousStandbyNames(value)
 	switch {
 	case err != nil:
-		j.add(check, "", false, levelError, text+": "+first(err), "a list of nodes", "")
+		j.add(check, "", false, levelError, text+": "+first(err), "a list of nodes", todo)
 		return
 	case names.Need == 0:
 		j.add(check, "", true, levelOK, "off: a failover may lose the last commits", "", "")
@@ -204,20 +226,19 @@ func (j *judgement) synchronousNames(check, text, value string) {
 	const nodesOnly = "nodes of the cluster by name: whoever acknowledges must have a vote"
 	switch {
 	case slices.Contains(names.Names, "*"):
-		j.add(check, "", false, levelWarning, text, nodesOnly, "name the nodes")
+		j.add(check, "", false, levelWarning, text, nodesOnly, todo)
 	case len(strangers) > 0:
 		j.add(check, "", false, levelWarning, text+": "+strings.Join(strangers, ", ")+" no node", nodesOnly, "docs/election.md, What is not")
 	case names.Need > len(j.nodes())-1:
-		j.add(check, "", false, levelError, text, fmt.Sprintf("at most %d to wait for: nothing commits else", len(j.nodes())-1), "")
+		j.add(check, "", false, levelError, text, fmt.Sprintf("at most %d to wait for: nothing commits else", len(j.nodes())-1), todo)
 	case names.Need == len(j.nodes())-1:
-		j.add(check, "", false, levelWarning, text, "fewer to wait for than there are standbys: the loss of one stops all commits", "ANY 1 (...), or one node more")
+		j.add(check, "", false, levelWarning, text, "fewer to wait for than there are standbys: the loss of one stops all commits", todo+", or add a node")
 	default:
 		j.add(check, "", true, levelOK, text, "", "")
 	}
 }
 
-// keptWAL holds what the primary keeps for its standbys against what they lack, and names
-// slots that nobody uses.
+// keptWAL holds what the primary keeps for its standbys against what they lack.
 func (j *judgement) keptWAL() {
 	const check = "kept WAL"
 	for _, node := range j.nodes() {
@@ -225,16 +246,67 @@ func (j *judgement) keptWAL() {
 		if !asked || c.err != nil {
 			continue
 		}
-		for _, slot := range c.Slots {
-			if !slot.Active && slot.Retained > 0 {
-				j.add(check, node, false, levelWarning, fmt.Sprintf("slot %s is used by nobody and keeps %s", slot.Name, bytesText(slot.Retained)),
-					"no slot that nobody uses: it fills the disk", "select pg_drop_replication_slot('"+slot.Name+"'), on "+node)
-			}
-		}
+		j.slots(check, node, c)
+		j.slotOf(check, node, c)
 		if node == j.primaryNode() {
 			j.keptFor(check, node, c)
 		}
 	}
+}
+
+// slots looks at those of one node: used by nobody, without the WAL that they were for, or
+// about to lose it.
+func (j *judgement) slots(check, node string, c checkup) {
+	const bound = "max_slot_wal_keep_size"
+	most := uint64(max(number(c.Settings[bound]), 0)) << 20
+	for _, slot := range c.Slots {
+		switch {
+		case slot.Status == pg.SlotLost:
+			j.add(check, node, false, levelError, fmt.Sprintf("slot %s has lost its WAL", slot.Name), "a slot that a standby can stream by",
+				fmt.Sprintf("select pg_drop_replication_slot('%s'), pg_create_physical_replication_slot('%[1]s'), on %s; then pgsqlms rejoin, on the standby", slot.Name, node))
+		case !slot.Active && slot.Retained > 0:
+			j.add(check, node, false, levelWarning, fmt.Sprintf("slot %s is used by nobody and keeps %s", slot.Name, bytesText(slot.Retained)),
+				"no slot that nobody uses: it fills the disk", "select pg_drop_replication_slot('"+slot.Name+"'), on "+node)
+		case most > 0 && slot.Retained > most/2:
+			l := levelWarning
+			if slot.Retained > most {
+				l = levelError
+			}
+			j.add(check, node, false, l, fmt.Sprintf("slot %s is %s behind, %s=%s", slot.Name, bytesText(slot.Retained), bound, bytesText(most)),
+				"less than half of that: beyond it the slot is lost", bound+" in postgresql.conf on every node, then reload; and what keeps the standby")
+		}
+	}
+}
+
+// slotOf looks for the slot by which a node's instance streams on all others: any of them may
+// be the primary, and PostgreSQL makes none by itself.
+func (j *judgement) slotOf(check, node string, c checkup) {
+	slot := c.Settings["primary_slot_name"]
+	if slot == "" {
+		return
+	}
+	for _, other := range j.nodes() {
+		there, asked := j.checkups[other]
+		if other == node || !asked || there.err != nil || hasSlot(there, slot) {
+			continue
+		}
+		j.add(check, other, false, levelError, fmt.Sprintf("no slot %s, by which %s would stream from here", slot, node), "the slot, wherever the primary may run",
+			fmt.Sprintf("select pg_create_physical_replication_slot('%s'), on %s", slot, other))
+	}
+}
+
+func hasSlot(c checkup, name string) bool {
+	return slices.ContainsFunc(c.Slots, func(s pg.Slot) bool { return s.Name == name })
+}
+
+// bySlot says whether a slot of the primary keeps what a standby needs. Of a standby that
+// could not be asked for its slot any that is in use is taken for it.
+func (j *judgement) bySlot(standby string, primary checkup) bool {
+	if c, asked := j.checkups[standby]; asked && c.err == nil {
+		slot := c.Settings["primary_slot_name"]
+		return slot != "" && hasSlot(primary, slot)
+	}
+	return slices.ContainsFunc(primary.Slots, func(s pg.Slot) bool { return s.Active })
 }
 
 func (j *judgement) primaryNode() string {
@@ -257,7 +329,7 @@ func (j *judgement) keptFor(check, primary string, c checkup) {
 	how := fmt.Sprintf("%s kept for standbys that were away, %s in use", bytesText(kept), plural(slots, "slot"))
 	if kept == 0 && slots == 0 && c.Settings["restore_command"] == "" {
 		j.add(check, primary, false, levelWarning, how+", no restore_command", "wal_keep_size, slots, or an archive: a standby that was away is lost else",
-			"alter system set wal_keep_size = '1GB', on every node")
+			keepName(c.Settings)+" in postgresql.conf on every node, then reload")
 		return
 	}
 	j.add(check, primary, true, levelOK, how, "", "")
@@ -265,15 +337,23 @@ func (j *judgement) keptFor(check, primary string, c checkup) {
 		j.add(check, primary, false, levelWarning, "slots, and max_slot_wal_keep_size=-1", "a bound: a standby that stays away fills the disk else", "max_slot_wal_keep_size in postgresql.conf")
 	}
 	for _, n := range j.v.Nodes {
-		if n.Role != roleStandby || n.LagBytes == nil || slots > 0 || *n.LagBytes <= kept/2 {
+		if n.Role != roleStandby || n.LagBytes == nil || *n.LagBytes <= kept/2 || j.bySlot(n.Name, c) {
 			continue
 		}
 		l := levelWarning
 		if *n.LagBytes > kept {
 			l = levelError
 		}
-		j.add(check, n.Name, false, l, bytesText(*n.LagBytes)+" behind, "+bytesText(kept)+" kept", "less than half of what is kept", "wal_keep_size in postgresql.conf, then reload")
+		j.add(check, n.Name, false, l, bytesText(*n.LagBytes)+" behind, "+bytesText(kept)+" kept", "less than half of what is kept", keepName(c.Settings)+" in postgresql.conf on every node, then reload")
 	}
+}
+
+// keepName is the setting of what is kept without slots.
+func keepName(s map[string]string) string {
+	if _, old := s["wal_keep_segments"]; old {
+		return "wal_keep_segments"
+	}
+	return "wal_keep_size"
 }
 
 // keptBytes is wal_keep_size, which pg_settings has in MB, or before PostgreSQL 13
@@ -316,7 +396,11 @@ const (
 func (j *judgement) freeSpace() {
 	const check = "free space"
 	if j.spaceErr != nil {
-		j.unknown(check, j.node, first(j.spaceErr), "df")
+		todo := "pgsqlms status"
+		if j.instance.dataDir != "" {
+			todo = "df " + j.instance.dataDir
+		}
+		j.unknown(check, j.node, first(j.spaceErr), todo)
 		return
 	}
 	for _, s := range j.space {
@@ -329,6 +413,7 @@ func (j *judgement) freeSpace() {
 			l = levelError
 		}
 		j.add(check, j.node, percent >= spaceWarning, l, fmt.Sprintf("%s of %s free at %s", bytesText(s.Free), bytesText(s.Total), s.Path),
-			fmt.Sprintf("%d %% or more", spaceWarning), "df "+s.Path)
+			fmt.Sprintf("%d %% or more", spaceWarning),
+			"make room, or give the file system more: df "+s.Path+"; in pg_wal remove nothing by hand")
 	}
 }

@@ -188,7 +188,7 @@ func (p *planner) target() {
 	}
 	n := slices.IndexFunc(p.v.Nodes, func(n nodeView) bool { return n.Name == p.Target })
 	if n < 0 {
-		p.must(check, false, "the cluster has no node "+p.Target, "one of "+orNone(p.cib.NodeNames), "")
+		p.must(check, false, "the cluster has no node "+p.Target, "one of "+orNone(p.cib.NodeNames), "pgsqlms status")
 		return
 	}
 	v := p.v.Nodes[n]

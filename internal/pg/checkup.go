@@ -28,17 +28,24 @@ type Slot struct {
 	Name     string
 	Active   bool
 	Retained uint64 // bytes of WAL that it keeps from being removed; 0 if it keeps none
+	Status   string // wal_status: reserved, extended, unreserved, lost; empty before PostgreSQL 13, and where it keeps none
 }
+
+// SlotLost is the Status of a slot whose WAL the server has removed: nobody can stream by
+// it any more.
+const SlotLost = "lost"
 
 const checkupSQL = `
 SELECT extract(epoch FROM pg_catalog.clock_timestamp());
 SELECT name, setting FROM pg_catalog.pg_settings
 WHERE name LIKE 'recovery\_target%' OR name IN ('wal_level', 'hot_standby', 'max_wal_senders', 'fsync', 'full_page_writes',
   'wal_log_hints', 'data_checksums', 'wal_keep_size', 'wal_keep_segments', 'wal_segment_size', 'max_slot_wal_keep_size',
-  'restore_command', 'primary_slot_name', 'synchronous_standby_names', 'synchronous_commit', 'server_version', 'archive_mode');
+  'restore_command', 'primary_slot_name', 'synchronous_standby_names', 'synchronous_commit', 'server_version', 'archive_mode',
+  'max_connections', 'max_worker_processes', 'max_prepared_transactions', 'max_locks_per_transaction');
 SELECT slot_name, active, pg_catalog.pg_wal_lsn_diff(
-    CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn)
-FROM pg_catalog.pg_replication_slots ORDER BY slot_name`
+    CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn),
+  pg_catalog.to_jsonb(s) ->> 'wal_status'
+FROM pg_catalog.pg_replication_slots s ORDER BY slot_name`
 
 // Checkup asks the server.
 func (c *Conn) Checkup(ctx context.Context) (Checkup, error) {
@@ -62,7 +69,7 @@ func readCheckup(tables [][]row, asked, answered time.Time) (Checkup, error) {
 		p.Settings[r.text(0)] = r.text(1)
 	}
 	for _, r := range tables[2] {
-		s := Slot{Name: r.text(0), Active: r.bool(1)}
+		s := Slot{Name: r.text(0), Active: r.bool(1), Status: r.text(3)}
 		if n, err := strconv.ParseInt(r.text(2), 10, 64); err == nil && n > 0 {
 			s.Retained = uint64(n)
 		}

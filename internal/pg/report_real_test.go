@@ -109,3 +109,21 @@ func TestRealReportAt(t *testing.T) {
 	_, err = standby.ReportAt(t.Context(), c.At(socket))
 	require.Error(t, err, "no other one may")
 }
+
+// What a check reads, on every version: wal_status is there since PostgreSQL 13.
+func TestRealCheckup(t *testing.T) {
+	primary := newPrimary(t).start()
+	primary.sql("SELECT pg_create_physical_replication_slot('a', true), pg_create_physical_replication_slot('b')")
+	primary.write()
+	c, err := primary.Checkup(t.Context())
+	require.NoError(t, err)
+	for _, name := range []string{"wal_level", "max_connections", "max_worker_processes", "max_wal_senders", "max_prepared_transactions", "max_locks_per_transaction", "primary_slot_name"} {
+		require.Contains(t, c.Settings, name)
+	}
+	require.Len(t, c.Slots, 2)
+	require.NotZero(t, c.Slots[0].Retained)
+	if has(13, primary) == 1 {
+		require.Equal(t, "reserved", c.Slots[0].Status)
+	}
+	require.Equal(t, Slot{Name: "b"}, c.Slots[1], "one that was never used keeps nothing")
+}
