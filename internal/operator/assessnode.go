@@ -2,6 +2,7 @@ package operator
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -80,6 +81,8 @@ func (a *assessor) stateOf(s subject) nodeState {
 		return stateRunning
 	case diverged:
 		return stateDiverged
+	case s.report != nil && a.followsAnother(s):
+		return stateFollowsAnother
 	case s.report != nil:
 		return streamingState(s.report.Receiver, s.row)
 	case s.row != nil && s.row.State != "":
@@ -118,6 +121,22 @@ func (a *assessor) placedState(s subject) nodeState {
 func (a *assessor) unreachable(node string) bool {
 	other, asked := a.others[node]
 	return asked && (pg.IsTimeout(other.err) || pg.IsRefused(other.err))
+}
+
+// followsAnother says that a standby streams from somebody who is none of the cluster: neither the
+// primary nor any standby that was asked has a connection of it. Where one could not be
+// asked, that one may be it.
+func (a *assessor) followsAnother(s subject) bool {
+	if a.upstream == nil || a.primary == "" || s.row != nil || s.report.Receiver == nil || s.report.Receiver.Status != "streaming" {
+		return false
+	}
+	for _, name := range a.nodeNames() {
+		placed, runs := a.state.On(a.resource.Name, name)
+		if a.reportOf(name) == nil && (!a.live() || runs && placed.Role != crm.RoleStopped) {
+			return false
+		}
+	}
+	return true
 }
 
 // divergedPrefix is how the agent's reason for a diverged instance begins.
@@ -192,7 +211,7 @@ func (a *assessor) position(v *nodeView, s subject) {
 	if replayed != 0 {
 		v.ToReplayBytes = lagOf(at.LSN, replayed)
 	}
-	if a.upstream != nil && v.State != stateDiverged {
+	if a.upstream != nil && v.State != stateDiverged && v.State != stateFollowsAnother {
 		v.LagBytes = lagOf(a.upstream.End.LSN, at.LSN)
 	}
 	v.BehindSeconds = a.behind(s)
@@ -303,6 +322,14 @@ func (a *assessor) stateRemarks(v nodeView, s subject) {
 			return
 		}
 		a.problem(v.Name, "read PostgreSQL's log on "+v.Name, "the standby does not stream")
+	case stateFollowsAnother:
+		r := s.report.Receiver
+		text := ""
+		if r.Timeline != a.upstream.End.Timeline {
+			text = fmt.Sprintf(", on timeline %s where %s is on %s", r.Timeline, a.primary, a.upstream.End.Timeline)
+		}
+		a.problem(v.Name, "pgsqlms status again, as the two were asked at two moments; if it stays, look where primary_conninfo on "+v.Name+" leads",
+			"it streams from %s port %s%s, and %s has no connection of it: it follows somebody else", r.Host, r.Port, text, a.primary)
 	case stateCatchingUp:
 		a.notice(v.Name, "", "the standby catches up with what it has missed")
 	case stateSilent:

@@ -225,6 +225,47 @@ func TestStatusOfTwoPrimaries(t *testing.T) {
 	require.Contains(t, todo(f), "stop none before you know")
 }
 
+// A standby that streams, and of which nobody in the cluster has a connection.
+func TestStatusOfWhoFollowsAnother(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*survey)
+		want   string // in the problems; empty for none
+	}{
+		"all as it should be": {func(*survey) {}, ""},
+		"another":             {func(f *survey) { f.others["n1"].report.Standbys[1].ApplicationName = "x" }, "n1 has no connection of it"},
+		"on its own timeline": {func(f *survey) {
+			f.others["n1"].report.Standbys[1].ApplicationName = "x"
+			f.others["n3"].report.Receiver.Timeline = 1
+		}, "on timeline 1 where n1 is on 2"},
+		"another standby": {func(f *survey) {
+			f.local.report.Standbys = f.others["n1"].report.Standbys[1:]
+			n1 := f.others["n1"]
+			n1.report.Standbys = n1.report.Standbys[:1]
+			f.others["n1"] = n1
+		}, ""},
+		"one that cannot be asked": {func(f *survey) {
+			f.others["n1"].report.Standbys[1].ApplicationName = "x"
+			f.local = silent(errSlow)
+		}, ""},
+	} {
+		f := situations(t)["healthy"]
+		c.change(&f)
+		var found []string
+		for _, p := range assess(f).Problems {
+			if p.Node == "n3" {
+				found = append(found, p.Text)
+			}
+		}
+		if c.want == "" {
+			require.Empty(t, found, name)
+			continue
+		}
+		require.Len(t, found, 1, name)
+		require.Contains(t, found[0], c.want, name)
+		require.True(t, planSwitchover(f, "n3").Refused, name)
+	}
+}
+
 // That Pacemaker recovers an instance is said only where it does.
 func TestStatusOfACrash(t *testing.T) {
 	todo := func(change func(*survey)) string {

@@ -64,19 +64,20 @@ const (
 type nodeState string
 
 const (
-	stateRunning      nodeState = "running"       // a primary
-	stateStreaming    nodeState = "streaming"     //
-	stateCatchingUp   nodeState = "catching up"   //
-	stateNotStreaming nodeState = "not streaming" //
-	stateDiverged     nodeState = "diverged"      //
-	stateStarting     nodeState = "starting"      //
-	stateStopped      nodeState = "stopped"       //
-	stateCrashed      nodeState = "crashed"       // it does not run, and was not shut down
-	stateSilent       nodeState = "no answer"     // it runs, and did not answer
-	stateOffline      nodeState = "node offline"  //
-	stateUnclean      nodeState = "node lost"     // and not fenced yet
-	stateJoining      nodeState = "node joining"  //
-	stateUnknown      nodeState = "unknown"       //
+	stateRunning        nodeState = "running"         // a primary
+	stateStreaming      nodeState = "streaming"       //
+	stateCatchingUp     nodeState = "catching up"     //
+	stateNotStreaming   nodeState = "not streaming"   //
+	stateFollowsAnother nodeState = "follows another" // streams from none of the cluster
+	stateDiverged       nodeState = "diverged"        //
+	stateStarting       nodeState = "starting"        //
+	stateStopped        nodeState = "stopped"         //
+	stateCrashed        nodeState = "crashed"         // it does not run, and was not shut down
+	stateSilent         nodeState = "no answer"       // it runs, and did not answer
+	stateOffline        nodeState = "node offline"    //
+	stateUnclean        nodeState = "node lost"       // and not fenced yet
+	stateJoining        nodeState = "node joining"    //
+	stateUnknown        nodeState = "unknown"         //
 )
 
 // The sources of what is shown of Pacemaker.
