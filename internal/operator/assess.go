@@ -83,9 +83,9 @@ func (a *assessor) pacemaker() {
 	if a.onDisk {
 		p.Source = sourceDisk
 		a.problem(a.node, pacemakerToDo(a.stateErr),
-			"Pacemaker does not answer on this node (%v); shown is this node's copy of the configuration, which may be old", first(a.stateErr))
+			"%s; shown is this node's copy of the configuration, which may be old", a.notLive())
 	} else if !a.live() {
-		a.problem(a.node, pacemakerToDo(a.stateErr), "the state of the cluster cannot be had on this node: %v", first(a.stateErr))
+		a.problem(a.node, pacemakerToDo(a.stateErr), "the state of the cluster cannot be had: %s", a.notLive())
 	}
 	switch {
 	case !a.live():

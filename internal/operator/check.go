@@ -66,7 +66,9 @@ type checkView struct {
 }
 
 func check(ctx context.Context, c *call) (ExitCode, error) {
-	found, err := newSurveyor(c).survey(ctx, c.now())
+	s := newSurveyor(c)
+	s.patient = true
+	found, err := s.survey(ctx, c.now())
 	if ctx.Err() != nil {
 		return ExitUnknown, errInterrupted
 	}

@@ -179,6 +179,27 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// Where a switchover or a check is asked for, tools that are slow are waited for; status says how long it has waited.
+func TestSlowPacemakerIsWaitedFor(t *testing.T) {
+	mon, err := os.ReadFile("../crm/testdata/healthy.mon.xml")
+	require.NoError(t, err)
+	cib, err := os.ReadFile("../crm/testdata/healthy.cib.xml")
+	require.NoError(t, err)
+	environ := tools(t, string(cib))
+	sbin := strings.TrimPrefix(environ[0], "HA_SBIN_DIR=")
+	require.NoError(t, os.WriteFile(filepath.Join(sbin, "crm_mon"), []byte("#!/bin/sh\nsleep 2\ncat <<'END'\n"+string(mon)+"\nEND\n"), 0o755))
+	for name, patient := range map[string]bool{"status": false, "check": true, "switchover": true} {
+		args := []string{name}
+		if name == "switchover" {
+			args = append(args, "n2", "--dry-run")
+		}
+		got := runs(t, environ, args...)
+		require.Equal(t, !patient, strings.Contains(got.out, "Pacemaker has not answered on this node within 1.2 s"), got.out)
+		require.NotContains(t, got.out, "does not answer", name)
+		require.Equal(t, patient, strings.Contains(got.out, "quorum yes"), got.out)
+	}
+}
+
 func TestBytesText(t *testing.T) {
 	for n, want := range map[uint64]string{
 		0: "0 B", 1023: "1023 B", 1024: "1.0 kB", 10240: "10 kB", 1 << 20: "1.0 MB", 5 << 30: "5.0 GB", 1<<64 - 1: "16 EB",

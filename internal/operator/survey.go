@@ -36,6 +36,8 @@ type survey struct {
 	taken time.Time
 	node  string // this node's name in the cluster; empty if nobody could tell
 
+	waited time.Duration // for each of Pacemaker's tools, at most
+
 	state    crm.State // live, from crm_mon
 	stateErr error
 	cib      crm.CIB
@@ -110,7 +112,7 @@ func (s surveyor) survey(ctx context.Context, now time.Time) (survey, error) {
 // begin is the part of a survey that asks no PostgreSQL: Pacemaker, which resource it is,
 // and where its local instance is. What is wrong with the latter stands in local.err.
 func (s surveyor) begin(ctx context.Context, now time.Time) (survey, error) {
-	f := survey{taken: now, local: answer{err: errNotAsked}, byAddress: answer{err: errNotAsked}, others: map[string]answer{}}
+	f := survey{taken: now, waited: s.toolWait(), local: answer{err: errNotAsked}, byAddress: answer{err: errNotAsked}, others: map[string]answer{}}
 	s.askPacemaker(ctx, &f)
 	var err error
 	if f.resource, err = s.choose(f); err != nil {
@@ -276,6 +278,15 @@ func (f *survey) locations() []crm.Location {
 		return f.cib.LocationsOf(f.resource)
 	}
 	return f.cib.InEffect(f.state, f.resource)
+}
+
+// notLive says that Pacemaker did not answer, and how long that was waited for. One that is
+// there and slow has not refused.
+func (f *survey) notLive() string {
+	if errors.Is(f.stateErr, context.DeadlineExceeded) {
+		return "Pacemaker has not answered on this node within " + durationText(f.waited)
+	}
+	return "Pacemaker does not answer on this node (" + first(f.stateErr) + ")"
 }
 
 // errOtherCluster is what is found where a name or an address leads somewhere else.

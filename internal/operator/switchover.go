@@ -39,6 +39,7 @@ func switchover(ctx context.Context, c *call) (ExitCode, error) {
 		target = c.args[0]
 	}
 	s := newSurveyor(c)
+	s.patient = true
 	found, err := s.survey(ctx, c.now())
 	if ctx.Err() != nil {
 		return ExitUnknown, errors.New("interrupted, nothing was done")
@@ -194,7 +195,7 @@ func (m *mover) pause(ctx context.Context) {
 
 // look asks Pacemaker once, and says what is new.
 func (m *mover) look(ctx context.Context) (crm.State, error) {
-	bounded, cancel := context.WithTimeout(ctx, toolWait)
+	bounded, cancel := context.WithTimeout(ctx, patientTool)
 	defer cancel()
 	state, err := m.crm.State(bounded)
 	if err != nil {
@@ -209,7 +210,7 @@ func (m *mover) look(ctx context.Context) (crm.State, error) {
 // isBest keeps the constraint until the new primary's score is written: without either,
 // Pacemaker would take the role away from it again.
 func (m *mover) isBest(ctx context.Context) bool {
-	bounded, cancel := context.WithTimeout(ctx, toolWait)
+	bounded, cancel := context.WithTimeout(ctx, patientTool)
 	defer cancel()
 	cib, err := m.crm.CIB(bounded)
 	return err == nil && bestScored(cib, m.found.resource, m.v.Target)
