@@ -154,6 +154,7 @@ func TestCheckFindsEach(t *testing.T) {
 		"address without a role": {"constraints", levelWarning, func(f *checkFacts) {
 			f.cib.Colocations = append(f.cib.Colocations, crm.Colocation{ID: "ro", Resource: "ro-ip", With: "pgsqld-clone", Score: crm.Infinity})
 		}},
+		"no SQL":        {"settings", levelWarning, func(f *checkFacts) { f.checkups["n3"] = checkup{err: errPgHba} }},
 		"service":       {"service", levelError, func(f *checkFacts) { f.units["postgresql@15-main.service"] = "enabled" }},
 		"all instances": {"service", levelError, func(f *checkFacts) { f.units["postgresql.service"] = "enabled" }},
 		"notify":        {"notify", levelError, func(f *checkFacts) { f.resource.Meta = map[string]string{"promotable": "true"} }},

@@ -96,54 +96,63 @@ func orUnset(s string) string {
 // operations are held against the meta-data: no timeout shorter, no interval longer.
 func (j *judgement) operations() {
 	const check = "operations"
-	bad := false
-	complain := func(l level, op crm.Op, found, expected string) {
-		bad = true
-		j.add(check, "", false, l, found, expected, j.opCommand(op)+", or crm configure edit "+j.resource.Name)
-	}
+	before := len(j.all)
 	intervals := map[string]bool{}
 	for _, want := range metadata.Actions() {
 		if !slices.Contains([]string{metadata.Start, metadata.Stop, metadata.Promote, metadata.Demote, metadata.Monitor, metadata.Notify}, want.Name) {
 			continue
 		}
-		name := strings.TrimSpace(want.Name + " " + string(want.Role))
 		op, found := operationOf(j.resource, want.Name, string(want.Role))
 		if !found {
 			l := levelWarning
 			if want.Name == metadata.Monitor {
 				l = levelError
 			}
-			complain(l, recommended(want), name+" is not configured", "timeout "+want.Timeout.String())
+			j.operation(l, recommended(want), opName(want)+" is not configured", "timeout "+want.Timeout.String())
 			continue
 		}
-		if d, ok := crm.Duration(op.Timeout); !ok || d < want.Timeout {
-			mended := op
-			mended.Timeout = recommended(want).Timeout
-			complain(levelWarning, mended, name+": timeout "+orUnset(op.Timeout), want.Timeout.String()+" or more")
+		j.options(want, op)
+		if want.Name == metadata.Monitor {
+			j.monitor(want, op, intervals)
 		}
-		if op.OnFail == "ignore" || op.OnFail == "block" {
-			complain(levelError, crm.Op{Name: op.Name, Interval: op.Interval, Role: op.Role, OnFail: "none"}, name+": on-fail="+op.OnFail,
-				"on-fail not set: Pacemaker does nothing about a failure else")
-		}
-		if want.Name != metadata.Monitor {
-			continue
-		}
-		if strings.EqualFold(op.Enabled, "false") {
-			bad = true
-			j.add(check, "", false, levelError, name+" is disabled (enabled=false)", "enabled: nobody notices a failure else", "pcs resource manage "+j.resource.Name+" --monitor")
-		}
-		d, ok := crm.Duration(op.Interval)
-		if !ok || d == 0 || d > want.Interval {
-			complain(levelWarning, recommended(want), name+": interval "+orUnset(op.Interval), want.Interval.String()+" or less")
-		}
-		if intervals[d.String()] {
-			complain(levelError, recommended(want), name+": interval "+op.Interval+", as the other role's", "two different ones: Pacemaker tells the monitors apart by it")
-		}
-		intervals[d.String()] = true
 	}
-	if !bad {
+	if len(j.all) == before {
 		j.add(check, "", true, levelOK, "timeouts and intervals as recommended, or safer", "", "")
 	}
+}
+
+// operation adds what is wrong with one, which mended sets right.
+func (j *judgement) operation(l level, mended crm.Op, found, expected string) {
+	j.add("operations", "", false, l, found, expected, j.opCommand(mended)+", or crm configure edit "+j.resource.Name)
+}
+
+func opName(a metadata.Action) string { return strings.TrimSpace(a.Name + " " + string(a.Role)) }
+
+// options are those that any operation has.
+func (j *judgement) options(want metadata.Action, op crm.Op) {
+	if d, ok := crm.Duration(op.Timeout); !ok || d < want.Timeout {
+		mended := crm.Op{Name: op.Name, Interval: op.Interval, Role: op.Role, Timeout: recommended(want).Timeout}
+		j.operation(levelWarning, mended, opName(want)+": timeout "+orUnset(op.Timeout), want.Timeout.String()+" or more")
+	}
+	if op.OnFail == "ignore" || op.OnFail == "block" {
+		mended := crm.Op{Name: op.Name, Interval: op.Interval, Role: op.Role, OnFail: "none"}
+		j.operation(levelError, mended, opName(want)+": on-fail="+op.OnFail, "on-fail not set: Pacemaker does nothing about a failure else")
+	}
+}
+
+// monitor is about one of the two; intervals are those of the monitors before it.
+func (j *judgement) monitor(want metadata.Action, op crm.Op, intervals map[string]bool) {
+	if strings.EqualFold(op.Enabled, "false") {
+		j.add("operations", "", false, levelError, opName(want)+" is disabled (enabled=false)", "enabled: nobody notices a failure else", "pcs resource manage "+j.resource.Name+" --monitor")
+	}
+	d, ok := crm.Duration(op.Interval)
+	if !ok || d == 0 || d > want.Interval {
+		j.operation(levelWarning, recommended(want), opName(want)+": interval "+orUnset(op.Interval), want.Interval.String()+" or less")
+	}
+	if intervals[d.String()] {
+		j.operation(levelError, recommended(want), opName(want)+": interval "+op.Interval+", as the other role's", "two different ones: Pacemaker tells the monitors apart by it")
+	}
+	intervals[d.String()] = true
 }
 
 // recommended is an operation as the meta-data have it.

@@ -95,11 +95,7 @@ func (j *judgement) settings(node string) {
 	const check = "settings"
 	c, asked := j.checkups[node]
 	if !asked || c.err != nil {
-		why := "nothing says how to connect, or it does not run"
-		if c.err != nil {
-			why = first(c.err)
-		}
-		j.unknown(check, node, "its settings, slots and clock cannot be asked for from here ("+why+")", j.checkOn(node))
+		j.unasked(check, node, c.err)
 		return
 	}
 	before := len(j.all)
@@ -128,6 +124,21 @@ func (j *judgement) settings(node string) {
 		j.add(check, node, true, levelOK, "wal_level, hot_standby, fsync, max_wal_senders, recovery targets as they should be", "", "")
 	}
 	j.clock(node, c)
+}
+
+// unasked is for a node whose instance could not be asked, for that reason, nil where nothing
+// was tried.
+func (j *judgement) unasked(check, node string, err error) {
+	why := "nothing says how to connect, or it does not run"
+	if err != nil {
+		why = first(err)
+	}
+	j.unknown(check, node, "its settings, slots and clock cannot be asked for from here ("+why+")", j.checkOn(node))
+	if test, tried := j.replication[node]; err != nil && tried && test.err == nil {
+		// That it lets this node in for replication says that it is there.
+		j.add(check, node, false, levelWarning, "it lets "+orUnknown(j.node, false)+" in for replication, and not to ask by SQL: "+why,
+			"both: pg_rewind needs it, and the commands on every node but the primary's", "pg_hba.conf on "+node+": the line for the database postgres in README.md, Quick start; then reload")
+	}
 }
 
 // notSmaller looks at the settings of which a standby needs as much as the primary has

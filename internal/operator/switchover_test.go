@@ -28,6 +28,9 @@ func TestSwitchoverPlanOfEachSituation(t *testing.T) {
 		p := planSwitchover(f, "")
 		v := switchoverView{switchoverPlan: p, Resource: f.resource.Clone}
 		golden(t, "switchover/"+name+".txt", v.planText(style{columns: leastColumns}))
+		for _, one := range p.Checks {
+			require.True(t, one.Level != levelError || one.ToDo != "", "%s: %v says what to do", name, one)
+		}
 		require.Equal(t, !slices.Contains(possible, name), p.Refused, name)
 	}
 }
@@ -109,6 +112,27 @@ func TestSwitchoverTargets(t *testing.T) {
 	require.True(t, planSwitchover(f, "n2").Refused, "a move of somebody else's would be replaced")
 	f.cib.Locations[0].ID = "home"
 	require.False(t, planSwitchover(f, "n2").Refused)
+}
+
+// Where the nodes let each other in for replication only, the primary's node alone knows how far its standbys are.
+func TestSwitchoverWithoutSQL(t *testing.T) {
+	f := situations(t)["healthy"]
+	for node := range f.others {
+		f.others[node] = silent(errPgHba)
+	}
+	f.byAddress = silent(errPgHba)
+	for _, target := range []string{"", "n2", "n3"} {
+		p := planSwitchover(f, target)
+		require.True(t, p.Refused)
+		n := 0
+		for _, one := range p.Checks {
+			if one.Level == levelError {
+				require.Contains(t, one.ToDo, "run it on n1, the primary's node", one)
+				n++
+			}
+		}
+		require.NotZero(t, n)
+	}
 }
 
 // Fencing that is no trouble is in nobody's way.

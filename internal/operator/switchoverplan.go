@@ -183,7 +183,7 @@ func (p *planner) best() string {
 func (p *planner) target() {
 	const check = "target"
 	if p.Target == "" {
-		p.must(check, false, "no standby that streams and has a positive promotion score", "one", "pgsqlms status")
+		p.must(check, false, "no standby that streams and has a positive promotion score", "one", p.askThere("pgsqlms status"))
 		return
 	}
 	n := slices.IndexFunc(p.v.Nodes, func(n nodeView) bool { return n.Name == p.Target })
@@ -196,12 +196,12 @@ func (p *planner) target() {
 	p.must(check, member.Online && !member.Standby && !member.Maintenance && !member.Unclean && !member.Shutdown, v.Name+nodeText(member),
 		"online, neither in standby nor in maintenance mode", "pgsqlms status")
 	p.managed(v.Name, member)
-	p.must("streaming", v.State == stateStreaming, v.Name+" is "+string(v.State), string(stateStreaming), "pgsqlms status")
+	p.must("streaming", v.State == stateStreaming, v.Name+" is "+string(v.State), string(stateStreaming), p.askThere("pgsqlms status"))
 	lag, few := "not known", false
 	if v.LagBytes != nil {
 		lag, few = bytesText(*v.LagBytes), *v.LagBytes <= mostLag
 	}
-	p.must("lag", few, lag, "at most "+bytesText(mostLag), "wait, or write less, until it has caught up")
+	p.must("lag", few, lag, "at most "+bytesText(mostLag), p.askThere("wait, or write less, until it has caught up"))
 	score, positive := "none", false
 	if v.Score != nil {
 		score, positive = fmt.Sprint(*v.Score), *v.Score > 0
@@ -213,6 +213,16 @@ func (p *planner) target() {
 	if r := (&assessor{survey: p.survey}).reportOf(v.Name); r != nil {
 		p.must("replay", !r.ReplayPaused, "paused: "+yesNo(&r.ReplayPaused, "yes", "no"), "no", "select pg_wal_replay_resume(), on "+v.Name)
 	}
+}
+
+// askThere is what to do where the primary does not let this node ask it, and with it what
+// only the primary knows; else it is todo.
+func (p *planner) askThere(todo string) string {
+	a := assessor{survey: p.survey}
+	if p.From == "" || p.From == p.node || a.reportOf(p.From) != nil || a.unreachable(p.From) {
+		return todo
+	}
+	return "run it on " + p.From + ", the primary's node, which cannot be asked by SQL from here; pgsqlms check says why"
 }
 
 // managed is about the instance of the target. Maintenance mode, under which none is
