@@ -166,7 +166,7 @@ type roleChange struct {
 	from, to          string // from is empty where there was no primary, or none is known
 	timeline, lsn     string // empty where they are not known
 	at                time.Time
-	id                string // of this promotion
+	ids               []string // of this promotion: by the event that told of it, and by the record where that is known
 }
 
 // String names it for the log.
@@ -185,7 +185,8 @@ func (c roleChange) String() string {
 // names the primary before; afterwards only the log does.
 func (a *alerter) await(ctx context.Context, cib crm.CIB, r crm.Resource) roleChange {
 	c := roleChange{cluster: cib.Properties["cluster-name"], resource: r.Name, to: a.node, at: a.at,
-		id: fmt.Sprintf("node=%s at=%d", a.node, a.at.UnixMicro())}
+		ids: []string{fmt.Sprintf("node=%s at=%d", a.node, a.at.UnixMicro())}}
+	event := c.ids
 	ctx, cancel := context.WithTimeout(ctx, a.wait)
 	defer cancel()
 	text := cib.Record(r.Name)
@@ -193,14 +194,15 @@ func (a *alerter) await(ctx context.Context, cib crm.CIB, r crm.Resource) roleCh
 	for {
 		switch p := progressOf(text, a.node); {
 		case p.ended:
-			c.timeline, c.lsn, c.id = p.record.History.Timeline.String(), p.record.History.Parent().End.String(), changeID(p.record.Serial, a.node)
+			c.timeline, c.lsn = p.record.History.Timeline.String(), p.record.History.Parent().End.String()
+			c.ids = append(event, changeID(p.record.Serial, a.node))
 			if !begun {
 				c.from = a.fromLog(ctx, p.record)
 			}
 			return c
 		case p.begun:
 			begun = true
-			c.from, c.id = p.record.Node, changeID(p.record.Serial+1, a.node)
+			c.from, c.ids = p.record.Node, append(event, changeID(p.record.Serial+1, a.node))
 		case text == "":
 			begun = true // the first promotion: there was no primary
 		}

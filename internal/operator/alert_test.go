@@ -114,6 +114,7 @@ func TestHookIsRunOnceForAChange(t *testing.T) {
 	require.Contains(t, a.said.String(), "has been told of the promotion of n2")
 
 	a.cluster(recordAgain, recordAgain)
+	a.at = a.at.Add(time.Minute)
 	require.Equal(t, ExitWell, a.answer(t.Context(), time.Minute))
 	require.Contains(t, a.heard(), "PGSQLMS_TIMELINE=4")
 
@@ -139,7 +140,7 @@ func TestAlertsSideBySide(t *testing.T) {
 // A mark that another process holds is waited for, not for ever, and never passed over.
 func TestMarkIsHeldByAnother(t *testing.T) {
 	a := newAlerting(t, recordBegun, recordEnded)
-	_, err := a.markOnce(t.Context(), "/hook", roleChange{id: "one"})
+	_, err := a.markOnce(t.Context(), "/hook", roleChange{ids: []string{"one"}})
 	require.NoError(t, err)
 	marks, err := os.ReadDir(a.marks)
 	require.NoError(t, err)
@@ -147,7 +148,7 @@ func TestMarkIsHeldByAnother(t *testing.T) {
 	require.NoError(t, err)
 	defer other.Close()
 	require.NoError(t, syscall.Flock(int(other.Fd()), syscall.LOCK_EX))
-	_, err = a.markOnce(t.Context(), "/hook", roleChange{id: "two"})
+	_, err = a.markOnce(t.Context(), "/hook", roleChange{ids: []string{"two"}})
 	require.ErrorContains(t, err, "held by another process")
 }
 
@@ -180,6 +181,24 @@ func TestAlertWithoutARecord(t *testing.T) {
 	a.wait = 50 * time.Millisecond
 	require.Equal(t, ExitWell, a.answer(t.Context(), time.Minute))
 	require.Contains(t, a.heard(), "PGSQLMS_OLD_PRIMARY=\n")
+}
+
+// One that was told of before the record knew it is known again by its event, and from then on by its serial.
+func TestHookIsRunOnceThoughTheRecordIsLate(t *testing.T) {
+	a := newAlerting(t, recordBefore, recordBefore)
+	a.wait = 50 * time.Millisecond
+	require.Equal(t, ExitWell, a.answer(t.Context(), time.Minute))
+	told := a.heard()
+	require.Contains(t, told, "PGSQLMS_NEW_PRIMARY=n2\n")
+	a.cluster(recordEnded, recordEnded)
+	require.Equal(t, ExitWell, a.answer(t.Context(), time.Minute))
+	a.at = a.at.Add(time.Minute) // Pacemaker promotes what is promoted already
+	require.Equal(t, ExitWell, a.answer(t.Context(), time.Minute))
+	require.Equal(t, told, a.heard())
+	a.cluster(recordAgain, recordAgain)
+	a.at = a.at.Add(time.Minute)
+	require.Equal(t, ExitWell, a.answer(t.Context(), time.Minute))
+	require.Contains(t, a.heard(), "PGSQLMS_TIMELINE=4")
 }
 
 // A hook that hangs is killed with what it has started, and not run again.

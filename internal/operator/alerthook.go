@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -74,7 +76,8 @@ const maxMark = 4096
 
 // markOnce notes down that a hook is told of a change, and says whether nobody had. It is
 // noted before the hook is run, and is on disk then: a hook that is cut short is not run
-// again. The marks are in a directory of this user's own; a mark's name is made of the
+// again. A change that was told of before the record had its serial is known by its event;
+// the serial is noted beside that when it comes. The marks are in a directory of this user's own; a mark's name is made of the
 // resource's and the hook's, of which neither is fit for one.
 func (a *alerter) markOnce(ctx context.Context, hook string, c roleChange) (first bool, err error) {
 	if err := os.Mkdir(a.marks, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
@@ -94,10 +97,18 @@ func (a *alerter) markOnce(ctx context.Context, hook string, c roleChange) (firs
 		return false, err
 	}
 	before, err := io.ReadAll(io.LimitReader(f, maxMark))
-	if err != nil || string(before) == c.id {
+	if err != nil {
 		return false, err
 	}
-	return true, errors.Join(f.Truncate(0), writeAtStart(f, c.id), f.Sync())
+	told := strings.Split(string(before), "\n")
+	isTold := func(id string) bool { return slices.Contains(told, id) }
+	ids := c.ids
+	if first = !slices.ContainsFunc(ids, isTold); !first {
+		if ids = append(told, slices.DeleteFunc(slices.Clone(ids[1:]), isTold)...); len(ids) == len(told) {
+			return false, nil
+		}
+	}
+	return first, errors.Join(f.Truncate(0), writeAtStart(f, strings.Join(ids, "\n")), f.Sync())
 }
 
 func writeAtStart(f *os.File, text string) error {
