@@ -23,6 +23,12 @@ type Flag struct {
 	Text  string
 }
 
+// CommandExit is an exit code of the commands.
+type CommandExit struct {
+	Code    int
+	Meaning string // without a full stop
+}
+
 // The sections of the manual that the pages are in: programs of administrators, and conventions, where resource-agents
 // keeps the pages of its agents.
 const (
@@ -121,7 +127,7 @@ func writeFiles(p *page) {
 }
 
 // CommandManual renders the page pgsqlms(8).
-func CommandManual(commands []Command) string {
+func CommandManual(commands []Command, exits []CommandExit) string {
 	p := newPage(Name, commandSection, "the PostgreSQL resource agent for Pacemaker, run by a person")
 	p.section("SYNOPSIS")
 	for n, c := range commands {
@@ -141,6 +147,12 @@ func CommandManual(commands []Command) string {
 		"The actions that change something, such as `start`, are Pacemaker's: to call one by hand, use " +
 		"`crm_resource --force-start` and its like, which set the environment it needs.")
 	writeCommandItems(p, commands)
+	if len(exits) > 0 {
+		p.section("EXIT STATUS")
+		for _, e := range exits {
+			p.item(strconv.Itoa(e.Code), sentence(e.Meaning))
+		}
+	}
 	p.section("ACTIONS THAT TELL")
 	p.item("`meta-data`", "Prints the meta-data: version, parameters and actions. Needs no cluster.")
 	p.item("`methods`", "Prints the names of the actions.")

@@ -27,17 +27,18 @@ func TestCommandManual(t *testing.T) {
 	manual := CommandManual([]Command{
 		{Name: "status", Purpose: "shows it", Flags: []Flag{{"watch", "seconds", "again"}, {"yes", "", "does not ask"}}},
 		{Name: "switchover", Args: " [NODE]", Purpose: "moves it", Example: "pgsqlms switchover n2 # now\n.hidden\n"},
-	})
+	}, []CommandExit{{3, "it cannot be told"}})
+	require.Contains(t, manual, ".SH EXIT STATUS\n.TP\n3\nIt cannot be told.\n")
 	require.Contains(t, manual, "\\fBpgsqlms status\\fR [flags]\n.br\n\\fBpgsqlms switchover\\fR [flags] [NODE]\n.br\n")
 	require.Contains(t, manual, ".SS \"status\"\nShows it.\n.TP\n\\fB\\-\\-watch\\fR SECONDS\nAgain.\n.TP\n\\fB\\-\\-yes\\fR\nDoes not ask.\n")
 	require.Contains(t, manual, ".nf\npgsqlms switchover n2 # now\n\\&.hidden\n.fi\n")
-	require.NotContains(t, CommandManual(nil), ".SH COMMANDS")
+	require.NotContains(t, CommandManual(nil, nil), ".SH COMMANDS")
 }
 
 // A line of text that groff takes for a macro is not shown at all.
 func TestManualsUseKnownMacrosOnly(t *testing.T) {
 	known := strings.Fields(`.\" .TH .SH .SS .TP .IP .PP .RS .RE .nf .fi .br .nh .ad`)
-	for _, manual := range []string{AgentManual([]Reason{{"dot", 1, ".x", "'y"}}), CommandManual([]Command{{Name: "a", Purpose: ".b"}})} {
+	for _, manual := range []string{AgentManual([]Reason{{"dot", 1, ".x", "'y"}}), CommandManual([]Command{{Name: "a", Purpose: ".b"}}, []CommandExit{{4, ".c"}})} {
 		for line := range strings.Lines(manual) {
 			require.NotEqual(t, "\n", line, "an empty line is a break of its own")
 			if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {

@@ -23,7 +23,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	if operator.IsAlert(args, environ) {
 		args = operator.AlertArguments()
 	}
-	if operator.Knows(args) {
+	if operator.Knows(args) || operator.Mistyped(args, environ) {
 		return operate(args, environ, stdout, stderr)
 	}
 	return int(agent.Run(context.Background(), agent.Process{

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -14,7 +15,8 @@ import (
 )
 
 // Without an argument the program is an alert agent where Pacemaker says so, and a
-// resource agent without an action (3) elsewhere; with one, Pacemaker's action.
+// resource agent without an action (3) where somebody has set a variable of OCF; with one,
+// Pacemaker's action. A person at a shell has mistyped a command (2).
 func TestWhoIsCalled(t *testing.T) {
 	ran := func(args []string, environ ...string) (int, string) {
 		var out, errout bytes.Buffer
@@ -25,11 +27,23 @@ func TestWhoIsCalled(t *testing.T) {
 	code, said := ran(nil, alert...)
 	assert.Zero(t, code)
 	assert.Empty(t, said, "an event that is no promotion")
-	code, said = ran(nil)
-	assert.Equal(t, 3, code)
-	assert.Contains(t, said, "unknown action")
-	code, _ = ran([]string{"nonsense"}, alert...)
-	assert.Equal(t, 3, code)
+	for _, ocf := range []string{"OCF_RESOURCE_INSTANCE=pgsqld:0", "OCF_RA_VERSION_MAJOR=1", "OCF_ROOT=/usr/lib/ocf"} {
+		for _, args := range [][]string{nil, {"nonsense"}} {
+			code, said = ran(args, ocf)
+			assert.Equal(t, 3, code)
+			assert.Contains(t, said, "unknown action")
+		}
+	}
+	for _, args := range [][]string{nil, {""}, {"stauts"}, {"stauts", "--watch"}} {
+		code, said = ran(args, "PATH=/usr/bin")
+		assert.Equal(t, 2, code)
+		assert.Contains(t, said, "expected one of status, history, ")
+		assert.Contains(t, said, "to do: pgsqlms --help")
+		assert.Equal(t, 1, strings.Count(said, "\n"))
+	}
+	code, said = ran([]string{"methods"})
+	assert.Zero(t, code, "an action is one, whoever gives it")
+	assert.Contains(t, said, "promote")
 	code, said = ran([]string{"explain", "--help"})
 	assert.Zero(t, code)
 	assert.Contains(t, said, "pgsqlms explain n3")

@@ -20,7 +20,7 @@ func explainCommand() verb {
 			"pgsqlms explain n3                 # why n3 is not promoted; exit code 0 if it could be\n" +
 			"pgsqlms explain --last 1 --output json | jq '.changes[0].spent'\n",
 		setup: func(c *call) {
-			c.flags.IntVar(&c.last, "last", 3, "how many role changes to show, 0 to 100: `number`")
+			c.flags.IntVar(&c.last, "last", 3, "show this `number` of role changes, 0 to 100")
 		},
 		run: explain,
 	}

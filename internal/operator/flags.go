@@ -73,8 +73,11 @@ func (cmd verb) help(flags *flag.FlagSet) string {
 	})
 	fmt.Fprintf(&b, "  %-22s %s\n", "--help", "this text")
 	fmt.Fprintf(&b, "\nexample:\n%s", indent(cmd.example, "  "))
-	fmt.Fprint(&b, "\nexit code: 0 all is well; 1 something is wrong, and the output says what; 2 the command line is not\n"+
-		"understood; 3 it cannot be told or done, and standard error says why\n")
+	var codes []string
+	for _, e := range exitMeanings {
+		codes = append(codes, fmt.Sprintf("%d %s", e.Code, e.Meaning))
+	}
+	fmt.Fprintf(&b, "\n%s\n", strings.Join(wrap("exit code: "+strings.Join(codes, "; "), leastColumns), "\n"))
 	return b.String()
 }
 

@@ -6,13 +6,12 @@ import (
 	"pgsqlms/metadata"
 )
 
-// Manual is what the manual page pgsqlms(8) says of the commands.
-func Manual() ([]metadata.Command, error) {
-	var all []metadata.Command
+// Manual is what the manual page pgsqlms(8) says of the commands, and of their exit codes.
+func Manual() (all []metadata.Command, exits []metadata.CommandExit, err error) {
 	for _, v := range commands() {
 		c, err := parse(v, Process{Args: []string{v.name}})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		page := metadata.Command{Name: v.name, Args: v.args, Purpose: v.purpose, Example: v.example}
 		c.flags.VisitAll(func(f *flag.Flag) {
@@ -21,5 +20,5 @@ func Manual() ([]metadata.Command, error) {
 		})
 		all = append(all, page)
 	}
-	return all, nil
+	return all, exitMeanings, nil
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"pgsqlms/metadata"
 )
 
 // Process is what a command is given by its process.
@@ -39,6 +41,14 @@ const (
 	ExitUsage   ExitCode = 2 // the command line is not understood; nothing was done
 	ExitUnknown ExitCode = 3 // it cannot be told, or could not be done: standard error says why
 )
+
+// exitMeanings are what the exit codes say, for --help and the manual page.
+var exitMeanings = []metadata.CommandExit{
+	{Code: int(ExitWell), Meaning: "all is well, or it is done"},
+	{Code: int(ExitWrong), Meaning: "something is wrong, and the output says what"},
+	{Code: int(ExitUsage), Meaning: "the command line is not understood, and nothing was done"},
+	{Code: int(ExitUnknown), Meaning: "it cannot be told or done, and standard error says why"},
+}
 
 // verb is one word of the command line.
 type verb struct {
@@ -88,6 +98,15 @@ func Knows(args []string) bool {
 	return known || slices.Contains(helpWords, args[0])
 }
 
+// Mistyped says whether a person has given what is neither a command nor an action, or
+// nothing: whoever calls a resource agent has set a variable of OCF.
+func Mistyped(args, env []string) bool {
+	if slices.ContainsFunc(env, func(kv string) bool { return strings.HasPrefix(kv, "OCF_") }) {
+		return false
+	}
+	return len(args) == 0 || !Knows(args) && !slices.Contains(metadata.MethodNames(), args[0])
+}
+
 func find(name string) (verb, bool) {
 	all := commands()
 	n := slices.IndexFunc(all, func(c verb) bool { return c.name == name })
@@ -100,6 +119,14 @@ func find(name string) (verb, bool) {
 // Run carries out the command that p asks for and returns the process's exit code. It
 // ends soon after ctx does, and some seconds after p.Again in any case.
 func Run(ctx context.Context, p Process) ExitCode {
+	if !Knows(p.Args) {
+		found := "none"
+		if len(p.Args) > 0 {
+			found = fmt.Sprintf("%q", clean(p.Args[0]))
+		}
+		fmt.Fprintf(p.Stderr, "pgsqlms: found %s for a command, expected one of %s; to do: pgsqlms --help\n", found, names())
+		return ExitUsage
+	}
 	if slices.Contains(helpWords, p.Args[0]) {
 		return help(p)
 	}

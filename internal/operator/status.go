@@ -18,7 +18,7 @@ func statusCommand() verb {
 			"pgsqlms status --watch 5           # anew every 5 seconds, until Ctrl-C\n" +
 			"pgsqlms status --output json | jq '.nodes[] | {node, role, state, lag_bytes}'\n",
 		setup: func(c *call) {
-			c.flags.Var(&c.watch, "watch", "show it again every `seconds`, 2 unless said otherwise")
+			c.flags.Var(&c.watch, "watch", "show it anew after so many `seconds`, 2 unless said otherwise")
 		},
 		run: status,
 	}

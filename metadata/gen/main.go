@@ -32,14 +32,14 @@ func main() {
 
 // pages are the files to write, with everything that the agent's packages have to add to them.
 func pages() (map[string]string, error) {
-	commands, err := operator.Manual()
+	commands, exits, err := operator.Manual()
 	if err != nil {
 		return nil, err
 	}
 	return map[string]string{
 		"docs/reference.md":           metadata.Reference(reasons()),
 		"man/ocf_heartbeat_pgsqlms.7": metadata.AgentManual(reasons()),
-		"man/pgsqlms.8":               metadata.CommandManual(commands),
+		"man/pgsqlms.8":               metadata.CommandManual(commands, exits),
 	}, nil
 }
 
