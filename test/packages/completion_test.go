@@ -1,6 +1,7 @@
 package packages
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"pgsqlms/internal/operator"
 )
 
 // program prints the two kinds of help that the completion reads.
@@ -42,6 +45,11 @@ const crmNode = "#!/bin/sh\nprintf '%s\\n' '1 n1 member' '2 n2 member' '3 n22 lo
 // complete is what bash offers after the words, of which the last one may be empty.
 func complete(t *testing.T, words ...string) []string {
 	t.Helper()
+	return completeWith(t, program, words...)
+}
+
+func completeWith(t *testing.T, program string, words ...string) []string {
+	t.Helper()
 	bin := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "pgsqlms"), []byte(program), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "crm_node"), []byte(crmNode), 0o755))
@@ -66,4 +74,30 @@ func TestCompletion(t *testing.T) {
 	require.Equal(t, []string{"n2", "n22"}, complete(t, "pgsqlms", "switchover", "n2"))
 	require.Empty(t, complete(t, "pgsqlms", "status", ""))
 	require.Empty(t, complete(t, "pgsqlms", "nonsense", "--"))
+}
+
+// What the program really prints is understood.
+func TestCompletionOfTheRealHelp(t *testing.T) {
+	said := func(args ...string) string {
+		var out bytes.Buffer
+		require.Equal(t, operator.ExitWell, operator.Run(t.Context(), operator.Process{Args: args, Stdout: &out, Stderr: &out}))
+		return out.String()
+	}
+	commands, _, err := operator.Manual()
+	require.NoError(t, err)
+	script := "#!/bin/sh\ncase $* in\nhelp) cat <<'END'\n" + said("help") + "END\n;;\n"
+	var names []string
+	for _, c := range commands {
+		names = append(names, c.Name)
+		script += "'" + c.Name + " --help') cat <<'END'\n" + said(c.Name, "--help") + "END\n;;\n"
+	}
+	script += "esac\n"
+	require.Equal(t, names, completeWith(t, script, "pgsqlms", ""))
+	for _, c := range commands {
+		flags := []string{"--help"}
+		for _, f := range c.Flags {
+			flags = append(flags, "--"+f.Name)
+		}
+		require.ElementsMatch(t, flags, completeWith(t, script, "pgsqlms", c.Name, "--"), c.Name)
+	}
 }
