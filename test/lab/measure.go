@@ -21,17 +21,17 @@ type Sample struct {
 	CPU    time.Duration // user and system
 	User   time.Duration
 	System time.Duration
-	MaxRSS int // KiB, of the largest single process
 	Exit   int
-	// Programs are those that were executed, in order; only with count, which
-	// slows the run down, so its times mean nothing.
-	Programs []string `json:",omitempty"`
-	Forks    int      `json:",omitempty"` // processes that it and its descendants made; with count
+	// What follows is there only with count, which slows the run down, so that
+	// its times are left out.
+	MaxRSS   int      `json:",omitempty"` // KiB, of the largest single process
+	Programs []string `json:",omitempty"` // that were executed, in order
+	Forks    int      `json:",omitempty"` // processes that it and its descendants made
 }
 
 // Measure runs argv n times in a node, as root with env added to a clean
 // environment, one after the other. With count it lists the programs that each
-// run executes instead of measuring properly.
+// run executes and tells how much memory it took, instead of measuring times.
 func (l *Lab) Measure(ctx context.Context, node string, n int, count bool, env []string, argv ...string) ([]Sample, error) {
 	args := []string{helperPath, cmdMeasure, "-n", strconv.Itoa(n), fmt.Sprintf("-count=%v", count), "--"}
 	res, err := l.Exec(ctx, node, ExecOptions{Env: env}, append(args, argv...)...)
@@ -112,7 +112,6 @@ func runOnce(path string, argv []string) (Sample, error) {
 		// others come to us, so each is counted once.
 		s.User += time.Duration(ru.Utime.Nano())
 		s.System += time.Duration(ru.Stime.Nano())
-		s.MaxRSS = max(s.MaxRSS, int(ru.Maxrss))
 	}
 }
 

@@ -4,12 +4,16 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // traceOnce runs a command under ptrace, to see each program that it or a
-// descendant executes.
+// descendant executes, and how large each process was when it ended. The peak
+// that the kernel tells of a child that has ended begins with that of whoever
+// made it: Go's children share its memory until their exec (vfork), and what a
+// process had before an exec counts.
 func traceOnce(path string, argv []string) (Sample, error) {
 	runtime.LockOSThread() // a tracer is a thread
 	defer runtime.UnlockOSThread()
@@ -22,7 +26,7 @@ func traceOnce(path string, argv []string) (Sample, error) {
 		return Sample{}, fmt.Errorf("tracing: %w", err)
 	}
 	const options = unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACECLONE |
-		unix.PTRACE_O_TRACEEXEC | unix.PTRACE_O_EXITKILL
+		unix.PTRACE_O_TRACEEXEC | unix.PTRACE_O_TRACEEXIT | unix.PTRACE_O_EXITKILL
 	if err := unix.PtraceSetOptions(p.Pid, options); err != nil {
 		return Sample{}, fmt.Errorf("tracing: %w", err)
 	}
@@ -53,11 +57,28 @@ func traceOnce(path string, argv []string) (Sample, error) {
 		case unix.PTRACE_EVENT_EXEC:
 			exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 			s.Programs = append(s.Programs, exe)
+		case unix.PTRACE_EVENT_EXIT: // it still has its memory
+			s.MaxRSS = max(s.MaxRSS, peakOf(pid))
 		}
 		// It may have been killed in between, which the next wait tells.
 		_ = unix.PtraceCont(pid, signalToPass(ws, !seen[pid]))
 		seen[pid] = true
 	}
+}
+
+// peakOf is the largest resident size that a process has had since its exec, in
+// KiB; 0 when it is gone.
+func peakOf(pid int) int {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			return atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")))
+		}
+	}
+	return 0
 }
 
 // signalToPass is the signal that a stopped process is to receive: none for a

@@ -57,7 +57,7 @@ func monitorCost(ctx context.Context, l *lab.Lab, node string, m monitored, n in
 			return nil, fmt.Errorf("exit code %d, want %d", s.Exit, m.exit)
 		}
 		figures = append(figures, monitorFigures{Role: m.role, CPU: s.CPU.Seconds(), Wall: s.Wall.Seconds(),
-			PeakMB: float64(s.MaxRSS) / 1024, Forks: counted[0].Forks, Programs: len(counted[0].Programs) - 1})
+			PeakMB: float64(counted[0].MaxRSS) / 1024, Forks: counted[0].Forks, Programs: len(counted[0].Programs) - 1})
 	}
 	return figures, nil
 }
