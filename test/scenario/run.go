@@ -229,13 +229,16 @@ type clients struct {
 	pinned  []*writer.Writer
 }
 
+// stagger is how soon the client at the VIP notices that the address is back: a gap is no more exact than that.
+const stagger = 20 * time.Millisecond
+
 func startClients(dial writer.Dial, pinned []lab.Node) (*clients, error) {
 	// Ids count up from the clock's microseconds: far more than there are rows, so plays never share one.
 	epoch := time.Now()
 	c := &clients{firstID: epoch.UnixMicro()}
 	c.config = writer.Config{
 		Name: "vip", Address: net.JoinHostPort("vip", port), Dial: dial, NodeSQL: NodeSQL,
-		IDs: writer.IDsAfter(c.firstID), Epoch: epoch,
+		IDs: writer.IDsAfter(c.firstID), Epoch: epoch, Stagger: stagger,
 	}
 	var err error
 	if c.vip, err = writer.Start(c.config); err != nil {
@@ -244,7 +247,7 @@ func startClients(dial writer.Dial, pinned []lab.Node) (*clients, error) {
 	for _, node := range pinned {
 		config := c.config
 		config.Name, config.Address = node.Name, net.JoinHostPort(node.Addr, port)
-		config.Pinned, config.Retry = true, 50*time.Millisecond
+		config.Pinned, config.Retry, config.Stagger = true, 50*time.Millisecond, 0
 		w, err := writer.Start(config)
 		if err != nil {
 			c.stop()

@@ -34,6 +34,11 @@ type Config struct {
 	ConnectTimeout   time.Duration // for connection and login together: 300 ms
 	StatementTimeout time.Duration // here and in the server: 300 ms
 
+	// Stagger begins another dial after every such span while the ones before hang, and takes the first that comes through;
+	// ConnectTimeout stays the patience with all of them. 0: one dial at a time, which notices only when its time-out is over
+	// that the address is back.
+	Stagger time.Duration
+
 	// Pinned keeps a session whose server refuses to write, as a client of one node's own address would that does not
 	// know of the cluster. Without it a refused writer connects again, because its address may lead elsewhere by now.
 	Pinned bool

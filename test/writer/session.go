@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 
@@ -26,7 +25,7 @@ func open(ctx context.Context, config Config) (*session, error) {
 		return nil, err
 	}
 	s := &session{}
-	connConfig.DialFunc = briefly(config)
+	connConfig.DialFunc = dialer(config)
 	connConfig.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
 		if n.Severity == "WARNING" || n.SeverityUnlocalized == "WARNING" {
 			s.warnings = append(s.warnings, n.Code+" "+n.Message)
@@ -37,16 +36,9 @@ func open(ctx context.Context, config Config) (*session, error) {
 	if s.conn, err = pgconn.ConnectConfig(ctx, connConfig); err != nil {
 		return nil, err
 	}
+	config.Stagger = 0 // to cancel a statement one dial is enough
+	connConfig.DialFunc = dialer(config)
 	return s, nil
-}
-
-// briefly bounds every dial. pgx dials once more by itself, for up to 15 s, to cancel a statement that it gave up.
-func briefly(config Config) pgconn.DialFunc {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		ctx, cancel := context.WithTimeout(ctx, config.ConnectTimeout)
-		defer cancel()
-		return config.Dial(ctx, network, address)
-	}
 }
 
 // insert writes one row in one round trip and tells who answered.

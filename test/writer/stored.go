@@ -12,6 +12,7 @@ import (
 func Stored(ctx context.Context, config Config, above int64) (map[int64]struct{}, error) {
 	config = config.withDefaults()
 	config.Name += "-reader"
+	config.Stagger = 0 // with all its patience that would be thousands of dials
 	if deadline, ok := ctx.Deadline(); ok {
 		config.ConnectTimeout, config.StatementTimeout = time.Until(deadline), time.Until(deadline)
 	}
