@@ -13,15 +13,25 @@ import (
 )
 
 // WithLoad gives a scenario a primary that is busy: so many MB of its buffers are dirty, and pgbench writes through the
-// clients' address, from a node that the fault is not about. pgbench ends when it loses its connections.
+// clients' address, from a node that is neither the primary nor to become it. pgbench ends when it loses its connections.
 func WithLoad(s Scenario, mb int) Scenario {
 	s.Name += fmt.Sprintf(", pgbench and %d MB dirty", mb)
 	s.Prepare = func(ctx context.Context, p *Play) error {
 		if err := p.dirty(ctx, mb); err != nil {
 			return err
 		}
+		if err := p.choose(ctx, ""); err != nil {
+			return err
+		}
 		return p.startPgbench(ctx)
 	}
+	return s
+}
+
+// WithClean gives a scenario what WithDirty does, all of it written to disk: what dirty buffers cost is the difference.
+func WithClean(s Scenario, mb int) Scenario {
+	s.Name += fmt.Sprintf(", %d MB in clean buffers on all nodes", mb)
+	s.Prepare = func(ctx context.Context, p *Play) error { return p.clean(ctx, mb) }
 	return s
 }
 
@@ -33,16 +43,18 @@ func WithDirty(s Scenario, mb int) Scenario {
 }
 
 // WithBacklog gives a scenario standbys that have received so many MB which they have not replayed. They begin to replay
-// right before the fault.
+// right before the fault: a standby whose replay is paused does not look for another primary, so that with synchronous
+// replication nobody could write, and Patroni ends a pause by itself. How much is left when the fault comes is recorded.
 func WithBacklog(s Scenario, mb int) Scenario {
 	s.Name += fmt.Sprintf(", %d MB to replay", mb)
-	inject := s.Inject
 	s.Prepare = func(ctx context.Context, p *Play) error { return p.pile(ctx, mb) }
-	s.Inject = func(ctx context.Context, p *Play) error {
+	s.Brink = func(ctx context.Context, p *Play) error {
 		if err := p.onStandbys(ctx, "select pg_wal_replay_resume()"); err != nil {
 			return err
 		}
-		return inject(ctx, p)
+		var err error
+		p.Backlog, err = p.numbers(ctx, p.standbys(), "select (pg_last_wal_receive_lsn() - pg_last_wal_replay_lsn()) / 1048576")
+		return err
 	}
 	return s
 }
@@ -79,15 +91,35 @@ func (p *Play) dirty(ctx context.Context, mb int) error {
 	if err := p.replicated(ctx, "replay_lsn"); err != nil {
 		return err
 	}
-	p.Dirty = map[string]float64{}
-	for _, node := range p.Lab.Nodes() {
-		found, err := p.number(ctx, node.Name, "select count(*) * 8 / 1024.0 from pg_buffercache where isdirty")
-		if err != nil {
-			return err
-		}
-		p.Dirty[node.Name] = found
+	return p.countDirty(ctx)
+}
+
+// clean fills, and has all nodes write it. A standby's checkpoint goes as far as the last one of the primary's that it has
+// replayed.
+func (p *Play) clean(ctx context.Context, mb int) error {
+	if err := p.fill(ctx, mb); err != nil {
+		return err
 	}
-	return nil
+	if _, err := p.Lab.SQL(ctx, p.Primary, "checkpoint"); err != nil {
+		return err
+	}
+	if err := p.replicated(ctx, "replay_lsn"); err != nil {
+		return err
+	}
+	if err := p.onStandbys(ctx, "checkpoint"); err != nil {
+		return err
+	}
+	return p.countDirty(ctx)
+}
+
+func (p *Play) countDirty(ctx context.Context) error {
+	var names []string
+	for _, node := range p.Lab.Nodes() {
+		names = append(names, node.Name)
+	}
+	var err error
+	p.Dirty, err = p.numbers(ctx, names, "select count(*) * 8 / 1024.0 from pg_buffercache where isdirty")
+	return err
 }
 
 // pile has the standbys receive without replaying.
@@ -98,27 +130,27 @@ func (p *Play) pile(ctx context.Context, mb int) error {
 	if err := p.fill(ctx, mb); err != nil {
 		return err
 	}
-	if err := p.replicated(ctx, "flush_lsn"); err != nil {
-		return err
-	}
-	p.Backlog = map[string]float64{}
-	for _, node := range p.standbys() {
-		found, err := p.number(ctx, node, "select (pg_last_wal_receive_lsn() - pg_last_wal_replay_lsn()) / 1048576")
+	return p.replicated(ctx, "flush_lsn")
+}
+
+// numbers asks some nodes for a number, all at once.
+func (p *Play) numbers(ctx context.Context, nodes []string, sql string) (map[string]float64, error) {
+	found := make([]float64, len(nodes))
+	err := inParallel(len(nodes), func(i int) error {
+		text, err := p.Lab.SQL(ctx, nodes[i], sql)
 		if err != nil {
 			return err
 		}
-		p.Backlog[node] = found
+		if _, err := fmt.Sscan(text, &found[i]); err != nil {
+			return fmt.Errorf("%s: %q: %w", nodes[i], text, err)
+		}
+		return nil
+	})
+	by := map[string]float64{}
+	for i, node := range nodes {
+		by[node] = found[i]
 	}
-	return nil
-}
-
-func (p *Play) number(ctx context.Context, node, sql string) (n float64, err error) {
-	text, err := p.Lab.SQL(ctx, node, sql)
-	if err != nil {
-		return 0, err
-	}
-	_, err = fmt.Sscan(text, &n)
-	return n, err
+	return by, err
 }
 
 // replicated waits until the position of every standby, of that kind, has come to where the primary is now.
@@ -152,15 +184,23 @@ func (p *Play) standbys() []string {
 
 func (p *Play) onStandbys(ctx context.Context, sql string) error {
 	names := p.standbys()
-	failed := make([]error, len(names))
+	return inParallel(len(names), func(i int) error {
+		_, err := p.Lab.SQL(ctx, names[i], sql)
+		return err
+	})
+}
+
+// inParallel does n things at once.
+func inParallel(n int, do func(i int) error) error {
+	failed := make([]error, n)
 	done := make(chan int)
-	for i, node := range names {
+	for i := range n {
 		go func() {
-			_, failed[i] = p.Lab.SQL(ctx, node, sql)
+			failed[i] = do(i)
 			done <- i
 		}()
 	}
-	for range names {
+	for range n {
 		<-done
 	}
 	return errors.Join(failed...)
@@ -171,8 +211,7 @@ const pgbenchSize = "20"
 
 // startPgbench begins the load, which goes on until the play is over at the latest.
 func (p *Play) startPgbench(ctx context.Context) error {
-	names := p.standbys()
-	from := names[len(names)-1]
+	from := bystander(p.standbys(), p.Target)
 	pgbench := func(args ...string) []string {
 		return append([]string{p.Lab.PGBin() + "/pgbench", "--host", p.Lab.VIP(), "--username", "postgres"}, append(args, "postgres")...)
 	}
@@ -193,6 +232,16 @@ func (p *Play) startPgbench(ctx context.Context) error {
 	}()
 	p.stops = append(p.stops, func() { stop(); <-ended })
 	return Pause(ctx, 5*time.Second) // let it write
+}
+
+// bystander is a standby that is not the target; the target where there is no other.
+func bystander(standbys []string, target string) string {
+	for _, name := range standbys {
+		if name != target {
+			return name
+		}
+	}
+	return target
 }
 
 // stop ends what Prepare has left running.

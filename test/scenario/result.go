@@ -15,6 +15,7 @@ import (
 type Result struct {
 	Scenario      string
 	Before, After string // who was primary
+	Coordinator   string // lab.Status.DC before the fault: who is lost with it, if it was the primary's node as well
 	Fault         time.Time
 	Injected      time.Time
 	Streaming     time.Duration // from the fault until all nodes streamed and the DC was idle
@@ -25,6 +26,7 @@ type Result struct {
 	Repaired      []string           // nodes that could not follow any more, see Runner.Repair
 	Phases        Phases             // of the loss of the primary's node, if it was lost
 	Split         Split              // where the gap went
+	Transitions   int                // that Pacemaker calculated from the fault until the gap's end; 0 without Pacemaker
 	Dirty         map[string]float64 // see Play
 	Backlog       map[string]float64
 	History       writer.History // of the writer at the VIP
@@ -36,8 +38,12 @@ type Result struct {
 // cluster that is well, and so tells of a failover after which something else went wrong.
 func (r *Result) measure(ctx context.Context, l *lab.Lab) {
 	r.Gap = writer.WriteGap(r.History, r.History.At(r.Fault))
-	if !r.Gap.Open {
-		r.Split = splitOf(ctx, l, r.History.Epoch.Add(r.Gap.From), r.History.Epoch.Add(r.Gap.To))
+	if r.Gap.Open {
+		return
+	}
+	r.Split = splitOf(ctx, l, r.History, r.Gap)
+	for _, node := range l.Nodes() {
+		r.Transitions += transitions(l.ReadLog(node.Name, pacemakerLog), r.Fault, r.History.Epoch.Add(r.Gap.To))
 	}
 }
 

@@ -69,7 +69,11 @@ func (r Runner) Run(ctx context.Context, s Scenario) (Result, error) {
 	if err := r.prepare(ctx, s, play); err != nil {
 		return result, fmt.Errorf("%s: prepare: %w", s.Name, err)
 	}
-	result.Dirty, result.Backlog = play.Dirty, play.Backlog
+	status, err := r.Lab.Status(ctx)
+	if err != nil {
+		return result, fmt.Errorf("%s: before: %w", s.Name, err)
+	}
+	result.Coordinator = status.DC
 	clients, err := startClients(r.Lab.Dialer(lab.Client), r.pinned())
 	if err != nil {
 		return result, fmt.Errorf("%s: %w", s.Name, err)
@@ -77,6 +81,7 @@ func (r Runner) Run(ctx context.Context, s Scenario) (Result, error) {
 	play.Writer = clients.vip
 	courseErr := r.course(ctx, s, play, &result)
 	play.stop()
+	result.Dirty, result.Backlog = play.Dirty, play.Backlog
 	result.History, result.PinnedHistory = clients.stop()
 	result.measure(ctx, r.Lab)
 	if err := r.judge(ctx, play, clients, &result); courseErr == nil && err != nil {
@@ -93,9 +98,24 @@ func (r Runner) prepare(ctx context.Context, s Scenario, play *Play) error {
 		return nil
 	}
 	r.Progress("preparing: " + s.Name)
-	ctx, cancel := context.WithTimeout(ctx, r.Prepare)
+	bounded, cancel := context.WithTimeout(ctx, r.Prepare)
 	defer cancel()
-	return s.Prepare(ctx, play)
+	if err := s.Prepare(bounded, play); err != nil {
+		return err
+	}
+	primary, err := r.ready(ctx) // gigabytes of writes may have had the cluster act
+	if err == nil {
+		err = unmoved(play.Primary, primary)
+	}
+	return err
+}
+
+// unmoved says that the primary is another one than the play is about.
+func unmoved(before, now string) error {
+	if before != now {
+		return fmt.Errorf("the primary was %s and is %s now: what was prepared is not what would be measured", before, now)
+	}
+	return nil
 }
 
 func (r Runner) pinned() []lab.Node {
@@ -110,6 +130,11 @@ func (r Runner) course(ctx context.Context, s Scenario, play *Play, result *Resu
 	r.Progress("writing to " + r.Lab.VIP() + ", primary " + play.Primary)
 	if err := r.steady(ctx, play); err != nil {
 		return fmt.Errorf("steady phase: %w", err)
+	}
+	if s.Brink != nil {
+		if err := s.Brink(ctx, play); err != nil {
+			return fmt.Errorf("right before the fault: %w", err)
+		}
 	}
 	r.Progress("fault: " + s.Name)
 	play.fault = time.Now()

@@ -15,6 +15,8 @@ type Scenario struct {
 	// Prepare, if set, makes the state in which the fault is to happen, before the writing begins. What it leaves running is
 	// stopped when the play is over.
 	Prepare func(ctx context.Context, p *Play) error
+	// Brink, if set, is done under the writer, right before the fault.
+	Brink func(ctx context.Context, p *Play) error
 	// Inject does it. It returns once the fault is there, not once the cluster has dealt with it.
 	Inject func(ctx context.Context, p *Play) error
 	// Turned, if set, waits until the cluster has visibly dealt with it; the default is a write acknowledged after the
@@ -30,10 +32,10 @@ type Scenario struct {
 type Play struct {
 	Lab     *lab.Lab
 	Primary string // before the fault
-	Target  string // of a switchover
+	Target  string // of a switchover; where Prepare has to know it, it is chosen there
 	Writer  *writer.Writer
 	Dirty   map[string]float64 // MB of dirty buffers on each node, where a scenario made some
-	Backlog map[string]float64 // MB received and not replayed
+	Backlog map[string]float64 // MB received and not replayed when the fault came
 	fault   time.Time
 	stops   []func()
 }
@@ -87,8 +89,11 @@ func Switchover(to string) Scenario {
 	}
 }
 
-// choose fixes the switchover's target.
+// choose fixes the switchover's target, unless Prepare has.
 func (p *Play) choose(ctx context.Context, to string) error {
+	if to == "" && p.Target != "" {
+		return nil
+	}
 	if to == "" {
 		status, err := p.Lab.Status(ctx)
 		if err != nil {

@@ -7,10 +7,11 @@ import (
 
 	"pgsqlms/internal/crm"
 	"pgsqlms/test/lab"
+	"pgsqlms/test/writer"
 )
 
 // Parts are what a write gap is made of, in the order in which a split names them.
-var Parts = []string{"detection", "fencing", "notify", "stop", "start", "promote", "agent", "VIP", "cluster", "client"}
+var Parts = []string{"detection", "fencing", "notify", "stop", "start", "promote", "agent", "VIP", "cluster", "client", "standby"}
 
 // Split says where a write gap went: a length of time for each of Parts, which add up to the gap. Nil when nothing was
 // found in the logs.
@@ -22,15 +23,24 @@ var Parts = []string{"detection", "fencing", "notify", "stop", "start", "promote
 //   - agent: another operation of the PostgreSQL resource was, and nothing of the above
 //   - VIP: its stop or start was under way and nothing of the above
 //   - cluster: nothing was under way, Pacemaker's own work
-//   - client: the address was there, and the client or the first commit's synchronous standby was not through yet
+//   - client: the address was there, and the client was not through yet, or its row was being written
+//   - standby: the client was through, and its commit waited for a standby that had not begun to stream from the new primary
 type Split map[string]time.Duration
 
-// precedence is what counts where several things were under way at once: what nobody can do without comes first.
-var precedence = []string{"promote", "stop", "start", "VIP", "agent", "notify", "fencing"}
+// precedence is what counts where several things were under way at once: what nobody can do without comes first. The stop
+// of the old address holds nobody up as long as anything else is under way.
+var precedence = []string{"promote", "stop", "start", "VIP", "agent", "notify", "fencing", vipStop}
+
+// vipStop is the stop of the address, which a split has with its start.
+const vipStop = "VIP stop"
 
 // splitOf reads a gap's split from the logs of all nodes, also of those without power.
-func splitOf(ctx context.Context, l *lab.Lab, from, to time.Time) Split {
+func splitOf(ctx context.Context, l *lab.Lab, h writer.History, g writer.Gap) Split {
+	from, to := h.Epoch.Add(g.From), h.Epoch.Add(g.To)
 	var all []crm.Activity
+	var end ending
+	var primary string
+	end.through, primary = through(h, g)
 	for _, node := range l.Nodes() {
 		if ctx.Err() != nil {
 			return nil
@@ -38,30 +48,67 @@ func splitOf(ctx context.Context, l *lab.Lab, from, to time.Time) Split {
 		// Somewhat more than the gap, so that what is under way at its begin is seen to begin.
 		since := from.Add(-time.Minute)
 		all = append(all, clusterActivities(l.ReadLog(node.Name, pacemakerLog), since, to)...)
-		all = append(all, databaseActivities(l.ReadLog(node.Name, postgresLog), since, to)...)
+		log := l.ReadLog(node.Name, postgresLog)
+		all = append(all, databaseActivities(log, since, to)...)
+		if node.Name == primary {
+			end.streaming = firstStandby(log, from)
+		}
 	}
-	return split(all, from, to)
+	return split(all, from, to, end)
+}
+
+// ending is what is known of the end of a gap beside the activities; zero times are not known.
+type ending struct {
+	through   time.Time // the client was connected and had sent a row
+	streaming time.Time // a standby began to stream from the new primary
+}
+
+// through is when the client was connected for the row whose acknowledgement ended a gap, and which node acknowledged it.
+// Rows right before it that were left in doubt had the same connection.
+func through(h writer.History, g writer.Gap) (at time.Time, node string) {
+	for i, a := range h.Attempts {
+		if a.Kind != writer.Acknowledged || a.Answered != g.To {
+			continue
+		}
+		sent := a.Sent
+		for i--; i >= 0 && h.Attempts[i].Kind == writer.InDoubt; i-- {
+			sent = h.Attempts[i].Sent
+		}
+		return h.Epoch.Add(sent), a.Node
+	}
+	return time.Time{}, ""
+}
+
+// firstStandby is when PostgreSQL, by its log, was first asked to stream, not before an instant.
+func firstStandby(log string, since time.Time) time.Time {
+	for line := range strings.Lines(log) {
+		if !strings.Contains(line, "received replication command: START_REPLICATION ") {
+			continue
+		}
+		if at, ok := DatabaseTime(line); ok && !at.Before(since) {
+			return at
+		}
+	}
+	return time.Time{}
 }
 
 // split puts every moment of the gap down to one part.
-func split(all []crm.Activity, from, to time.Time) Split {
+func split(all []crm.Activity, from, to time.Time, last ending) Split {
 	if len(all) == 0 || !to.After(from) {
 		return nil
 	}
-	begun, address := to, to // when anything began, and when the address was there for good
-	moved := false
+	begun := to // when anything began
 	for _, a := range all {
 		if a.To.After(from) && a.From.Before(begun) {
 			begun = a.From
 		}
-		if a.Part == "VIP" && a.To.After(from) && (!moved || a.To.After(address)) {
-			moved, address = true, a.To
-		}
 	}
+	connected := within(last.through, from, to)
+	awaited := !last.through.IsZero() && last.streaming.After(connected) // a standby, by the commit
 	// After the address is there the client may go on, and what the cluster still does is not what it waits for.
-	end := to
-	if address.Before(to) {
-		end = address
+	end, moved := addressed(all, from, to)
+	if !moved && awaited {
+		end = connected
 	}
 	s := Split(crm.Spend(all, precedence, from, end, func(at time.Time) string {
 		if at.Before(begun) {
@@ -69,13 +116,42 @@ func split(all []crm.Activity, from, to time.Time) Split {
 		}
 		return "cluster"
 	}))
-	if end.Before(from) {
-		end = from
+	s.add("VIP", s[vipStop])
+	delete(s, vipStop)
+	if !awaited {
+		connected = to
 	}
-	if to.After(end) {
-		s["client"] += to.Sub(end)
-	}
+	connected = within(connected, end, to)
+	s.add("client", connected.Sub(end))
+	s.add("standby", to.Sub(connected))
 	return s
+}
+
+func (s Split) add(part string, d time.Duration) {
+	if d > 0 {
+		s[part] += d
+	}
+}
+
+// addressed is when, within the gap, the address was there for good; false and the gap's end where nothing tells.
+func addressed(all []crm.Activity, from, to time.Time) (time.Time, bool) {
+	at, moved := to, false
+	for _, a := range all {
+		if a.Part == "VIP" && a.To.After(from) && (!moved || a.To.After(at)) {
+			at, moved = a.To, true
+		}
+	}
+	return within(at, from, to), moved
+}
+
+func within(at, from, to time.Time) time.Time {
+	switch {
+	case at.Before(from):
+		return from
+	case at.After(to):
+		return to
+	}
+	return at
 }
 
 // clusterActivities are the operations on one node and the fencings, by its Pacemaker's log.
@@ -123,6 +199,8 @@ func partOf(op, resource string) string {
 	switch {
 	case op == "monitor" || op == "probe":
 		return ""
+	case resource == lab.VIPResource && op == "stop":
+		return vipStop
 	case resource == lab.VIPResource:
 		return "VIP"
 	case resource != lab.Resource:
@@ -169,4 +247,18 @@ func DatabaseTime(line string) (time.Time, bool) {
 	}
 	at, err := time.Parse(layout, line[:len(layout)])
 	return at, err == nil
+}
+
+// transitions counts what the scheduler calculated, by a node's Pacemaker's log. Only the DC's has any.
+func transitions(log string, since, until time.Time) int {
+	n := 0
+	for line := range strings.Lines(log) {
+		if !strings.Contains(line, "Calculated transition ") {
+			continue
+		}
+		if at, ok := LogTime(line, since); ok && !at.Before(since) && !at.After(until) {
+			n++
+		}
+	}
+	return n
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/xml"
 	"errors"
+	"flag"
 	"io"
 	"math"
 	"os"
@@ -114,7 +115,7 @@ func sampleReport() *report {
 	}
 	r.Begun, r.CPUs, r.Token = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), 2, 1
 	r.Faults = []faultFigures{
-		{What: whatSwitchover, Agent: "pgsqlms", Turn: 1, Measured: true, Gap: 0.5, Split: map[string]float64{"stop": 0.2, "client": 0.3}},
+		{What: whatSwitchover, Agent: "pgsqlms", Turn: 1, Measured: true, Gap: 0.5, Split: map[string]float64{"stop": 0.2, "client": 0.1, "standby": 0.2}, Transitions: 2},
 		{What: whatSwitchover, Agent: floorName, Turn: 1, Measured: true, Gap: 0.25, Before: "n1", Dirty: map[string]float64{"n2": 7, "n1": 9}},
 		{What: whatSwitchover, Agent: "paf", Turn: 1, Measured: true, Gap: 2},
 		{What: whatKillNode, Agent: "pgsqlms", Turn: 1, Measured: true, Gap: 3,
@@ -135,7 +136,12 @@ func sampleReport() *report {
 	return r
 }
 
+var update = flag.Bool("update", false, "write the golden files anew")
+
 func TestReport(t *testing.T) {
+	if *update {
+		require.NoError(t, os.WriteFile("testdata/report.txt", []byte(sampleReport().text()), 0o644))
+	}
 	want, err := os.ReadFile("testdata/report.txt")
 	require.NoError(t, err)
 	assert.Equal(t, string(want), sampleReport().text())

@@ -26,6 +26,8 @@ type faultFigures struct {
 	Fencings     int                `json:"fencings"`
 	Loss         *lossFigure        `json:"loss,omitempty"`  // of the primary's node
 	Split        map[string]float64 `json:"split,omitempty"` // of the gap, by scenario.Parts
+	Transitions  int                `json:"transitions"`     // that Pacemaker calculated until the gap's end
+	Coordinator  string             `json:"coordinator"`     // before the fault: Pacemaker's DC, or etcd's leader
 	Dirty        map[string]float64 `json:"dirty_mb,omitempty"`
 	Backlog      map[string]float64 `json:"backlog_mb,omitempty"`
 	Streaming    float64            `json:"streaming"`         // from the fault until all nodes streamed; 0: they did not
@@ -60,6 +62,7 @@ func faultSample(what string, r scenario.Result, err error) faultFigures {
 		f.Loss = lossOf(r)
 	}
 	f.Dirty, f.Backlog = r.Dirty, r.Backlog
+	f.Transitions, f.Coordinator = r.Transitions, r.Coordinator
 	if r.Split != nil {
 		f.Split = map[string]float64{}
 		for part, d := range r.Split {

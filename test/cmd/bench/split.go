@@ -19,14 +19,17 @@ func (r *report) splitText() string {
 		return ""
 	}
 	header := append([]string{"figure", "system", "turn", "gap"}, scenario.Parts...)
+	header = append(header, "transitions")
 	return "\nWhere the gaps went, by the logs of Pacemaker and PostgreSQL. Stop, start and promote are PostgreSQL's own; agent is\n" +
-		"the rest of the agent's operations, cluster the time in which nothing was under way, client the time after the address.\n\n" +
+		"the rest of the agent's operations, cluster the time in which nothing was under way, client the time after the address\n" +
+		"until its row was written, standby what that waited for a standby to stream from the new primary. Transitions are those\n" +
+		"that Pacemaker calculated from the fault until the gap's end.\n\n" +
 		scenario.Table(header, cells)
 }
 
 func (r *report) splitRows(what string, a agent) [][]string {
 	var rows [][]string
-	var gaps []float64
+	var gaps, transitions []float64
 	parts := map[string][]float64{}
 	for _, f := range r.Faults {
 		if f.What != what || f.Agent != a.Name || !f.Measured || f.Split == nil {
@@ -37,6 +40,8 @@ func (r *report) splitRows(what string, a agent) [][]string {
 			row = append(row, seconds(f.Split[part]))
 			parts[part] = append(parts[part], f.Split[part])
 		}
+		row = append(row, count(f.Transitions))
+		transitions = append(transitions, float64(f.Transitions))
 		rows, gaps = append(rows, row), append(gaps, f.Gap)
 	}
 	if len(rows) < 2 {
@@ -46,5 +51,13 @@ func (r *report) splitRows(what string, a agent) [][]string {
 	for _, part := range scenario.Parts {
 		medians = append(medians, seconds(summarize(parts[part]).Median))
 	}
-	return append(rows, medians)
+	return append(rows, append(medians, count(summarize(transitions).Median)))
+}
+
+// count is a number of transitions; where there is no Pacemaker, there are none.
+func count[T int | float64](n T) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
 }
