@@ -98,6 +98,14 @@ func DefaultOps() []Op {
 	}
 }
 
+// RecommendedOps are the operations that an agent's own documentation suggests.
+func RecommendedOps(agent string) []Op {
+	if agent == AgentShell {
+		return shellOps()
+	}
+	return DefaultOps()
+}
+
 func (c Config) withDefaults() Config {
 	def(&c.Name, "lab")
 	def(&c.Nodes, 3)
@@ -108,10 +116,7 @@ func (c Config) withDefaults() Config {
 	def(&c.FenceReboot, 3*time.Second)
 	def(&c.ReadyTimeout, 90*time.Second)
 	if c.Ops == nil {
-		c.Ops = DefaultOps()
-		if c.Agent == AgentShell {
-			c.Ops = shellOps()
-		}
+		c.Ops = RecommendedOps(c.Agent)
 	}
 	meta := map[string]string{"resource-stickiness": "10", "migration-threshold": "5"}
 	if c.Agent == AgentShell {

@@ -46,21 +46,47 @@ func readFacts(tree string) (treeFacts, error) {
 
 // packageVersion finds a package's upstream version in dpkg's status file.
 func packageVersion(status, name string) string {
+	v := debianVersion(status, name)
+	if _, after, ok := strings.Cut(v, ":"); ok { // epoch
+		v = after
+	}
+	return v[:strings.IndexAny(v+"-", "-+~")]
+}
+
+// debianVersion finds a package's version, as Debian has it, in dpkg's status file.
+func debianVersion(status, name string) string {
 	for para := range strings.SplitSeq(status, "\n\n") {
 		if !strings.HasPrefix(para, "Package: "+name+"\n") {
 			continue
 		}
 		for line := range strings.Lines(para) {
 			if v, ok := strings.CutPrefix(line, "Version: "); ok {
-				v = strings.TrimSpace(v)
-				if _, after, ok := strings.Cut(v, ":"); ok { // epoch
-					v = after
-				}
-				return v[:strings.IndexAny(v+"-", "-+~")]
+				return strings.TrimSpace(v)
 			}
 		}
 	}
 	return ""
+}
+
+// Packages are the versions of what the nodes have of Debian's packages for
+// databases that stay available, and of the cluster below.
+func (l *Lab) Packages() (map[string]string, error) {
+	status, err := os.ReadFile(filepath.Join(l.plan.Tree, "var/lib/dpkg/status"))
+	if err != nil {
+		return nil, err
+	}
+	return packages(string(status), l.plan.Facts.PostgreSQL), nil
+}
+
+func packages(status string, postgresql int) map[string]string {
+	found := map[string]string{}
+	for _, name := range []string{"pacemaker", "corosync", "resource-agents", "resource-agents-paf", "patroni", "etcd-server",
+		fmt.Sprintf("postgresql-%d", postgresql)} {
+		if v := debianVersion(status, name); v != "" {
+			found[name] = v
+		}
+	}
+	return found
 }
 
 func atoi(s string) int {

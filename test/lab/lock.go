@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -42,6 +43,26 @@ func tryLock(path string) (*fileLock, error) {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	return &fileLock{f}, nil
+}
+
+// Reserve keeps the labs of a name for this program alone, among those that ask,
+// until it ends or calls what it is given: such a program may take a lab of that
+// name away that it finds. A name that somebody else keeps is an error.
+func Reserve(name string) (release func(), err error) {
+	if !nameRule.MatchString(name) {
+		return nil, fmt.Errorf("lab name %q: expected a lower-case letter and up to nine more letters or digits", name)
+	}
+	if err := os.MkdirAll(stateRoot(), 0o755); err != nil {
+		return nil, fmt.Errorf("lab state: %w", err)
+	}
+	lock, err := tryLock(filepath.Join(stateRoot(), "."+name+".user.lock"))
+	if err != nil {
+		return nil, err
+	}
+	if lock == nil {
+		return nil, fmt.Errorf("the lab %s is another program's that runs: wait for its end, or choose another name", name)
+	}
+	return lock.unlock, nil
 }
 
 func isFile(f *os.File, path string) bool {

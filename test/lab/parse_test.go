@@ -123,6 +123,7 @@ func TestPackageVersion(t *testing.T) {
 	require.Equal(t, "4.12.0", packageVersion(status, "ra"))
 	require.Equal(t, "3", packageVersion(status, "plain"))
 	require.Empty(t, packageVersion(status, "none"))
+	require.Equal(t, "1:4.12.0-2", debianVersion(status, "ra"), "as Debian has it")
 }
 
 func TestFenceOptions(t *testing.T) {

@@ -246,6 +246,7 @@ func (patroni) look(ctx context.Context, l *Lab, s *Status) {
 			break
 		}
 	}
+	s.DC = l.etcdLeader(ctx, s)
 	sync := l.plan.Config.Sync
 	for _, m := range cluster.Members {
 		n, ok := s.Nodes[m.Name]
@@ -263,6 +264,34 @@ func (patroni) look(ctx context.Context, l *Lab, s *Status) {
 		s.Nodes[m.Name] = n
 	}
 }
+
+// etcdStatus is what an etcd tells of itself.
+type etcdStatus struct {
+	Header struct {
+		MemberID string `json:"member_id"`
+	} `json:"header"`
+	Leader string `json:"leader"`
+}
+
+// etcdLeader is the node whose etcd leads: with it the others lose the time of
+// an election. "" when none says so.
+func (l *Lab) etcdLeader(ctx context.Context, s *Status) string {
+	for _, n := range l.Nodes() {
+		if p := s.Nodes[n.Name]; !p.Powered || p.Frozen {
+			continue
+		}
+		short, cancel := context.WithTimeout(ctx, 3*time.Second)
+		var one etcdStatus
+		err := l.ask(short, n, http.MethodPost, etcdPort, "/v3/maintenance/status", map[string]any{}, &one)
+		cancel()
+		if err == nil && one.leads() {
+			return n.Name
+		}
+	}
+	return ""
+}
+
+func (e etcdStatus) leads() bool { return e.Leader != "" && e.Leader == e.Header.MemberID }
 
 func (patroni) missing(s *Status) []string {
 	var out []string

@@ -18,7 +18,7 @@ import (
 
 // Status is the cluster as its own tools and the databases describe it.
 type Status struct {
-	DC, DCState string
+	DC, DCState string   // under Patroni the leader of etcd, which has no state
 	Online      []string // in Pacemaker, standby nodes included
 	VIPNode     string   // where the VIP resource is active
 	Failures    []string // failed actions that Pacemaker remembers

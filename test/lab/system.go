@@ -2,8 +2,11 @@ package lab
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
 )
 
 // What Config.Agent may be beside the file of an agent: what the tree's own
@@ -73,15 +76,57 @@ func (l *Lab) Settings() map[string]string {
 	if c.ExactToken {
 		s["token_coefficient"] = "0"
 	}
+	s["dc-deadtime"], s["power back after a fencing"] = ms(c.DCDeadtime), ms(c.FenceReboot)
 	for _, op := range c.Ops {
 		if op.Name == "monitor" {
-			s["monitor "+op.Role] = ms(op.Interval)
+			s["monitor "+op.Role] = fmt.Sprintf("%s (timeout %s)", ms(op.Interval), ms(op.Timeout))
 		}
 	}
 	maps.Copy(s, c.RscMeta)
 	if c.Agent == AgentShell {
 		for _, name := range []string{"rep_mode", "restart_on_promote", "xlog_check_count"} {
 			s[name] = l.ResourceParams()[name]
+		}
+	}
+	return s
+}
+
+// databaseSettings are those of PostgreSQL that decide how soon a standby is
+// back at a new primary, and how much there is to write.
+var databaseSettings = []string{"wal_receiver_timeout", "wal_sender_timeout", "wal_retrieve_retry_interval", "shared_buffers"}
+
+// DatabaseSettings are as a standby's PostgreSQL has them, whoever wrote its
+// configuration, with what of its connection to the primary decides how soon a
+// broken one is noticed.
+func (l *Lab) DatabaseSettings(ctx context.Context) (map[string]string, error) {
+	primary, err := l.Primary(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range l.Nodes() {
+		if n.Name == primary {
+			continue
+		}
+		out, err := l.SQL(ctx, n.Name, "select name || '=' || current_setting(name) from pg_settings where name in ('"+
+			strings.Join(databaseSettings, "', '")+"', 'primary_conninfo')")
+		return readDatabaseSettings(out), err
+	}
+	return nil, nil
+}
+
+// patience finds what a connection string has of time-outs. Nothing else of it is told to anybody.
+var patience = regexp.MustCompile(`\b(connect_timeout|keepalives\w*|tcp_user_timeout) *= *'?(\d+)`)
+
+func readDatabaseSettings(rows string) map[string]string {
+	s := map[string]string{}
+	for line := range strings.Lines(rows) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		if name != "primary_conninfo" {
+			s[name] = value
+			continue
+		}
+		for _, m := range patience.FindAllStringSubmatch(value, -1) {
+			s[m[1]] = m[2]
 		}
 	}
 	return s

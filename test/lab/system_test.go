@@ -78,3 +78,58 @@ func TestPatroniConf(t *testing.T) {
 	require.Contains(t, string(text), `"initial-cluster":"n1=http://10.77.0.11:2380,n2=http://10.77.0.12:2380,n3=http://10.77.0.13:2380"`)
 	require.Contains(t, string(text), `"election-timeout":1000`)
 }
+
+// What a connection string has beside its time-outs is nobody's business.
+func TestReadDatabaseSettings(t *testing.T) {
+	const rows = `shared_buffers=64MB
+wal_sender_timeout=5s
+primary_conninfo=host=10.77.0.100 password=secret connect_timeout=3 keepalives_idle = '2' application_name=n1`
+	require.Equal(t, map[string]string{"shared_buffers": "64MB", "wal_sender_timeout": "5s", "connect_timeout": "3", "keepalives_idle": "2"},
+		readDatabaseSettings(rows))
+	require.Empty(t, readDatabaseSettings(""))
+}
+
+func TestSettingsAreToldWithTheirTimeouts(t *testing.T) {
+	settings := func(agent string) map[string]string {
+		return (&Lab{plan: plan{Config: Config{Agent: agent, FenceReboot: 4 * time.Second}.withDefaults()}}).Settings()
+	}
+	require.Equal(t, "15s (timeout 10s)", settings(AgentPAF)["monitor Promoted"])
+	require.Equal(t, "3s (timeout 60s)", settings(AgentShell)["monitor Promoted"])
+	require.Equal(t, "4s", settings(AgentPAF)["power back after a fencing"])
+	require.Equal(t, "5s", settings(AgentPAF)["dc-deadtime"])
+}
+
+func TestEtcdLeader(t *testing.T) {
+	for text, leads := range map[string]bool{
+		`{"header":{"member_id":"12"},"leader":"12"}`: true,
+		`{"header":{"member_id":"12"},"leader":"13"}`: false,
+		`{"header":{"member_id":"12"}}`:               false,
+		`{}`:                                          false,
+	} {
+		var s etcdStatus
+		require.NoError(t, json.Unmarshal([]byte(text), &s))
+		require.Equal(t, leads, s.leads(), text)
+	}
+}
+
+func TestPackages(t *testing.T) {
+	const status = "Package: pacemaker\nVersion: 2.1.5-1+deb12u1\n\nPackage: postgresql-15\nVersion: 15.18-0+deb12u1\n\nPackage: vim\nVersion: 9\n"
+	require.Equal(t, map[string]string{"pacemaker": "2.1.5-1+deb12u1", "postgresql-15": "15.18-0+deb12u1"}, packages(status, 15))
+}
+
+func TestReserve(t *testing.T) {
+	t.Setenv("PGSQLMS_LAB_STATE", t.TempDir())
+	release, err := Reserve("x")
+	require.NoError(t, err)
+	_, err = Reserve("x")
+	require.ErrorContains(t, err, "another program's")
+	other, err := Reserve("y")
+	require.NoError(t, err)
+	other()
+	release()
+	release, err = Reserve("x")
+	require.NoError(t, err)
+	release()
+	_, err = Reserve("../x")
+	require.Error(t, err)
+}
