@@ -92,13 +92,20 @@ func TestParse(t *testing.T) {
 	assert.Equal(t, 7, o.n)
 	assert.Equal(t, []agent{{"pgsqlms", file, recommended}, {"paf", lab.AgentPAF, recommended}}, o.agents)
 	assert.Equal(t, light, o.what)
+	assert.Equal(t, []int{1, 2, 3, 4, 5, 6, 7}, o.turns)
+	o, err = parse([]string{"-agents", "paf", "-n", "3", "-turns", "3,1"}, io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, []int{3, 1}, o.turns)
+	o, err = parse([]string{"-from", "a.json,b.json", "-agents", "/nonexistent/agent"}, io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"a.json", "b.json"}, o.from)
 	o, err = parse([]string{"-agents", "paf,hand", "-settings", "recommended,equal", "-nodes", "2,9"}, io.Discard)
 	require.NoError(t, err)
 	assert.Equal(t, []agent{{"paf", "paf", recommended}, {floorName, "hand", recommended}, {"paf equal", "paf", equal}}, o.agents)
 	assert.Equal(t, []int{2, 9}, o.nodes)
 	for _, args := range [][]string{
 		{"-settings", "other"}, {"-instances", "0"}, {"-nodes", "x"}, {"-detection", "2s"}, {"-detection", "3500ms"}, {"-dirty-mb", "0"},
-		{"-agents", "paf,paf"}, {"-agents", "/nonexistent/agent"}, {"-n", "0"}, {"-what", ""}, {"rest"}, {"-unknown"},
+		{"-turns", "4"}, {"-turns", "0"}, {"-turns", "x"}, {"-agents", "paf,paf"}, {"-agents", "/nonexistent/agent"}, {"-n", "0"}, {"-what", ""}, {"rest"}, {"-unknown"},
 	} {
 		_, err := parse(args, io.Discard)
 		assert.Error(t, err, "%v", args)
@@ -110,28 +117,42 @@ func sampleReport() *report {
 	floor := agent{floorName, lab.AgentHand, recommended}
 	r := newReport([]string{"bench", "-n", "1"}, options{agents: []agent{ours, paf, floor}, suite: "bookworm", sync: true})
 	for _, a := range []agent{ours, paf} {
-		r.Corosync[a.Name] = corosyncFigures{Token: 1, Consensus: 1.2}
-		r.Settings[a.Name] = map[string]string{"token": "1s", "monitor Promoted": "15s"}
+		r.configured(a, map[string]string{"token": "1s", "monitor Promoted": "15s (timeout 10s)", "shared_buffers": "64MB"})
 	}
-	r.Begun, r.CPUs, r.Token = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), 2, 1
+	r.configured(ours, map[string]string{"shared_buffers": "3GB"})
+	r.Runs[0].Begun = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	r.Runs[0].Machine = machine{CPUs: 2, CPU: "Some CPU", MemoryMB: 24000, Kernel: "6.1.0"}
+	r.Runs[0].Versions = map[string]string{"pacemaker": "2.1.5-1+deb12u1", "pgsqlms": "v1.2.3, sha256 0123456789ab"}
+	r.Runs[0].Load = []loadFigure{{1, "pgsqlms", 0.5}, {1, "paf", 1.5}, {2, "pgsqlms", 0.25}}
+	corosync := &corosyncFigures{Token: 1, Consensus: 1.2}
 	r.Faults = []faultFigures{
-		{What: whatSwitchover, Agent: "pgsqlms", Turn: 1, Measured: true, Gap: 0.5, Split: map[string]float64{"stop": 0.2, "client": 0.1, "standby": 0.2}, Transitions: 2},
-		{What: whatSwitchover, Agent: floorName, Turn: 1, Measured: true, Gap: 0.25, Before: "n1", Dirty: map[string]float64{"n2": 7, "n1": 9}},
-		{What: whatSwitchover, Agent: "paf", Turn: 1, Measured: true, Gap: 2},
-		{What: whatKillNode, Agent: "pgsqlms", Turn: 1, Measured: true, Gap: 3,
+		{What: whatSwitchover, Agent: "pgsqlms", Measured: true, Gap: 0.5,
+			Split: map[string]float64{"stop": 0.2, "client": 0.1, "standby": 0.2}, Transitions: 2},
+		{What: whatSwitchover, Agent: floorName, Measured: true, Gap: 0.25, Before: "n1", Dirty: map[string]float64{"n2": 7, "n1": 9}},
+		{What: whatSwitchover, Agent: "paf", Measured: true, Gap: 2},
+		{What: whatKillPG, Agent: "pgsqlms", Measured: true, Gap: 17, Interval: 15, Split: map[string]float64{"start": 1}},
+		{What: whatKillNode, Agent: "pgsqlms", Measured: true, Gap: 3, Before: "n1", Coordinator: "n1", Corosync: corosync,
 			Loss: &lossFigure{OutOfMembership: 1.5, FenceAsked: 1.6, FenceConfirmed: 2.1, Promoted: 2.5, VIP: 2.8}},
-		{What: whatKillNode, Agent: "paf", Turn: 1, Measured: true, Gap: 6, Lost: 3, Complaints: []string{"3 acknowledged rows are lost"},
+		{What: whatKillNode, Agent: "paf", Measured: true, Gap: 6, Before: "n1", Coordinator: "n2", Corosync: corosync,
+			Lost: 3, Complaints: []string{"3 acknowledged rows are lost"},
 			Loss: &lossFigure{OutOfMembership: 1.5, FenceAsked: 1.6, FenceConfirmed: 2.1, Promoted: -1, VIP: 2.8}},
 		{What: whatKillNode, Agent: "paf", Turn: 2, Gap: 90, Error: "did not come back"},
+		{What: whatKillNodeClean, Agent: "pgsqlms", Measured: true, Gap: 3, Dirty: map[string]float64{"n1": 1}},
+		{What: whatKillNodeDirty, Agent: "pgsqlms", Measured: true, Gap: 4.5, Dirty: map[string]float64{"n1": 2048}},
+		{What: whatKillNodeBacklog, Agent: "pgsqlms", Measured: true, Gap: 4, Backlog: map[string]float64{"n2": 500}},
 	}
 	r.Monitors = []monitorFigures{
-		{Agent: "pgsqlms", Role: "primary", CPU: 0.010, Wall: 0.020, PeakMB: 10},
+		{Agent: "pgsqlms", Role: "primary", CPU: 0.004, Wall: 0.020, PeakMB: 10},
 		{Agent: "paf", Role: "primary", CPU: 0.100, Wall: 0.200, PeakMB: 20, Forks: 32},
 	}
 	r.Instances = []instancesFigure{{Agent: "pgsqlms", Instances: 5, Without: 0.01, With: 0.05}}
-	for nodes, gap := range map[int]float64{2: 1, 3: 1.1, 5: 1.3} {
+	for _, nodes := range []int{2, 3, 5} {
+		gap := 1 + 0.1*float64(nodes-2)
 		r.Growth = append(r.Growth, faultFigures{What: whatSwitchover, Agent: "pgsqlms", Nodes: nodes, Measured: true, Gap: gap,
 			Split: map[string]float64{"notify": gap / 2, "stop": gap / 2}})
+	}
+	for i := range r.Faults {
+		r.Faults[i].Run, r.Faults[i].Turn = 1, max(1, r.Faults[i].Turn)
 	}
 	return r
 }
@@ -153,7 +174,7 @@ func TestPlot(t *testing.T) {
 	assert.Contains(t, text, ">switchover</text>")
 	assert.Contains(t, text, ">0.50 s (0.50 s to 0.50 s), n 1</text>")
 	assert.Contains(t, text, "bench -n 1", "the command that made it")
-	assert.NotContains(t, text, whatKillPG, "there is no figure of it")
+	assert.NotContains(t, text, whatSwitchoverLoad, "there is no figure of it")
 }
 
 func TestSlope(t *testing.T) {
@@ -182,15 +203,30 @@ func TestEqualSettings(t *testing.T) {
 	assert.Nil(t, o.configOf(agent{"x", "/x", recommended}).Ops, "its own")
 }
 
+// Nothing but the intervals is made equal.
+func TestEqualSettingsLeaveAnAgentItsOwnOperations(t *testing.T) {
+	for _, path := range []string{"/x", lab.AgentPAF, lab.AgentShell} {
+		ops := options{detection: 5 * time.Second}.configOf(agent{"x", path, equal}).Ops
+		own := lab.RecommendedOps(path)
+		require.Len(t, ops, len(own))
+		for i := range own {
+			own[i].Interval, ops[i].Interval = 0, 0
+		}
+		assert.Equal(t, own, ops, path)
+	}
+}
+
 func TestTheReportIsSaved(t *testing.T) {
 	r := sampleReport()
-	_ = r.text()
-	path := filepath.Join(t.TempDir(), "bench.json")
-	require.NoError(t, r.save(path))
-	saved, err := os.ReadFile(path)
-	require.NoError(t, err)
-	assert.Contains(t, string(saved), `"ratio_to_paf": 0.25`)
-	assert.NoError(t, r.save(""), "no file was asked for")
+	dir := t.TempDir()
+	o := options{json: filepath.Join(dir, "bench.json"), markdown: filepath.Join(dir, "bench.md"), svg: filepath.Join(dir, "bench.svg")}
+	require.NoError(t, r.save(o))
+	for path, has := range map[string]string{o.json: `"ratio_to_paf": 0.25`, o.markdown: "switchover, write gap", o.svg: "</svg>"} {
+		saved, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.Contains(t, string(saved), has)
+	}
+	assert.NoError(t, r.save(options{}), "no file was asked for")
 }
 
 func TestAFaultThatFailedDoesNotCount(t *testing.T) {
@@ -202,7 +238,7 @@ func TestAFaultThatFailedDoesNotCount(t *testing.T) {
 func TestALossThatWasNotLogged(t *testing.T) {
 	f := faultFigures{Agent: "paf", Turn: 1, Gap: 3, Loss: lossOf(scenario.Result{})}
 	assert.False(t, f.Loss.complete())
-	assert.Equal(t, []string{"paf", "1", "3.00 s", "0.00 s", "0.00 s", "-", "-", "-", "-", "-", "-", "-", "-", "-"}, f.lossCells(corosyncFigures{}))
+	assert.Equal(t, []string{"no", "3.00 s", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"}, f.lossCells())
 }
 
 func TestParseCmap(t *testing.T) {

@@ -18,14 +18,14 @@ func (o options) configOf(a agent) lab.Config {
 	}
 	// Corosync forms a membership without a dead node after its token and a consensus of 1.2 times that.
 	c.Token = time.Duration(float64(o.detection) / 2.2).Truncate(time.Millisecond)
-	c.Ops = everySecond(lab.DefaultOps())
+	c.Ops = everySecond(lab.RecommendedOps(a.Path))
 	// Patroni wants loop_wait + 2 * retry_timeout to be at most the ttl.
 	c.Patroni = lab.PatroniConfig{TTL: o.detection, LoopWait: time.Second,
 		RetryTimeout: ((o.detection - time.Second) / 2).Truncate(time.Second)}
 	return c
 }
 
-// everySecond has the monitors run every second. Pacemaker wants the intervals of the two roles to differ.
+// everySecond has the monitors run every second, and leaves the rest of an agent's own operations as it is. Pacemaker wants the intervals of the two roles to differ.
 func everySecond(ops []lab.Op) []lab.Op {
 	for i := range ops {
 		switch {

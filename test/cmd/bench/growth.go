@@ -5,33 +5,21 @@ import (
 	"fmt"
 	"slices"
 
-	"pgsqlms/test/lab"
 	"pgsqlms/test/scenario"
 )
 
 // growthTurn plays a switchover and the loss of the primary's node on clusters of several sizes. Replication is
 // asynchronous: with two nodes and a lost one nobody is left to confirm a commit, which is no matter of the cluster's size.
-func (s *series) growthTurn(ctx context.Context, turn int, a agent, _ []string) error {
+func (s *series) growthTurn(ctx context.Context, turn int, a agent, _ []string) []error {
+	var failed []error
 	for _, nodes := range s.options.nodes {
 		config := s.options.configOf(a)
 		config.Nodes, config.Sync = nodes, false
-		err := s.withLab(ctx, turn, a, config, func(l *lab.Lab, say func(string)) error {
-			for _, what := range []string{whatSwitchover, whatKillNode} {
-				say(fmt.Sprintf("%s, %d nodes", what, nodes))
-				sample, err := s.play(ctx, l, what, turn)
-				sample.Agent, sample.Turn, sample.Nodes = a.Name, turn+1, nodes
-				s.report.Growth = append(s.report.Growth, sample)
-				if err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("%d nodes: %w", nodes, err)
+		for _, err := range s.onClusters(ctx, turn, a, config, []string{whatSwitchover, whatKillNode}) {
+			failed = append(failed, fmt.Errorf("%d nodes: %w", nodes, err))
 		}
 	}
-	return nil
+	return failed
 }
 
 // grown are the parts of a gap that an election is made of. What corosync and the fencing take is not of it.
@@ -45,16 +33,7 @@ func (r *report) growthText() string {
 	var cells, slopes [][]string
 	for _, a := range r.Agents {
 		for _, what := range []string{whatSwitchover, whatKillNode} {
-			gaps, elections := points{}, points{}
-			for _, f := range r.Growth {
-				if f.Agent != a.Name || f.What != what || !f.Measured {
-					continue
-				}
-				gaps[f.Nodes] = append(gaps[f.Nodes], f.Gap)
-				if f.Split != nil {
-					elections[f.Nodes] = append(elections[f.Nodes], f.election())
-				}
-			}
+			gaps, elections := r.growthOf(what, a.Name)
 			for _, nodes := range gaps.sizes() {
 				gap, election := summarize(gaps[nodes]), summarize(elections[nodes])
 				cells = append(cells, []string{what, a.Name, fmt.Sprint(nodes), fmt.Sprint(gap.N), seconds(gap.Median), seconds(gap.Min), seconds(gap.Max), orNothing(election)})
@@ -71,6 +50,21 @@ func (r *report) growthText() string {
 			scenario.Table([]string{"figure", "system", "gap", "election"}, slopes)
 	}
 	return text
+}
+
+// growthOf are the gaps of a fault, and the elections in them, by the number of nodes.
+func (r *report) growthOf(what, agent string) (gaps, elections points) {
+	gaps, elections = points{}, points{}
+	for _, f := range r.Growth {
+		if f.Agent != agent || f.What != what || !f.Measured {
+			continue
+		}
+		gaps[f.Nodes] = append(gaps[f.Nodes], f.Gap)
+		if f.Split != nil {
+			elections[f.Nodes] = append(elections[f.Nodes], f.election())
+		}
+	}
+	return gaps, elections
 }
 
 func (f faultFigures) election() float64 {

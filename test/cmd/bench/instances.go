@@ -12,6 +12,7 @@ import (
 
 // instancesFigure is what monitoring every second costs a node, with Pacemaker's and PostgreSQL's part in it.
 type instancesFigure struct {
+	Run       int     `json:"run"`
 	Agent     string  `json:"agent"`
 	Instances int     `json:"instances"`
 	Without   float64 `json:"without"` // share of a core that the node used without monitors
@@ -25,36 +26,41 @@ const (
 )
 
 // instancesTurn measures with more and more instances on one node. What it finds hangs on no chance, so once is enough.
-func (s *series) instancesTurn(ctx context.Context, turn int, a agent, _ []string) error {
+func (s *series) instancesTurn(ctx context.Context, turn int, a agent, _ []string) []error {
 	if turn > 0 || a.Settings == equal {
 		return nil
 	}
 	config := s.options.configOf(a)
 	config.Nodes, config.NoResources, config.Sync = 1, true, false
 	counts := slices.Sorted(slices.Values(s.options.instances))
-	return s.withLab(ctx, turn, a, config, func(l *lab.Lab, say func(string)) error {
-		if err := l.MakeInstances(ctx, slices.Max(counts)); err != nil {
+	err := s.withLab(ctx, turn, a, config, func(c *cluster) error {
+		if err := c.MakeInstances(ctx, slices.Max(counts)); err != nil {
 			return err
 		}
 		for _, n := range counts {
-			say(fmt.Sprintf("%d instances", n))
-			figure := instancesFigure{Agent: a.Name, Instances: n}
+			c.say(fmt.Sprintf("%d instances", n))
+			figure := instancesFigure{Run: 1, Agent: a.Name, Instances: n}
 			for _, one := range []struct {
 				every time.Duration
 				share *float64
 			}{{0, &figure.Without}, {time.Second, &figure.With}} {
-				if err := l.RunInstances(ctx, n, one.every); err != nil {
+				if err := c.RunInstances(ctx, n, one.every); err != nil {
 					return err
 				}
 				var err error
-				if *one.share, err = coreShare(ctx, l); err != nil {
+				if *one.share, err = coreShare(ctx, c.Lab); err != nil {
 					return err
 				}
 			}
 			s.report.Instances = append(s.report.Instances, figure)
+			s.save()
 		}
 		return nil
 	})
+	if err != nil {
+		return []error{err}
+	}
+	return nil
 }
 
 // coreShare watches the first node's use of the CPU for a while.

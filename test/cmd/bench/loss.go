@@ -45,28 +45,58 @@ func (r *report) lossText() string {
 	var cells [][]string
 	for _, f := range r.Faults {
 		if f.Loss != nil && f.Measured {
-			cells = append(cells, f.lossCells(r.Corosync[f.Agent]))
+			cells = append(cells, append([]string{f.What, f.Agent, r.turn(f.Run, f.Turn)}, f.lossCells()...))
 		}
 	}
 	if len(cells) == 0 {
 		return ""
 	}
-	header := []string{"system", "turn", "write gap", "token", "consensus", "out of membership", "fencing asked", "confirmed", "promoted", "VIP",
-		"rest", fmt.Sprintf("rest <= %.1f s", slack), fmt.Sprintf("token + fencing + %.1f s", slack), "kept"}
+	header := []string{"figure", "system", "turn", "DC lost", "write gap", "token", "consensus", "out of membership", "fencing asked", "confirmed",
+		"promoted", "VIP", "rest", fmt.Sprintf("rest <= %.1f s", slack), fmt.Sprintf("token + fencing + %.1f s", slack), "kept"}
 	return "\nLoss of the primary's node, seconds after it. The token and the consensus are corosync's, in effect.\n" +
 		"The rest is what the gap has beside the time until the node is out of the membership, and the fencing.\n\n" +
 		scenario.Table(header, cells)
 }
 
-func (f faultFigures) lossCells(c corosyncFigures) []string {
-	cells := []string{f.Agent, fmt.Sprint(f.Turn), seconds(f.Gap), seconds(c.Token), seconds(c.Consensus)}
-	for _, at := range []float64{f.Loss.OutOfMembership, f.Loss.FenceAsked, f.Loss.FenceConfirmed, f.Loss.Promoted, f.Loss.VIP} {
-		cells = append(cells, seconds(at))
+func (f faultFigures) lossCells() []string {
+	cells := []string{yes(f.coordinatorLost()), seconds(f.Gap)}
+	c := corosyncFigures{Token: -1, Consensus: -1}
+	if f.Corosync != nil {
+		c = *f.Corosync
+	}
+	for _, s := range []float64{c.Token, c.Consensus,
+		f.Loss.OutOfMembership, f.Loss.FenceAsked, f.Loss.FenceConfirmed, f.Loss.Promoted, f.Loss.VIP} {
+		cells = append(cells, seconds(s))
 	}
 	if !f.Loss.complete() {
 		return append(cells, "-", "-", "-", "-")
 	}
 	return append(cells, seconds(f.rest()), yes(f.rest() <= slack), seconds(f.budget(c)), yes(f.Gap <= f.budget(c)))
+}
+
+// coordinatorText parts the losses of a node by whether the coordinator was lost with it: the others elect one first then.
+func (r *report) coordinatorText() string {
+	var cells [][]string
+	for _, what := range everything {
+		for _, a := range r.Agents {
+			for _, lost := range []bool{true, false} {
+				var gaps []float64
+				for _, f := range r.Faults {
+					if losesNode(what) && f.What == what && f.Agent == a.Name && f.Measured && f.coordinatorLost() == lost {
+						gaps = append(gaps, f.Gap)
+					}
+				}
+				if s := summarize(gaps); s.N > 0 {
+					cells = append(cells, []string{what, a.Name, yes(lost), fmt.Sprint(s.N), seconds(s.Median), seconds(s.Min), seconds(s.Max)})
+				}
+			}
+		}
+	}
+	if len(cells) == 0 {
+		return ""
+	}
+	return "\nThe same by whether the coordinator, Pacemaker's DC or etcd's leader, was lost with the primary's node.\n\n" +
+		scenario.Table([]string{"figure", "system", "coordinator lost", "n", "write gap, median", "min", "max"}, cells)
 }
 
 // rest is what is left of the gap without corosync and the fencing.

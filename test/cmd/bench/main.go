@@ -28,31 +28,51 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	fail := func(code int, err error) int {
+		_, _ = fmt.Fprintln(stderr, "bench:", err)
+		return code
+	}
 	options, err := parse(args[1:], stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
 	if err == nil {
-		err = scenario.Possible()
+		err = options.mayWrite() // and not after hours
 	}
 	if err != nil {
-		_, _ = fmt.Fprintln(stderr, "bench:", err)
-		return 2
+		return fail(2, err)
 	}
-	report := newReport(args, options)
-	series := &series{options: options, report: report, progress: newProgress(stderr)}
-	runErr := series.run(ctx)
+	report, runErr, err := figures(ctx, args, options, stderr)
+	if err != nil {
+		return fail(2, err)
+	}
 	_, _ = fmt.Fprint(stdout, report.text())
-	err = errors.Join(report.save(options.json), write(options.markdown, report.text()), write(options.svg, report.plot()))
-	if err != nil {
-		_, _ = fmt.Fprintln(stderr, "bench:", err)
-		return 1
+	if err := report.save(options); err != nil {
+		return fail(1, err)
 	}
 	if runErr != nil {
-		_, _ = fmt.Fprintln(stderr, "bench: not complete:", runErr)
-		return 1
+		return fail(1, fmt.Errorf("not complete: %w", runErr))
 	}
 	return 0
+}
+
+// figures are those of earlier runs, or of one that is made now. runErr is why that is not complete, err why there is none.
+func figures(ctx context.Context, args []string, o options, stderr io.Writer) (r *report, runErr, err error) {
+	if len(o.from) > 0 {
+		r, err = joined(args, o.from)
+		return r, nil, err
+	}
+	if err := scenario.Possible(); err != nil {
+		return nil, nil, err
+	}
+	release, err := lab.Reserve(o.name)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer release()
+	r = newReport(args, o)
+	series := &series{options: o, report: r, progress: newProgress(stderr)}
+	return r, series.run(ctx), nil
 }
 
 // newProgress gives a function that prints what is happening, with the seconds since the begin.

@@ -5,12 +5,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"pgsqlms/test/lab"
+	"pgsqlms/test/scenario"
 )
 
 // What can be measured, in the order in which a turn does it: the gentle things first.
@@ -20,8 +22,9 @@ const (
 	whatKillPG          = "kill-pg"
 	whatKillNode        = "kill-node"
 	whatSwitchoverLoad  = "switchover-load"
-	whatKillNodeBacklog = "kill-node-backlog"
+	whatKillNodeClean   = "kill-node-clean"
 	whatKillNodeDirty   = "kill-node-dirty"
+	whatKillNodeBacklog = "kill-node-backlog"
 	whatInstances       = "instances"
 	whatGrowth          = "growth"
 )
@@ -30,7 +33,7 @@ var (
 	// light are the things that one turn does on one cluster, heavy those for which it brings up another one, with memory
 	// for what they make dirty.
 	light = []string{whatMonitor, whatSwitchover, whatKillPG, whatKillNode}
-	heavy = []string{whatSwitchoverLoad, whatKillNodeBacklog, whatKillNodeDirty}
+	heavy = []string{whatSwitchoverLoad, whatKillNodeClean, whatKillNodeDirty, whatKillNodeBacklog}
 	// apart are what needs clusters of its own kind.
 	apart      = []string{whatInstances, whatGrowth}
 	everything = slices.Concat(light, heavy, apart)
@@ -70,8 +73,10 @@ func (a agent) can(what string) bool {
 }
 
 type options struct {
+	from      []string // reports of earlier runs, to be joined; nothing is measured then
 	what      []string
 	n         int
+	turns     []int // those of the n that are played
 	monitors  int
 	agents    []agent
 	sooner    time.Duration // after this no further turn begins
@@ -92,23 +97,25 @@ type options struct {
 
 func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
-	var what, agents, settings, instances, nodes string
+	var from, what, turns, agents, settings, instances, nodes string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&what, "what", "light", "comma-separated, of "+strings.Join(everything, ", ")+"; or light (the first four), heavy (the next three), all")
+	flags.StringVar(&from, "from", "", "comma-separated: files that -json wrote; measure nothing, and print and save what is in all of them")
+	flags.StringVar(&what, "what", "light", "comma-separated, of "+strings.Join(everything, ", ")+"; or light (the first four), heavy (the next four), all")
 	flags.IntVar(&o.n, "n", 3, "turns for each agent: so many of each fault")
+	flags.StringVar(&turns, "turns", "", "comma-separated: play only these of the -n turns, and the others in another run; all unless given")
 	flags.IntVar(&o.monitors, "monitors", 10, "monitors in each turn, for each role")
 	flags.StringVar(&agents, "agents", "bin/pgsqlms,"+strings.Join(lab.PackagedAgents(), ","),
 		"comma-separated: files, or of "+strings.Join(lab.PackagedAgents(), ", ")+" ("+lab.AgentHand+": by hand, the floor)")
 	flags.StringVar(&settings, "settings", recommended, "comma-separated: "+recommended+", "+equal)
 	flags.DurationVar(&o.detection, "detection", 5*time.Second, "with equal settings, how long a lost node is waited for; monitors are run every second")
 	flags.DurationVar(&o.sooner, "for", time.Hour, "begin no further turn after this time")
-	flags.IntVar(&o.dirtyMB, "dirty-mb", 2048, "dirty buffers of "+whatKillNodeDirty+"; less where memory is short")
+	flags.IntVar(&o.dirtyMB, "dirty-mb", 2048, "dirty buffers of "+whatKillNodeDirty+", and the clean ones of "+whatKillNodeClean+"; less where memory is short")
 	flags.IntVar(&o.loadMB, "load-mb", 400, "dirty buffers of "+whatSwitchoverLoad)
 	flags.IntVar(&o.backlogMB, "backlog-mb", 512, "WAL that the standbys have not replayed in "+whatKillNodeBacklog)
 	flags.StringVar(&instances, "instances", "1,5,10,20", "how many instances on one node")
 	flags.StringVar(&nodes, "nodes", "2,3,5,8", "how many nodes")
-	flags.StringVar(&o.json, "json", "", "write all figures to this file")
+	flags.StringVar(&o.json, "json", "", "write all figures to this file, anew after each; the directory is made")
 	flags.StringVar(&o.markdown, "markdown", "", "write what is printed to this file, too")
 	flags.StringVar(&o.svg, "svg", "", "plot the write gaps to this file")
 	flags.StringVar(&o.logs, "logs", "", "keep the nodes' logs of turns that failed below this directory")
@@ -127,12 +134,38 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if o.detection < 3*time.Second || o.detection%time.Second != 0 {
 		return o, fmt.Errorf("-detection %s: want whole seconds, at least 3: Patroni and etcd take no less", o.detection)
 	}
-	var errs [4]error
+	if from != "" {
+		o.from = strings.Split(from, ",")
+		return o, nil
+	}
+	var errs [5]error
 	o.what, errs[0] = chosen(what)
 	o.agents, errs[1] = agentsOf(agents, settings)
 	o.instances, errs[2] = numbers("instances", instances, 1, 20)
 	o.nodes, errs[3] = numbers("nodes", nodes, 2, 9)
+	o.turns, errs[4] = turnsOf(turns, o.n)
 	return o, errors.Join(errs[:]...)
+}
+
+// turnsOf are the turns that are played, of n.
+func turnsOf(list string, n int) ([]int, error) {
+	if list != "" {
+		return numbers("turns", list, 1, n)
+	}
+	var all []int
+	for turn := range n {
+		all = append(all, turn+1)
+	}
+	return all, nil
+}
+
+// mayWrite says whether what will be measured can be saved.
+func (o options) mayWrite() error {
+	errs := []error{scenario.MaySave(o.json), scenario.MaySave(o.markdown), scenario.MaySave(o.svg)}
+	if o.logs != "" {
+		errs = append(errs, os.MkdirAll(o.logs, 0o755))
+	}
+	return errors.Join(errs...)
 }
 
 // numbers reads a list of numbers within bounds.

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"html"
-	"os"
 	"strings"
 )
 
@@ -56,8 +55,10 @@ func (r *report) plot() string {
 		}
 		y += plotMargin
 	}
-	text(plotMargin, y+12, "start", "normal", r.Command)
-	y += plotTitle
+	for _, run := range r.Runs {
+		text(plotMargin, y+12, "start", "normal", run.Command)
+		y += plotTitle
+	}
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" font-family="sans-serif" font-size="12">`+"\n"+
 		`<rect width="100%%" height="100%%" fill="white"/>`+"\n%s</svg>\n", plotWidth, y, b.String())
 }
@@ -80,12 +81,4 @@ func (r *report) colour(name string) string {
 		}
 	}
 	return plotColours[0]
-}
-
-// write saves text to a file, if one is named.
-func write(path, text string) error {
-	if path == "" {
-		return nil
-	}
-	return os.WriteFile(path, []byte(text), 0o644)
 }

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -13,18 +13,14 @@ import (
 	"pgsqlms/test/scenario"
 )
 
-// report is everything that was measured, as it is saved.
+// report is everything that was measured, by one run or by several, as it is saved.
 type report struct {
-	Command   string                       `json:"command"`
-	Begun     time.Time                    `json:"begun"`
-	CPUs      int                          `json:"cpus"`
-	Suite     string                       `json:"suite"`
-	Sync      bool                         `json:"synchronous"`
-	Token     float64                      `json:"token"`    // as configured
-	Corosync  map[string]corosyncFigures   `json:"corosync"` // in effect, by system
+	Joined    string                       `json:"joined,omitempty"` // the command that put several runs together
+	Runs      []runFigures                 `json:"runs"`
 	Settings  map[string]map[string]string `json:"settings"` // by system
 	Agents    []agent                      `json:"agents"`
 	Rows      []row                        `json:"summary"`
+	Budgets   []budget                     `json:"budgets"`
 	Faults    []faultFigures               `json:"faults"`
 	Monitors  []monitorFigures             `json:"monitors"`
 	Instances []instancesFigure            `json:"instances,omitempty"`
@@ -45,9 +41,14 @@ type row struct {
 }
 
 func newReport(args []string, o options) *report {
-	return &report{Command: strings.Join(args, " "), Begun: time.Now().UTC().Truncate(time.Second), CPUs: runtime.NumCPU(),
-		Suite: o.suite, Sync: o.sync, Agents: o.agents,
-		Corosync: map[string]corosyncFigures{}, Settings: map[string]map[string]string{}}
+	run := runFigures{Command: strings.Join(args, " "), Begun: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(),
+		Suite: o.suite, Sync: o.sync, Versions: map[string]string{}}
+	for _, a := range o.agents {
+		if a.ours() {
+			run.Versions[a.Name] = versionOf(a.Path)
+		}
+	}
+	return &report{Runs: []runFigures{run}, Agents: o.agents, Settings: map[string]map[string]string{}}
 }
 
 // summary gives a row for each figure and agent that there is something of.
@@ -161,21 +162,17 @@ var monitorKinds = []monitorKind{
 
 // text is the report for a reader.
 func (r *report) text() string {
-	r.Rows = r.summary()
+	r.Rows, r.Budgets = r.summary(), r.budgets()
 	var b strings.Builder
-	replication := "asynchronous"
-	if r.Sync {
-		replication = "synchronous (ANY 1)"
-	}
-	fmt.Fprintf(&b, "\nMeasured by: %s\n%s, begun %s, %d CPUs, %s replication\n\n",
-		r.Command, r.Suite, r.Begun.Format(time.RFC3339), r.CPUs, replication)
+	b.WriteString(r.runsText())
 	header := []string{"figure", "system", "n", "median", "min", "max", "ratio to PAF", "ratio to floor", "failed", "lost rows"}
 	var cells [][]string
 	for _, one := range r.Rows {
 		cells = append(cells, one.cells())
 	}
-	b.WriteString(scenario.Table(header, cells))
-	for _, text := range []func() string{r.lossText, r.splitText, r.instancesText, r.growthText, r.settingsText, r.preparedText, r.complaintsText} {
+	b.WriteString("\n" + scenario.Table(header, cells))
+	for _, text := range []func() string{r.budgetsText, r.lossText, r.coordinatorText, r.splitText, r.instancesText, r.growthText,
+		r.settingsText, r.versionsText, r.preparedText, r.complaintsText} {
 		b.WriteString(text())
 	}
 	return b.String()
@@ -227,9 +224,12 @@ func (r *report) settingsText() string {
 func (r *report) preparedText() string {
 	var cells [][]string
 	for _, f := range r.Faults {
-		for what, by := range map[string]map[string]float64{"dirty": f.Dirty, "not replayed": f.Backlog} {
-			if len(by) > 0 {
-				cells = append(cells, []string{f.What, f.Agent, fmt.Sprint(f.Turn), f.Before, what, scenario.Megabytes(by)})
+		for _, one := range []struct {
+			what string
+			by   map[string]float64
+		}{{"dirty", f.Dirty}, {"not replayed", f.Backlog}} {
+			if len(one.by) > 0 {
+				cells = append(cells, []string{f.What, f.Agent, r.turn(f.Run, f.Turn), f.Before, one.what, scenario.Megabytes(one.by)})
 			}
 		}
 	}
@@ -245,7 +245,7 @@ func (r *report) complaintsText() string {
 	for _, f := range append(slices.Clone(r.Faults), r.Growth...) {
 		for _, text := range append(f.Complaints, f.Error) {
 			if text != "" {
-				fmt.Fprintf(&b, "\n%s, %s, turn %d: %s", f.Agent, f.What, f.Turn, text)
+				fmt.Fprintf(&b, "\n%s, %s, turn %s: %s", f.Agent, f.What, r.turn(f.Run, f.Turn), text)
 			}
 		}
 	}
@@ -255,7 +255,8 @@ func (r *report) complaintsText() string {
 	return b.String()
 }
 
-// save writes the report to a file, if one is named.
-func (r *report) save(path string) error {
-	return scenario.SaveJSON(path, r)
+// save writes the report to the files that are named, in every form.
+func (r *report) save(o options) error {
+	text := r.text()
+	return errors.Join(scenario.SaveJSON(o.json, r), scenario.Save(o.markdown, []byte(text)), scenario.Save(o.svg, []byte(r.plot())))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"time"
 
 	"pgsqlms/test/scenario"
@@ -12,11 +13,14 @@ const slack = 1.5
 
 // faultFigures is one fault under a writer. Times are seconds.
 type faultFigures struct {
+	Run          int                `json:"run"` // that measured it, of report.Runs, from 1
 	What         string             `json:"what"`
 	Agent        string             `json:"agent"`
 	Turn         int                `json:"turn"`
-	Nodes        int                `json:"nodes,omitempty"` // where that is what differs
-	Measured     bool               `json:"measured"`        // the gap is a figure, whatever went wrong besides
+	Interval     float64            `json:"interval"`           // between two looks at the primary
+	Corosync     *corosyncFigures   `json:"corosync,omitempty"` // in effect
+	Nodes        int                `json:"nodes,omitempty"`    // where that is what differs
+	Measured     bool               `json:"measured"`           // the gap is a figure, whatever went wrong besides
 	Gap          float64            `json:"gap"`
 	Before       string             `json:"before"`
 	After        string             `json:"after"`
@@ -58,7 +62,7 @@ func faultSample(what string, r scenario.Result, err error) faultFigures {
 		Acknowledged: r.Verdict.Acknowledged, InDoubt: r.Verdict.InDoubt, Lost: len(r.Verdict.Lost),
 		Fencings: len(r.Fencings), Rebuilt: r.Repaired, Streaming: r.Streaming.Seconds(), Story: writer.Story(r.History, r.Gap),
 	}
-	if what == whatKillNode && r.Fenced() {
+	if losesNode(what) && r.Fenced() {
 		f.Loss = lossOf(r)
 	}
 	f.Dirty, f.Backlog = r.Dirty, r.Backlog
@@ -78,6 +82,12 @@ func faultSample(what string, r scenario.Result, err error) faultFigures {
 	return f
 }
 
+// losesNode says whether a fault takes the primary's node.
+func losesNode(what string) bool { return strings.HasPrefix(what, whatKillNode) }
+
+// coordinatorLost says whether the node that coordinates the others was lost with the primary.
+func (f faultFigures) coordinatorLost() bool { return f.Before != "" && f.Coordinator == f.Before }
+
 func lossOf(r scenario.Result) *lossFigure {
 	after := func(t time.Time) float64 {
 		if t.IsZero() {
@@ -92,6 +102,7 @@ func lossOf(r scenario.Result) *lossFigure {
 
 // monitorFigures is one healthy monitor. Times are seconds.
 type monitorFigures struct {
+	Run   int     `json:"run"`
 	Agent string  `json:"agent"`
 	Turn  int     `json:"turn"`
 	Role  string  `json:"role"` // primary or standby

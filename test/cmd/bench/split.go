@@ -35,7 +35,7 @@ func (r *report) splitRows(what string, a agent) [][]string {
 		if f.What != what || f.Agent != a.Name || !f.Measured || f.Split == nil {
 			continue
 		}
-		row := []string{what, a.Name, fmt.Sprint(f.Turn), seconds(f.Gap)}
+		row := []string{what, a.Name, r.turn(f.Run, f.Turn), seconds(f.Gap)}
 		for _, part := range scenario.Parts {
 			row = append(row, seconds(f.Split[part]))
 			parts[part] = append(parts[part], f.Split[part])
