@@ -81,10 +81,13 @@ check: fmt-check vet lint tidy-check unit ## everything that is fast and needs n
 .PHONY: test
 test: root host-tools check fuzz realpg lab-test ## everything (root)
 
+# What was measured takes hours, so it goes into a directory of its own each time, out of "make clean"'s way.
+OUT ?= bench-out/$(shell date -u +%Y%m%dT%H%M%SZ)
+
 .PHONY: bench
-bench: root host-tools build ## measure the agent against its peers and the floor, on this machine (root, 40 min); BENCHFLAGS are given to bin/bench
+bench: root host-tools build ## measure the agent against its peers and the floor, on this machine (root, 40 min); BENCHFLAGS are given to bin/bench, OUT is where its figures go
 	$(BUILD) -o bin/bench ./test/cmd/bench
-	bin/bench $(BENCHFLAGS)
+	out='$(OUT)'; bin/bench -json "$$out/bench.json" -markdown "$$out/bench.md" -svg "$$out/bench.svg" -logs "$$out/logs" $(BENCHFLAGS)
 
 # SCENARIOS names some (F1 F5), N is how often each is played. SEED, RUNS or FOR make it the random mode.
 .PHONY: faults
