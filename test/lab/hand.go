@@ -19,6 +19,7 @@ func (hand) equip(*Lab, Node) error                        { return nil }
 func (hand) missing(*Status) []string                      { return nil }
 func (hand) clearMove(context.Context, *Lab, string) error { return nil }
 func (hand) mend(context.Context, *Lab, string) error      { return nil }
+func (hand) leaveReplay(context.Context, *Lab, bool) error { return nil }
 
 func (h hand) steps(l *Lab) []step {
 	return []step{{"by hand", func(ctx context.Context) error {

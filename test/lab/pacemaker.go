@@ -109,6 +109,8 @@ func (pacemaker) clearMove(ctx context.Context, l *Lab, on string) error {
 
 func (pacemaker) mend(context.Context, *Lab, string) error { return nil }
 
+func (pacemaker) leaveReplay(context.Context, *Lab, bool) error { return nil }
+
 func (pacemaker) rebuild(ctx context.Context, l *Lab, primary, node string) error {
 	if err := l.BootBare(ctx, node); err != nil {
 		return err

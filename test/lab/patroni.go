@@ -332,6 +332,41 @@ func (patroni) clearMove(context.Context, *Lab, string) error { return nil }
 // mend gives the power back: nobody fences, so nobody else does.
 func (patroni) mend(ctx context.Context, l *Lab, node string) error { return l.Boot(ctx, node) }
 
+// leaveReplay is Patroni's maintenance mode. Without it every replica resumes a
+// paused replay in each of its loops.
+func (patroni) leaveReplay(ctx context.Context, l *Lab, leave bool) error {
+	nodes := l.Nodes()
+	if err := l.ask(ctx, nodes[0], http.MethodPatch, patroniPort, "/config", maintenance(leave), nil); err != nil {
+		return err
+	}
+	// Each takes it over in its next loop.
+	return await(ctx, 10*l.plan.Config.Patroni.LoopWait, 20*time.Millisecond, func() error {
+		return l.eachNode(func(n Node) error {
+			var member patroniStatus
+			if err := l.ask(ctx, n, http.MethodGet, patroniPort, "/patroni", nil, &member); err != nil {
+				return err
+			}
+			if member.Pause != leave {
+				return fmt.Errorf("Patroni of %s: maintenance mode %v, expected %v", n.Name, member.Pause, leave)
+			}
+			return nil
+		})
+	})
+}
+
+// maintenance is the change of Patroni's configuration; null takes a setting out.
+func maintenance(on bool) map[string]any {
+	if on {
+		return map[string]any{"pause": true}
+	}
+	return map[string]any{"pause": nil}
+}
+
+// patroniStatus is what Patroni tells of itself. Pause is there only while it is so.
+type patroniStatus struct {
+	Pause bool `json:"pause"`
+}
+
 func (patroni) rebuild(ctx context.Context, l *Lab, _, node string) error {
 	n, err := l.node(node)
 	if err != nil {

@@ -37,6 +37,8 @@ type system interface {
 	clearMove(ctx context.Context, l *Lab, on string) error
 	// mend does what a person has to do for a node that was the primary to come back.
 	mend(ctx context.Context, l *Lab, node string) error
+	// leaveReplay keeps the system from resuming a replay that somebody has paused, or lets it do so again.
+	leaveReplay(ctx context.Context, l *Lab, leave bool) error
 	// rebuild replaces a node's data by a copy of the primary's.
 	rebuild(ctx context.Context, l *Lab, primary, node string) error
 }
@@ -138,6 +140,13 @@ func (l *Lab) Fences() bool { return fences(l.plan.Config.Agent) }
 
 // Rejoins says whether a node that has diverged mends itself.
 func (l *Lab) Rejoins() bool { return l.plan.Config.Agent == AgentPatroni }
+
+// LeaveReplay keeps the system from resuming a replay that somebody has paused,
+// or lets it do so again: then it may have, when this returns. Meanwhile it may
+// not act on a failure.
+func (l *Lab) LeaveReplay(ctx context.Context, leave bool) error {
+	return l.system().leaveReplay(ctx, l, leave)
+}
 
 // Mend does what the system's own documentation asks of a person for a former
 // primary to come back. Where nothing is asked, or no longer, it does nothing.

@@ -133,3 +133,16 @@ func TestReserve(t *testing.T) {
 	_, err = Reserve("../x")
 	require.Error(t, err)
 }
+
+func TestMaintenanceMode(t *testing.T) {
+	for on, want := range map[bool]string{true: `{"pause":true}`, false: `{"pause":null}`} {
+		text, err := json.Marshal(maintenance(on))
+		require.NoError(t, err)
+		require.Equal(t, want, string(text))
+	}
+	for text, want := range map[string]bool{`{"state": "running", "pause": true}`: true, `{"state": "running"}`: false} {
+		var s patroniStatus
+		require.NoError(t, json.Unmarshal([]byte(text), &s))
+		require.Equal(t, want, s.Pause, text)
+	}
+}

@@ -44,11 +44,14 @@ func WithDirty(s Scenario, mb int) Scenario {
 
 // WithBacklog gives a scenario standbys that have received so many MB which they have not replayed. They begin to replay
 // right before the fault: a standby whose replay is paused does not look for another primary, so that with synchronous
-// replication nobody could write, and Patroni ends a pause by itself. How much is left when the fault comes is recorded.
+// replication nobody could write. How much is left when the fault comes is recorded.
 func WithBacklog(s Scenario, mb int) Scenario {
 	s.Name += fmt.Sprintf(", %d MB to replay", mb)
 	s.Prepare = func(ctx context.Context, p *Play) error { return p.pile(ctx, mb) }
 	s.Brink = func(ctx context.Context, p *Play) error {
+		if err := p.Lab.LeaveReplay(ctx, false); err != nil {
+			return err
+		}
 		if err := p.onStandbys(ctx, "select pg_wal_replay_resume()"); err != nil {
 			return err
 		}
@@ -124,6 +127,9 @@ func (p *Play) countDirty(ctx context.Context) error {
 
 // pile has the standbys receive without replaying.
 func (p *Play) pile(ctx context.Context, mb int) error {
+	if err := p.Lab.LeaveReplay(ctx, true); err != nil {
+		return err
+	}
 	if err := p.onStandbys(ctx, "select pg_wal_replay_pause()"); err != nil {
 		return err
 	}
