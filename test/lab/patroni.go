@@ -347,7 +347,7 @@ func (patroni) leaveReplay(ctx context.Context, l *Lab, leave bool) error {
 				return err
 			}
 			if member.Pause != leave {
-				return fmt.Errorf("Patroni of %s: maintenance mode %v, expected %v", n.Name, member.Pause, leave)
+				return fmt.Errorf("patroni of %s: maintenance mode %v, expected %v", n.Name, member.Pause, leave)
 			}
 			return nil
 		})

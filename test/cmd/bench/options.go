@@ -128,11 +128,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	if min(o.n, o.monitors, o.dirtyMB, o.loadMB, o.backlogMB) < 1 {
-		return o, errors.New("-n, -monitors, -dirty-mb, -load-mb, -backlog-mb: want at least 1")
-	}
-	if o.detection < 3*time.Second || o.detection%time.Second != 0 {
-		return o, fmt.Errorf("-detection %s: want whole seconds, at least 3: Patroni and etcd take no less", o.detection)
+	if err := o.bounds(); err != nil {
+		return o, err
 	}
 	if from != "" {
 		o.from = strings.Split(from, ",")
@@ -145,6 +142,17 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	o.nodes, errs[3] = numbers("nodes", nodes, 2, 9)
 	o.turns, errs[4] = turnsOf(turns, o.n)
 	return o, errors.Join(errs[:]...)
+}
+
+// bounds refuses numbers that nothing can be measured with.
+func (o options) bounds() error {
+	if min(o.n, o.monitors, o.dirtyMB, o.loadMB, o.backlogMB) < 1 {
+		return errors.New("-n, -monitors, -dirty-mb, -load-mb, -backlog-mb: want at least 1")
+	}
+	if o.detection < 3*time.Second || o.detection%time.Second != 0 {
+		return fmt.Errorf("-detection %s: want whole seconds, at least 3: Patroni and etcd take no less", o.detection)
+	}
+	return nil
 }
 
 // turnsOf are the turns that are played, of n.
