@@ -1,8 +1,10 @@
 package scenario
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -26,4 +28,12 @@ func TestBystander(t *testing.T) {
 	assert.Equal(t, "n2", bystander([]string{"n2", "n3"}, "n3"))
 	assert.Equal(t, "n3", bystander([]string{"n2", "n3"}, "n2"))
 	assert.Equal(t, "n2", bystander([]string{"n2"}, "n2"))
+}
+
+func TestTheLengthOfTheWriting(t *testing.T) {
+	assert.Equal(t, 2*time.Second, Runner{}.withDefaults().writing(t.Context()))
+	asked := 0
+	r := Runner{SteadyFrom: func(context.Context) time.Duration { asked++; return 7 * time.Second }}.withDefaults()
+	assert.Zero(t, asked, "not before the writing has begun")
+	assert.Equal(t, 7*time.Second, r.writing(t.Context()))
 }

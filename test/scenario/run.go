@@ -21,10 +21,13 @@ type Runner struct {
 	Lab      *lab.Lab
 	Progress func(string)  // told what is happening
 	Steady   time.Duration // writing before the fault: 2 s
-	Ready    time.Duration // bound for the cluster to be ready beforehand: 60 s
-	Prepare  time.Duration // bound for Scenario.Prepare: 5 minutes
-	Turn     time.Duration // bound for the cluster to deal with the fault: 120 s
-	Settle   time.Duration // bound for all nodes to stream after that: 180 s
+	// SteadyFrom, if set, tells Steady when the writing has begun: whoever wants the fault at a certain moment of the cluster's
+	// cannot know before how long the cluster takes to be ready.
+	SteadyFrom func(ctx context.Context) time.Duration
+	Ready      time.Duration // bound for the cluster to be ready beforehand: 60 s
+	Prepare    time.Duration // bound for Scenario.Prepare: 5 minutes
+	Turn       time.Duration // bound for the cluster to deal with the fault: 120 s
+	Settle     time.Duration // bound for all nodes to stream after that: 180 s
 	// Pinned adds a writer to every node's own address, with a session opened beforehand, to look for two primaries.
 	// They cost some load: not for measuring.
 	Pinned bool
@@ -166,7 +169,15 @@ func (r Runner) steady(ctx context.Context, play *Play) error {
 	if _, err := play.Writer.AwaitAck(bounded, time.Now()); err != nil {
 		return err
 	}
-	return Pause(ctx, r.Steady)
+	return Pause(ctx, r.writing(ctx))
+}
+
+// writing is how long there is writing from now on before the fault.
+func (r Runner) writing(ctx context.Context) time.Duration {
+	if r.SteadyFrom != nil {
+		return r.SteadyFrom(ctx)
+	}
+	return r.Steady
 }
 
 func (r Runner) turned(ctx context.Context, s Scenario, play *Play, injected time.Time) error {

@@ -234,7 +234,8 @@ func (s *series) measure(ctx context.Context, c *cluster, what string) error {
 // play injects one fault. What an agent did wrong after its gap was measured is a finding.
 func (s *series) play(ctx context.Context, c *cluster, what string) (faultFigures, error) {
 	c.say(what)
-	runner := scenario.Runner{Lab: c.Lab, Steady: steady(ctx, c.Lab, what, c.turn, s.options.n), Settle: settle, Repair: c.Rebuild}
+	runner := scenario.Runner{Lab: c.Lab, Settle: settle, Repair: c.Rebuild,
+		SteadyFrom: func(ctx context.Context) time.Duration { return steady(ctx, c.Lab, what, c.turn, s.options.n) }}
 	if slices.Contains(heavy, what) {
 		runner.Settle *= 3
 	}
