@@ -184,23 +184,7 @@ func (a *assessor) localState() nodeState {
 
 // position fills in where the instance is, and how far behind.
 func (a *assessor) position(v *nodeView, s subject) {
-	var at wal.Position
-	var replayed wal.LSN
-	if s.report != nil {
-		at, replayed = s.report.End, s.report.Replay
-	}
-	if s.row != nil && v.Role == roleStandby {
-		// The primary's view is of one moment with the primary's own position.
-		if s.row.Flush != nil {
-			at.LSN = *s.row.Flush
-		}
-		if s.row.Replay != nil {
-			replayed = *s.row.Replay
-		}
-		if at.Timeline == 0 && s.row.State == "streaming" && a.upstream != nil {
-			at.Timeline = a.upstream.End.Timeline // from nowhere else could it stream
-		}
-	}
+	at, replayed := a.placeOf(v, s)
 	v.Timeline = at.Timeline
 	if at.LSN != 0 {
 		v.LSN = at.LSN.String()
@@ -215,6 +199,27 @@ func (a *assessor) position(v *nodeView, s subject) {
 		v.LagBytes = lagOf(a.upstream.End.LSN, at.LSN)
 	}
 	v.BehindSeconds = a.behind(s)
+}
+
+// placeOf is how far the instance's log goes, and how far it has replayed it.
+func (a *assessor) placeOf(v *nodeView, s subject) (at wal.Position, replayed wal.LSN) {
+	if s.report != nil {
+		at, replayed = s.report.End, s.report.Replay
+	}
+	if s.row == nil || v.Role != roleStandby {
+		return at, replayed
+	}
+	// The primary's view is of one moment with the primary's own position.
+	if s.row.Flush != nil {
+		at.LSN = *s.row.Flush
+	}
+	if s.row.Replay != nil {
+		replayed = *s.row.Replay
+	}
+	if at.Timeline == 0 && s.row.State == "streaming" && a.upstream != nil {
+		at.Timeline = a.upstream.End.Timeline // from nowhere else could it stream
+	}
+	return at, replayed
 }
 
 // behind is how old the newest commit is that a reader sees: by the primary's measure
