@@ -26,6 +26,7 @@ type Report struct {
 	End wal.Position
 
 	// Of a standby.
+	Receive      wal.LSN        // zero while nothing was received since the start
 	Replay       wal.LSN        // zero if unknown
 	ReplayPaused bool           //
 	Behind       *time.Duration // since the last replayed transaction's commit, 0 when all is replayed; nil if unknown
@@ -153,8 +154,8 @@ func (p *Report) readStandbySide(r row) error {
 	if err != nil {
 		return err
 	}
-	p.Replay = orZero(replay)
-	p.End.LSN = max(orZero(receive), p.Replay)
+	p.Receive, p.Replay = orZero(receive), orZero(replay)
+	p.End.LSN = max(p.Receive, p.Replay)
 	p.ReplayPaused = r.bool(5)
 	if p.End.LSN == p.Replay && p.Replay != 0 {
 		p.Behind = new(time.Duration)

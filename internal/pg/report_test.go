@@ -39,7 +39,7 @@ func TestReadReport(t *testing.T) {
 	p, err = readReport([]row{answer("t - - 0/5000000 0/4000000 f 1 2 7001 15.6 - - - 99 streaming 3 10.0.0.9 5432 -")}, nil)
 	require.NoError(t, err)
 	require.Equal(t, Report{
-		System: "7001", Version: "15.6", InRecovery: true, End: wal.Position{Timeline: 3, LSN: 0x5000000}, Replay: 0x4000000,
+		System: "7001", Version: "15.6", InRecovery: true, End: wal.Position{Timeline: 3, LSN: 0x5000000}, Receive: 0x5000000, Replay: 0x4000000,
 		Behind: &second, Receiver: &ReceiverReport{Status: "streaming", Timeline: 3, Host: "10.0.0.9", Port: "5432"},
 	}, p)
 

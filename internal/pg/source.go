@@ -25,6 +25,7 @@ type Source struct {
 
 	// Of where the local log ends, see AskSource.
 	Divergence *Divergence
+	Compared   bool   // none is set because there is none
 	Refusal    string // why it would not stream from there, in PostgreSQL's words
 }
 
@@ -78,7 +79,7 @@ func (i *Instance) AskSource(ctx context.Context, c Conninfo, replayed, end wal.
 	if s.History, err = conn.history(ctx, s.End.Timeline); err != nil || end.IsZero() {
 		return s, err
 	}
-	if s.Divergence, err = i.divergence(ctx, conn, follower{replayed: replayed, end: end}, s.History, s.End.LSN); err != nil || s.Divergence != nil {
+	if s.Divergence, s.Compared, err = i.divergence(ctx, conn, follower{replayed: replayed, end: end}, s.History, s.End.LSN); err != nil || s.Divergence != nil {
 		return s, err
 	}
 	err = conn.startReplication(ctx, "", end, s.End)

@@ -41,6 +41,10 @@ type Upstream struct {
 	// without a refusal: PostgreSQL compares less.
 	Divergence *Divergence
 
+	// Compared says that none is set because there is none, and not because the histories
+	// have nothing in common, or nobody came to compare them.
+	Compared bool
+
 	// Replaying says that this standby has not come to the end of the WAL that it was
 	// started with, in pg_wal and in an archive. It asks for streaming when it has.
 	Replaying bool
@@ -182,7 +186,7 @@ func (i *Instance) ask(ctx context.Context, c *Conn, f follower, u *Upstream) er
 	if u.History, err = c.history(ctx, end.Timeline); err != nil {
 		return err
 	}
-	if u.Divergence, err = i.divergence(ctx, c, f, u.History, end.LSN); err != nil {
+	if u.Divergence, u.Compared, err = i.divergence(ctx, c, f, u.History, end.LSN); err != nil {
 		return err
 	}
 	if end.Timeline < f.replayed.Timeline {
@@ -197,25 +201,25 @@ func (i *Instance) ask(ctx context.Context, c *Conn, f follower, u *Upstream) er
 }
 
 // divergence compares first what was replayed with the primary's history, then what
-// was received, and at last how much there is.
-func (i *Instance) divergence(ctx context.Context, c *Conn, f follower, theirs wal.History, end wal.LSN) (*Divergence, error) {
+// was received, and at last how much there is. It says whether it could.
+func (i *Instance) divergence(ctx context.Context, c *Conn, f follower, theirs wal.History, end wal.LSN) (d *Divergence, compared bool, err error) {
 	for _, held := range []wal.Position{f.replayed, f.end} {
 		ours, err := i.knownHistory(held.Timeline)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		switch left := theirs.Shared(ours, held); left {
 		case held:
 		case wal.Position{}:
-			return nil, nil // it cannot be told
+			return nil, false, nil // it cannot be told
 		default:
-			return &Divergence{Left: left, Bytes: uint64(held.LSN - left.LSN), Pending: held != f.replayed}, nil
+			return &Divergence{Left: left, Bytes: uint64(held.LSN - left.LSN), Pending: held != f.replayed}, true, nil
 		}
 	}
-	if f.replayed.LSN <= end {
-		return nil, nil
+	if f.replayed.LSN > end {
+		d, err = c.setBack(ctx, f.replayed, end)
 	}
-	return c.setBack(ctx, f.replayed, end)
+	return d, err == nil, err
 }
 
 // setBack judges a server whose log ends before what was replayed here. A primary

@@ -39,7 +39,7 @@ func (s *server) askPrimary() Upstream {
 func (s *server) sends() Upstream {
 	s.t.Helper()
 	p := s.position()
-	return Upstream{Address: s.address(), Timeline: p.Timeline, End: p.LSN, History: must(s.History(p.Timeline))}
+	return Upstream{Address: s.address(), Timeline: p.Timeline, End: p.LSN, History: must(s.History(p.Timeline)), Compared: true}
 }
 
 // asks sets primary_conninfo.
@@ -179,7 +179,9 @@ func TestRealAskPrimaryAfterDivergence(t *testing.T) {
 
 	// Without a history of its own nothing can be compared.
 	require.NoError(t, os.Remove(b.data("pg_wal/00000002.history")))
-	require.Nil(t, b.askPrimary().Divergence, "it cannot be told")
+	u = b.askPrimary()
+	require.Nil(t, u.Divergence, "it cannot be told")
+	require.False(t, u.Compared)
 }
 
 // PostgreSQL sends timeline 2 to whoever has begun another timeline 2, and sees
