@@ -207,6 +207,10 @@ func TestRejoinEndings(t *testing.T) {
 		v.Outcome, v.Reason, v.HalfDone = outcomeFailed, "pg_basebackup ended with exit code 1: no space left", "/data/main.pgsqlms-rejoin"
 	})
 	show(func(v *rejoinView) {
+		v.Outcome, v.Reason, v.HalfDone, v.Placed = outcomeFailed, "unlinkat old/base: input/output error", "/data/main.pgsqlms-rejoin", true
+		v.Kept = "/data/main.before-rejoin-20261121T175230Z"
+	})
+	show(func(v *rejoinView) {
 		v.Outcome, v.Reason, v.Cleared, v.ClearError = outcomeNotStreaming, "the constraint keeps Pacemaker from starting it", false, "cibadmin ended with exit code 102"
 	})
 	golden(t, "rejoin/endings.txt", b.String())
@@ -287,6 +291,7 @@ while [ -e "$d/hang" ]; do touch "$d/hanging"; sleep 0.05; done`)
 	require.False(t, v.Refused)
 	w.r = newRejoiner(c, newSurveyor(c), f, v)
 	w.r.every = 10 * time.Millisecond
+	w.r.askSource = func(context.Context) (pg.Source, error) { return f.up, nil }
 	return w
 }
 
@@ -459,6 +464,7 @@ func TestRejoinHalfDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	w.when("cleaned", cancel)
 	again := newRejoiner(w.r.c, newSurveyor(w.r.c), w.r.found, w.r.v)
+	again.askSource = w.r.askSource
 	_, err = again.carryOut(ctx)
 	require.NoError(t, err)
 	require.FileExists(t, filepath.Join(w.data, "conf.d/mine.conf"))

@@ -9,6 +9,7 @@ import (
 
 	"pgsqlms/internal/crm"
 	"pgsqlms/internal/pg"
+	"pgsqlms/internal/wal"
 	"pgsqlms/metadata"
 )
 
@@ -17,6 +18,7 @@ const (
 	checkpointWait = 40 * time.Minute // for the primary's checkpoint, which it may spread over checkpoint_timeout; that is 5 minutes unless set
 	recoverWait    = 2 * time.Hour    // for crash recovery, of which PostgreSQL tells no progress in single-user mode
 	stallWait      = time.Hour        // for pg_rewind or pg_basebackup to tell of progress; the latter waits for a checkpoint first
+	primaryWait    = time.Minute      // for a primary that does not answer: a failover is over by then, and shows
 	streamWait     = 2 * time.Minute  // for a standby that is up to stream, beside the time that its start may take
 	settleWait     = 10 * time.Second // for Pacemaker to forget a failure
 )
@@ -33,10 +35,20 @@ type rejoiner struct {
 	work  *pg.Rejoin
 	clean bool // the data were shut down
 	ready bool // the new data are in place
+
+	// The primary, by itself for the tests of one that goes away.
+	askSource func(context.Context) (pg.Source, error)
+	askRewind func(context.Context) (pg.RewindSource, error)
 }
 
 func newRejoiner(c *call, s surveyor, found rejoinFacts, v rejoinView) *rejoiner {
 	r := &rejoiner{c: c, crm: s.crm, found: found, v: v, every: lookEvery}
+	r.askSource = func(ctx context.Context) (pg.Source, error) {
+		return found.instance.AskSource(ctx, found.from, wal.Position{}, wal.Position{})
+	}
+	r.askRewind = func(ctx context.Context) (pg.RewindSource, error) {
+		return found.instance.AskRewindSource(ctx, found.from)
+	}
 	r.meter = meter{terminal: c.Terminal, columns: newStyle(c.Process).columns, now: c.now}
 	if c.output == outputText {
 		r.meter.out = c.Stdout
@@ -114,39 +126,47 @@ func (r *rejoiner) repair(ctx context.Context) (err error) {
 	if err := r.awaitStopped(ctx); err != nil {
 		return err
 	}
-	if r.v.Way == wayRewind {
+	defer func() { err = r.giveUp(err) }()
+	if err := r.work.TakeBack(); err != nil {
+		return err
+	}
+	switch r.v.Way {
+	case waySweep:
+		r.say("removes %s", r.work.Dir())
+		_, err := r.work.Abandon()
+		r.ready = err == nil
+		return err
+	case wayRewind:
 		if err := r.beforeRewind(ctx); err != nil {
 			return err
 		}
 	}
-	defer func() {
-		if err == nil {
-			return
-		}
-		unfinished, abandonErr := r.work.Abandon()
-		if unfinished || abandonErr != nil {
-			r.v.HalfDone = r.work.Dir()
-		}
-		err = errors.Join(err, abandonErr)
-	}()
-	if r.v.Way == waySweep {
-		r.say("removes %s", r.work.Dir())
-		_, err = r.work.Abandon()
-		r.ready = err == nil
+	if err := r.work.Begin(ctx); err != nil {
 		return err
 	}
-	if err = r.work.Begin(); err == nil {
-		err = r.make(ctx)
-	}
-	if err != nil {
+	if err := r.make(ctx); err != nil {
 		return err
 	}
 	r.say("puts the new data in their place, with this node's own files")
-	if r.v.Kept, err = r.work.Finish(r.v.Keep, r.c.now()); err != nil {
-		return err
+	r.v.Kept, err = r.work.Finish(r.v.Keep, r.c.now())
+	r.ready = err == nil
+	return err
+}
+
+// giveUp leaves nothing behind that is of no use. Where only that had failed, nothing has.
+func (r *rejoiner) giveUp(why error) error {
+	if why == nil {
+		return nil
 	}
-	r.ready = true
-	return nil
+	unfinished, err := r.work.Abandon()
+	r.v.Placed = r.work.Placed()
+	if unfinished || err != nil {
+		r.v.HalfDone = r.work.Dir()
+	} else if r.v.Placed {
+		r.ready = true
+		return nil
+	}
+	return errors.Join(why, err)
 }
 
 // awaitStopped waits until Pacemaker has stopped the instance, and looks itself whether
@@ -172,8 +192,8 @@ func (r *rejoiner) awaitStopped(ctx context.Context) error {
 			missing = fmt.Sprintf("postmaster %d, orphans %v", processes.Postmaster, processes.Orphans)
 		default:
 			r.say("PostgreSQL does not run here")
-			if promoted := state.Promoted(resource.Name); !slices.Equal(promoted, []string{r.v.Primary}) {
-				return fmt.Errorf("%s is no longer the primary: promoted is %s; nothing was done", r.v.Primary, orNone(promoted))
+			if err := r.stillPrimary(state); err != nil {
+				return fmt.Errorf("%w; nothing was done", err)
 			}
 			return nil
 		}
@@ -197,6 +217,43 @@ func (r *rejoiner) state(ctx context.Context) (crm.State, error) {
 	return r.crm.State(bounded)
 }
 
+// stillPrimary says whether Pacemaker holds the same node for the primary, and no other.
+func (r *rejoiner) stillPrimary(state crm.State) error {
+	if promoted := state.Promoted(r.found.resource.Name); !slices.Equal(promoted, []string{r.v.Primary}) {
+		return fmt.Errorf("%s is no longer the primary: promoted is %s", r.v.Primary, orNone(promoted))
+	}
+	return nil
+}
+
+// sourceStands asks again, before old data are touched or given up: the primary has to be
+// the one that the plan was made for, and there.
+func (r *rejoiner) sourceStands(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, patientTool)
+	state, err := r.crm.State(bounded)
+	cancel()
+	if err == nil {
+		err = r.stillPrimary(state)
+	}
+	if err != nil {
+		return err
+	}
+	bounded, cancel = context.WithTimeout(ctx, sourceWait)
+	defer cancel()
+	s, err := r.askSource(bounded)
+	was := r.found.up
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s cannot be asked any more: %w", r.v.Primary, err)
+	case s.Standby:
+		return fmt.Errorf("%s is a standby now", r.v.Primary)
+	case s.System != was.System:
+		return fmt.Errorf("%s has system identifier %s, expected %s", r.v.Primary, s.System, was.System)
+	case s.End.Timeline != was.End.Timeline:
+		return fmt.Errorf("%s writes timeline %d, expected %d: it was promoted again", r.v.Primary, s.End.Timeline, was.End.Timeline)
+	}
+	return nil
+}
+
 // beforeRewind waits for the primary's checkpoint, and has pg_rewind look, where the data
 // were shut down, whether it can; if not, a new copy takes its place.
 func (r *rejoiner) beforeRewind(ctx context.Context) error {
@@ -207,20 +264,29 @@ func (r *rejoiner) beforeRewind(ctx context.Context) error {
 	if r.clean = err == nil && control.Clean(); !r.clean {
 		return err
 	}
-	r.say("pg_rewind looks whether it can")
-	if err := r.work.Rewindable(ctx, r.found.from); err != nil {
+	if err := r.rewindable(ctx); err != nil {
 		return r.cloneInstead(ctx, err)
 	}
 	return nil
 }
 
-// cloneInstead changes the way, unless there is no other.
+func (r *rejoiner) rewindable(ctx context.Context) error {
+	r.say("pg_rewind looks whether it can")
+	return r.work.Rewindable(ctx, r.found.from, stallWait)
+}
+
+// cloneInstead changes the way, unless there is no other. A primary that cannot be reached,
+// or stands still, is no reason: the data are as good as they were, and a copy would have
+// nowhere to come from.
 func (r *rejoiner) cloneInstead(ctx context.Context, why error) error {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(why, pg.ErrConnectionLost) || errors.Is(why, pg.ErrStalled) {
 		return why
 	}
 	if r.v.noClone != "" {
 		return fmt.Errorf("%w; and a new copy cannot take its place: %s", why, r.v.noClone)
+	}
+	if err := r.sourceStands(ctx); err != nil {
+		return fmt.Errorf("%w; and no new copy takes its place: %w", why, err)
 	}
 	r.say("pg_rewind cannot: %s", first(why))
 	r.v.Way, r.v.WhyClone, r.v.InPlace = wayClone, first(why), false
@@ -228,32 +294,64 @@ func (r *rejoiner) cloneInstead(ctx context.Context, why error) error {
 }
 
 // awaitCheckpoint waits until the primary's last checkpoint is of the timeline it writes.
+// It ends when the primary is no longer the one of the plan, or does not answer for a
+// while: this node is kept down meanwhile.
 func (r *rejoiner) awaitCheckpoint(ctx context.Context) error {
 	bounded, cancel := context.WithTimeout(ctx, checkpointWait)
 	defer cancel()
-	told := false
+	told, answered := false, r.c.now()
 	for {
 		look, stop := context.WithTimeout(bounded, sourceWait)
-		source, err := r.found.instance.AskRewindSource(look, r.found.from)
+		source, err := r.askRewind(look)
 		stop()
-		if err == nil && source.Settled() {
+		switch {
+		case err != nil:
+			if err := r.silent(bounded, err, r.c.now().Sub(answered)); err != nil {
+				return err
+			}
+		case source.Timeline != r.found.up.End.Timeline:
+			return fmt.Errorf("%s writes timeline %d, expected %d: it was promoted again", r.v.Primary, source.Timeline, r.found.up.End.Timeline)
+		case source.Settled():
 			return nil
-		}
-		if !told && err == nil {
+		case !told:
 			told = true
-			if r.c.checkpoint && source.MayCheckpoint {
-				r.say("asks %s for a checkpoint", r.v.Primary)
-				if err := r.found.instance.CheckpointAt(bounded, r.found.from); err != nil {
+			if asked, err := r.askCheckpoint(bounded, source); asked || err != nil {
+				if err != nil {
 					return err
 				}
 				continue
 			}
-			r.say("waits for %s's first checkpoint on timeline %d (--checkpoint asks for it at once)", r.v.Primary, source.Timeline)
+		}
+		if err == nil {
+			answered = r.c.now()
 		}
 		if r.pause(bounded) != nil {
-			return fmt.Errorf("%s has made no checkpoint on its timeline within %s: %s", r.v.Primary, durationText(checkpointWait), answered(err))
+			return fmt.Errorf("%s has made no checkpoint on its timeline within %s", r.v.Primary, durationText(checkpointWait))
 		}
 	}
+}
+
+// silent says what a primary that does not answer for so long amounts to; nil for to go on.
+func (r *rejoiner) silent(ctx context.Context, why error, since time.Duration) error {
+	if state, err := r.state(ctx); err == nil {
+		if err := r.stillPrimary(state); err != nil {
+			return err
+		}
+	}
+	if since < primaryWait || ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("%s has not answered for %s: %w", r.v.Primary, durationText(primaryWait), why)
+}
+
+// askCheckpoint has the primary make its checkpoint, where that was asked for and may be.
+func (r *rejoiner) askCheckpoint(ctx context.Context, source pg.RewindSource) (asked bool, err error) {
+	if r.c.checkpoint && source.MayCheckpoint {
+		r.say("asks %s for a checkpoint", r.v.Primary)
+		return true, r.found.instance.CheckpointAt(ctx, r.found.from)
+	}
+	r.say("waits for %s's first checkpoint on timeline %d (--checkpoint asks for it at once)", r.v.Primary, source.Timeline)
+	return false, nil
 }
 
 // make makes the new data, in the way that was chosen, or by a new copy where a rewind
@@ -273,12 +371,15 @@ func (r *rejoiner) make(ctx context.Context) error {
 		}
 	}
 	if r.v.noRoom {
+		if err := r.sourceStands(ctx); err != nil {
+			return err
+		}
 		r.say("removes the old data")
 		if err := r.work.Drop(); err != nil {
 			return err
 		}
 	}
-	r.say("pg_basebackup copies %s to %s", r.v.Primary, r.work.Dir())
+	r.say("pg_basebackup copies %s to %s%s", r.v.Primary, r.work.Dir(), r.checkpointText())
 	r.meter.start("fetched")
 	if err := r.work.BaseBackup(ctx, r.found.from, r.c.checkpoint, stallWait, r.meter.tell); err != nil {
 		return err
@@ -288,28 +389,21 @@ func (r *rejoiner) make(ctx context.Context) error {
 	return nil
 }
 
+// checkpointText says what pg_basebackup waits for without a word.
+func (r *rejoiner) checkpointText() string {
+	if r.c.checkpoint {
+		return ""
+	}
+	return fmt.Sprintf("; it waits for a checkpoint of %s first, some minutes (--checkpoint asks for it at once)", r.v.Primary)
+}
+
 // rewind makes a copy of the data follow the primary, or the data themselves.
 func (r *rejoiner) rewind(ctx context.Context) error {
+	prepare := r.copyToRewind
 	if r.v.InPlace {
-		if err := r.work.Take(); err != nil {
-			return err
-		}
-	} else {
-		r.say("copies the data to %s", r.work.Dir())
-		r.meter.start("copied")
-		total := r.found.premises.Size
-		if err := r.work.Copy(ctx, func(done uint64) { r.meter.tell(done, total) }); err != nil {
-			return err
-		}
-		r.v.Copied += r.meter.done
-		r.meter.end()
+		prepare = r.takeToRewind
 	}
-	bounded, cancel := context.WithTimeout(ctx, recoverWait)
-	defer cancel()
-	if !r.clean {
-		r.say("PostgreSQL ends the crash recovery of the data")
-	}
-	if err := r.work.Recover(bounded); err != nil {
+	if err := prepare(ctx); err != nil {
 		return err
 	}
 	r.say("pg_rewind makes the data follow %s", r.v.Primary)
@@ -320,6 +414,44 @@ func (r *rejoiner) rewind(ctx context.Context) error {
 	r.v.Copied += r.meter.done
 	r.meter.end()
 	return nil
+}
+
+func (r *rejoiner) copyToRewind(ctx context.Context) error {
+	r.say("copies the data to %s", r.work.Dir())
+	r.meter.start("copied")
+	total := r.found.premises.Size
+	if err := r.work.Copy(ctx, func(done uint64) { r.meter.tell(done, total) }); err != nil {
+		return err
+	}
+	r.v.Copied += r.meter.done
+	r.meter.end()
+	return r.recover(ctx, r.work.Recover)
+}
+
+// takeToRewind takes the data directory's name away from the data last: what can fail
+// before fails while they are where they belong.
+func (r *rejoiner) takeToRewind(ctx context.Context) error {
+	if !r.clean {
+		if err := r.recover(ctx, r.work.RecoverInPlace); err != nil {
+			return err
+		}
+		if err := r.rewindable(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.sourceStands(ctx); err != nil {
+		return err
+	}
+	return r.work.Take()
+}
+
+func (r *rejoiner) recover(ctx context.Context, work func(context.Context) error) error {
+	bounded, cancel := context.WithTimeout(ctx, recoverWait)
+	defer cancel()
+	if !r.clean {
+		r.say("PostgreSQL ends the crash recovery of the data")
+	}
+	return work(bounded)
 }
 
 // bringUp has Pacemaker forget the failures here, and waits until the instance streams.
@@ -380,6 +512,8 @@ func (r *rejoiner) streaming(ctx context.Context) error {
 		return errors.New("it runs as a primary, expected a standby")
 	case report.Receiver == nil || report.Receiver.Status != "streaming":
 		return errors.New("it runs, and does not stream")
+	case report.Receive != 0 && report.Receive < report.Replay:
+		return fmt.Errorf("it has received up to %s, and had replayed up to %s before", report.Receive, report.Replay)
 	case report.Receiver.Timeline < r.found.up.End.Timeline:
 		return fmt.Errorf("it streams timeline %d, expected %d", report.Receiver.Timeline, r.found.up.End.Timeline)
 	}

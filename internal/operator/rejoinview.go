@@ -25,6 +25,7 @@ type rejoinView struct {
 	Copied     uint64  `json:"bytes_copied,omitempty"`  // or fetched
 	Kept       string  `json:"old_data_kept,omitempty"` // where the old data are
 	HalfDone   string  `json:"half_done,omitempty"`     // where work was left that keeps the instance from starting
+	Placed     bool    `json:"new_data_in_place"`       // of a work that failed all the same
 	Cleared    bool    `json:"constraint_removed"`      // of the one that it made
 	ClearError string  `json:"constraint_error,omitempty"`
 	ToDo       string  `json:"to_do,omitempty"`
@@ -95,8 +96,13 @@ func (v rejoinView) endText(s style) string {
 			e.line("the data of %s are as they were", v.Node)
 		}
 	}
-	if v.HalfDone != "" {
+	switch {
+	case v.HalfDone == "":
+	case v.Placed:
+		e.line("the new data are in place, and %s could not be removed: PostgreSQL is not started on %s beside it", v.HalfDone, v.Node)
+	default:
 		e.line("the work is half-done in %s: PostgreSQL is not started on %s until it is done", v.HalfDone, v.Node)
+		e.line("do not remove it: %s/own may be all that there is of this node's configuration", v.HalfDone)
 	}
 	if v.Kept != "" {
 		e.line("the old data are kept in %s", v.Kept)

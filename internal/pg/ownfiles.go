@@ -8,19 +8,20 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 )
 
-// isData knows what PostgreSQL itself keeps on the first level of its data directory
-// ("Database File Layout" in its manual), from 12 to 18. Whatever else is there belongs to
-// the node: its configuration, certificates, and logs.
-func isData(name string) bool {
-	if slices.Contains([]string{"pg_hba.conf", "pg_ident.conf", "pg_log"}, name) {
-		return false
-	}
-	return strings.HasPrefix(name, "pg_") || slices.Contains([]string{"base", "global", "PG_VERSION", "current_logfiles", "backup_manifest"}, name)
+// dataNames are what PostgreSQL itself keeps on the first level of its data directory, from
+// 12 to 18 ("Database File Layout" in its manual, and subdirs of initdb.c).
+var dataNames = []string{
+	"PG_VERSION", "base", "global", "pg_commit_ts", "pg_dynshmem", "pg_logical", "pg_multixact", "pg_notify", "pg_replslot", "pg_serial",
+	"pg_snapshots", "pg_stat", "pg_stat_tmp", "pg_subtrans", "pg_tblspc", "pg_twophase", "pg_wal", "pg_xact",
+	"backup_manifest", "current_logfiles",
 }
+
+// isData knows these. Whatever else is there belongs to the node: its configuration, also
+// what that includes and is called pg_hba.d, its certificates, and its logs.
+func isData(name string) bool { return slices.Contains(dataNames, name) }
 
 // isOfRecovery knows the files that tell PostgreSQL, or pg_ctl, how to start, or how it
 // was. Those of another server, or of before, are not to be believed.
@@ -52,8 +53,8 @@ func removeEntries(dir string, fits func(string) bool) error {
 }
 
 // copyEntries copies what fits from one directory into another.
-func copyEntries(from, to string, fits func(string) bool) error {
-	c := copier{ctx: context.Background(), sync: true}
+func copyEntries(ctx context.Context, from, to string, fits func(string) bool) error {
+	c := copier{ctx: ctx, sync: true}
 	names, err := listNames(from)
 	if err != nil {
 		return err
@@ -121,7 +122,7 @@ func (c *copier) file(from, to string, info fs.FileInfo) error {
 		return err
 	}
 	defer source.Close()
-	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, info.Mode().Perm())
+	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, copiedMode(info))
 	if err != nil {
 		return err
 	}
@@ -130,6 +131,17 @@ func (c *copier) file(from, to string, info fs.FileInfo) error {
 		err = target.Sync()
 	}
 	return errors.Join(err, target.Close(), os.Chtimes(to, info.ModTime(), info.ModTime()))
+}
+
+// copiedMode is a file's mode, and only its owner's where that becomes another one:
+// PostgreSQL takes a private key that its group can read from root, and from nobody else
+// (check_ssl_key_file_permissions in be-secure-common.c).
+func copiedMode(info fs.FileInfo) fs.FileMode {
+	mode := info.Mode().Perm()
+	if status, ok := info.Sys().(*syscall.Stat_t); ok && int(status.Uid) != syscall.Geteuid() {
+		mode = mode&0o700 | 0o600
+	}
+	return mode
 }
 
 // piece is how much is copied between two looks at whether to go on.

@@ -2,6 +2,7 @@ package pg
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -11,26 +12,49 @@ import (
 
 // Premises are what a rejoin finds around a data directory. Sizes are in bytes.
 type Premises struct {
-	DataDir     string // the directory itself, behind links
-	Exists      bool
-	Work        string // where a rejoin works
-	Unfinished  bool   // one was broken off, or is under way
-	Size        uint64 // of the files in the data directory, without what lies elsewhere
-	Free        uint64 // of the file system on which Work is, for others than root
-	Mounted     bool   // the data directory is a file system of its own
-	Writable    bool   // its parent directory is, by the system user
-	WALLink     string // where pg_wal leads, when it is a link
-	Tablespaces int    // links of pg_tblspc
+	DataDir    string // the directory itself, behind links
+	Exists     bool   // it is there, or is in Aside
+	Aside      string // where it is instead: a rejoin that was broken off has moved it and changed nothing; empty as a rule
+	Empty      bool   // nothing is in it
+	Work       string // where a rejoin works
+	Unfinished bool   // one was broken off, or is under way
+	Size       uint64 // of the files in the data directory, without what lies elsewhere
+	Sized      bool   // Size, Own and Left are whole: else there was no time, or a directory that could not be read
+	Own        uint64 // of this node's own files in it
+	OwnErr     error  // why one of these cannot be read by the system user, or not be looked at
+	Left       uint64 // of what is in Work, and removed before new data are made
+	Free       uint64 // of the file system on which Work is, for others than root
+	Mounted    bool   // the data directory is a file system of its own
+	Writable   bool   // its parent directory is, by the system user
+	Elsewhere
 }
 
-// Premises looks, as the system user. The size is that of every file, so it takes a while
-// with very many of them; ctx bounds it.
+// Elsewhere is what of a data directory is not in it.
+type Elsewhere struct {
+	WALLink     string // where pg_wal leads, when it is a link
+	Tablespaces int    // links of pg_tblspc
+	Relative    string // one of these links that leads from where the data directory is, so that it is lost when that is moved
+}
+
+// Premises looks, as the system user. The sizes are those of every file, so they take a
+// while with very many of them; ctx bounds that, and its end is no error.
 func (i *Instance) Premises(ctx context.Context) (p Premises, err error) {
 	err = i.asUser(func() error {
 		p, err = i.premises(ctx)
 		return err
 	})
 	return p, err
+}
+
+// Aside is the instance with its data in another directory, for a look at data that a rejoin
+// has moved.
+func (i *Instance) Aside(dir string) *Instance {
+	c := i.cfg
+	if c.PGData == c.DataDir {
+		c.PGData = dir
+	}
+	c.DataDir = dir
+	return i.with(c)
 }
 
 func (i *Instance) premises(ctx context.Context) (p Premises, err error) {
@@ -47,20 +71,133 @@ func (i *Instance) premises(ctx context.Context) (p Premises, err error) {
 		return p, &fs.PathError{Op: "statfs", Path: parent, Err: err}
 	}
 	p.Free = s.Bavail * uint64(max(s.Bsize, 0))
-	if p.Exists, err = isDirectory(p.DataDir); err != nil || !p.Exists {
+	if p.Exists, err = isDirectory(p.DataDir); err != nil {
 		return p, err
 	}
-	if p.Mounted, err = otherDevice(p.DataDir, parent); err != nil {
-		return p, err
+	dir, leftovers := p.DataDir, []string{p.Work}
+	if !p.Exists {
+		leftovers = []string{filepath.Join(p.Work, oldData)} // this node's own files stay
+		if isWhole(p.Work) {
+			p.Exists, p.Aside = true, filepath.Join(p.Work, newData)
+			dir = p.Aside
+		} else {
+			leftovers = append(leftovers, filepath.Join(p.Work, newData))
+			p.Elsewhere = notedElsewhere(filepath.Join(p.Work, noteElsewhere))
+		}
 	}
-	if p.WALLink, err = os.Readlink(filepath.Join(p.DataDir, "pg_wal")); err != nil {
-		p.WALLink = ""
+	if p.Exists {
+		if p.Mounted, err = otherDevice(dir, parent); err != nil {
+			return p, err
+		}
+		p.Elsewhere = elsewhere(dir)
 	}
-	if spaces, err := listNames(filepath.Join(p.DataDir, "pg_tblspc")); err == nil {
-		p.Tablespaces = len(spaces)
+	return p, p.measure(ctx, dir, leftovers)
+}
+
+// measure finds the sizes, and whether this node's own files can be read.
+func (p *Premises) measure(ctx context.Context, dir string, leftovers []string) error {
+	var errs []error
+	if p.Exists {
+		names, err := listNames(dir)
+		errs = append(errs, err)
+		p.Empty = err == nil && len(names) == 0
+		p.Own, err = readableSize(ctx, dir, names)
+		if ctx.Err() == nil {
+			p.OwnErr = err
+		}
+		size, err := sizeOf(ctx, dir)
+		p.Size = size
+		errs = append(errs, err)
 	}
-	p.Size, err = sizeOf(ctx, p.DataDir)
-	return p, err
+	for _, left := range leftovers {
+		size, err := sizeOf(ctx, left)
+		p.Left += size
+		errs = append(errs, err)
+	}
+	err := errors.Join(errs...)
+	if p.Sized = err == nil; ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// elsewhere looks at the links of a data directory.
+func elsewhere(dir string) (e Elsewhere) {
+	links := []string{"pg_wal"}
+	if spaces, err := listNames(filepath.Join(dir, "pg_tblspc")); err == nil {
+		e.Tablespaces = len(spaces)
+		for _, name := range spaces {
+			links = append(links, filepath.Join("pg_tblspc", name))
+		}
+	}
+	for n, name := range links {
+		target, err := os.Readlink(filepath.Join(dir, name))
+		if err != nil {
+			continue
+		}
+		if n == 0 {
+			e.WALLink = target
+		}
+		if !filepath.IsAbs(target) {
+			e.Relative = name
+		}
+	}
+	return e
+}
+
+// elsewhereNote is what is kept of it where the data directory is to be changed, so that the
+// next rejoin knows it when that is gone.
+func elsewhereNote(dir string) string {
+	text, _ := json.Marshal(elsewhere(dir)) // strings and a number
+	return string(text)
+}
+
+// notedElsewhere reads that note, if there is one.
+func notedElsewhere(path string) (e Elsewhere) {
+	if text, err := readRegular(path, maxSmallFile); err == nil {
+		_ = json.Unmarshal(text, &e) // a broken one says nothing
+	}
+	return e
+}
+
+// readableSize adds up this node's own files among these of a directory, and tries whether
+// each can be read.
+func readableSize(ctx context.Context, dir string, names []string) (bytes uint64, err error) {
+	for _, name := range names {
+		if !isOwn(name) {
+			continue
+		}
+		err := filepath.WalkDir(filepath.Join(dir, name), func(path string, d fs.DirEntry, err error) error {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			f, err := openRegular(path, os.O_RDONLY, 0)
+			if err != nil {
+				return gone(err)
+			}
+			defer f.Close()
+			info, err := f.Stat()
+			if err == nil {
+				bytes += uint64(max(info.Size(), 0))
+			}
+			return err
+		})
+		if gone(err) != nil {
+			return bytes, err
+		}
+	}
+	return bytes, nil
+}
+
+// gone takes it for no error that a file is not there any more.
+func gone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // accessWrite is W_OK of faccessat(2), which package syscall does not name.
@@ -79,7 +216,7 @@ func sizeOf(ctx context.Context, dir string) (bytes uint64, err error) {
 			err = ctx.Err()
 		}
 		if err != nil || !d.Type().IsRegular() {
-			return err
+			return gone(err) // a temporary directory of a server that runs
 		}
 		if info, err := d.Info(); err == nil { // else it is gone
 			bytes += uint64(max(info.Size(), 0))

@@ -119,9 +119,9 @@ func TestRealRejoinRewindsACopy(t *testing.T) {
 			settledAt(t, old)
 			r := old.lockRejoin()
 			if control.Clean() {
-				require.NoError(t, r.Rewindable(t.Context(), old.conninfo()))
+				require.NoError(t, r.Rewindable(t.Context(), old.conninfo(), stallTest))
 			}
-			require.NoError(t, r.Begin())
+			require.NoError(t, r.Begin(t.Context()))
 			found, err := old.UnfinishedRejoin()
 			require.NoError(t, err)
 			require.Equal(t, r.Dir(), found)
@@ -148,34 +148,187 @@ func TestRealRejoinRewindsACopy(t *testing.T) {
 	}
 }
 
-// In place, and broken off: there is no data directory, and the next one makes a copy with this node's own files.
+// In place, and broken off before pg_rewind has changed anything: the data get their name back. Broken off later, there is
+// no data directory, and the next one makes a copy with this node's own files.
 func TestRealRejoinInPlaceBrokenOff(t *testing.T) {
 	old, primary := apart(t, Fast)
 	old.ownFile("ours.conf")
 	primary.ownFile("theirs.conf")
 	settledAt(t, old)
 	r := old.lockRejoin()
-	require.NoError(t, r.Begin())
-	require.NoError(t, r.Take())
-	require.NoDirExists(t, old.file("data"))
+	take := func() {
+		require.NoError(t, r.Begin(t.Context()))
+		require.NoError(t, r.Take())
+		require.NoDirExists(t, old.file("data"))
+	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.Error(t, r.Rewind(ended, primary.conninfoTo(primary), stallTest, nil))
+	nowhere := Conninfo{map[string]string{"host": old.file("socket"), "port": "1", "user": "nobody"}}
+	for name, breaks := range map[string]func() error{
+		"not begun":     func() error { return nil },
+		"interrupted":   func() error { return r.Rewind(ended, old.conninfoTo(primary), stallTest, nil) },
+		"no connection": func() error { return r.Rewind(t.Context(), nowhere, stallTest, nil) },
+	} {
+		take()
+		if err := breaks(); name == "no connection" {
+			require.ErrorIs(t, err, ErrConnectionLost)
+		}
+		unfinished, err := r.Abandon()
+		require.NoError(t, err)
+		require.False(t, unfinished, name)
+		require.DirExists(t, old.file("data"))
+		require.NoDirExists(t, r.Dir())
+	}
+	require.NoError(t, r.Rewindable(t.Context(), old.conninfo(), stallTest), "the data are whole")
+
+	from := old.conninfo()
+	old.recordingTools()
+	script := filepath.Join(old.cfg.BinDir, "pg_rewind")
+	require.NoError(t, os.Remove(script))
+	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\necho 'pg_rewind: need to copy 1 MB (total source directory size is 30 MB)' >&2\nexit 1\n"), 0o755))
+	take()
+	require.Error(t, r.Rewind(t.Context(), from, stallTest, nil))
 	unfinished, err := r.Abandon()
 	require.NoError(t, err)
 	require.True(t, unfinished)
 	found, err := old.UnfinishedRejoin()
 	require.NoError(t, err)
 	require.Equal(t, r.Dir(), found)
+	p, err := old.Premises(t.Context())
+	require.NoError(t, err)
+	require.False(t, p.Exists)
+	require.Positive(t, p.Left)
 
-	from := old.conninfo() // of the files that were put aside
+	from = old.conninfo() // of the files that were put aside
 	require.Contains(t, from.Host(), primary.file("socket"))
-	require.NoError(t, r.Begin())
+	require.NoError(t, r.Begin(t.Context()))
 	require.NoError(t, r.BaseBackup(t.Context(), from, true, stallTest, nil))
 	kept, err := r.Finish(true, time.Now())
 	require.NoError(t, err)
+	require.True(t, r.Placed())
 	require.Empty(t, kept, "nothing was left to keep")
 	old.rejoined(primary, "old")
+}
+
+// New data that a kill has left between the old ones' name and their own are put in their place by the next one.
+func TestRealRejoinKilledWhileItExchanges(t *testing.T) {
+	s := newPrimary(t)
+	r := s.lockRejoin()
+	require.NoError(t, r.Begin(t.Context()))
+	require.NoError(t, r.Copy(t.Context(), func(uint64) {}))
+	require.NoError(t, os.WriteFile(filepath.Join(r.Dir(), "data", "new"), nil, 0o600))
+	require.NoError(t, r.i.asUser(r.mark)) // as exchange does
+	require.NoError(t, os.Rename(s.file("data"), filepath.Join(r.Dir(), "old")))
+	p, err := s.Premises(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, filepath.Join(r.Dir(), "data"), p.Aside)
+	require.NoError(t, r.TakeBack())
+	require.FileExists(t, s.data("new"))
+	unfinished, err := r.Abandon()
+	require.NoError(t, err)
+	require.False(t, unfinished)
+}
+
+// What pg_wal has not got any more pg_rewind takes from the archive.
+func TestRealRewindWithAnArchive(t *testing.T) {
+	old, _ := apart(t, Fast)
+	if major, _ := old.Version(); major < restoreTargetMajor {
+		t.Skip("pg_rewind knows no archive")
+	}
+	settledAt(t, old)
+	archive := old.file("archive")
+	require.NoError(t, os.Mkdir(archive, 0o755))
+	segments, err := filepath.Glob(old.data("pg_wal/0000000100000000*"))
+	require.NoError(t, err)
+	for _, path := range segments {
+		require.NoError(t, os.Rename(path, filepath.Join(archive, filepath.Base(path))))
+	}
+	r := old.lockRejoin()
+	require.Error(t, r.Rewindable(t.Context(), old.conninfo(), stallTest))
+	old.configure("restore_command = 'cp " + archive + "/%f %p'")
+	require.NoError(t, r.Rewindable(t.Context(), old.conninfo(), stallTest))
+}
+
+// Only what the files themselves say makes data damaged, and not that they cannot be read.
+func TestRealRejoinKnowsDamage(t *testing.T) {
+	s := newPrimary(t)
+	control := s.data("global/pg_control")
+	text, err := os.ReadFile(control)
+	require.NoError(t, err)
+	broken := append([]byte{}, text...)
+	broken[100] ^= 0xff
+	ask := func() error { _, err := s.RejoinControl(t.Context()); return err }
+	for name, content := range map[string][]byte{"checksum": broken, "short": text[:100], "empty": nil} {
+		require.NoError(t, os.WriteFile(control, content, 0o600))
+		require.ErrorIs(t, ask(), ErrDamaged, name)
+	}
+	require.NoError(t, os.Remove(control))
+	require.ErrorIs(t, ask(), ErrDamaged)
+	require.NoError(t, os.WriteFile(control, text, 0o600)) // root's
+	require.NoError(t, os.Chmod(control, 0o600))
+	err = ask()
+	require.Error(t, err)
+	require.NotErrorIs(t, err, ErrDamaged)
+	s.own(control)
+	require.NoError(t, ask())
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = s.RejoinControl(ended)
+	require.NotErrorIs(t, err, ErrDamaged)
+
+	require.NoError(t, os.Chown(s.data("PG_VERSION"), 0, 0))
+	require.NoError(t, os.Chmod(s.data("PG_VERSION"), 0o600))
+	_, err = s.RejoinVersion()
+	require.Error(t, err)
+	require.NotErrorIs(t, err, ErrDamaged)
+	require.NoError(t, os.Remove(s.data("PG_VERSION")))
+	_, err = s.RejoinVersion()
+	require.ErrorIs(t, err, ErrDamaged)
+}
+
+// What is this node's own is told by a list of what is not, is known to be readable, and stays a private key.
+func TestRealRejoinsOwnFiles(t *testing.T) {
+	s := newPrimary(t)
+	require.NoError(t, os.Mkdir(s.data("pg_hba.d"), 0o700))
+	s.own(s.data("pg_hba.d"))
+	s.ownFile("pg_hba.d/mine.conf")
+	key := s.data("server.key")
+	require.NoError(t, os.WriteFile(key, []byte("key"), 0o640))
+	require.NoError(t, os.Chown(key, 0, int(here.user.GID)))
+	p, err := s.Premises(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, p.OwnErr)
+	require.True(t, p.Sized)
+	require.Positive(t, p.Own)
+	require.Less(t, p.Own, p.Size)
+	r := s.lockRejoin()
+	require.NoError(t, r.Begin(t.Context()))
+	require.FileExists(t, filepath.Join(r.Dir(), "own/pg_hba.d/mine.conf"))
+	require.NoDirExists(t, filepath.Join(r.Dir(), "own/pg_wal"))
+	info, err := os.Stat(filepath.Join(r.Dir(), "own/server.key"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "PostgreSQL takes no other one from its user")
+	require.NoError(t, os.Chmod(key, 0o600))
+	p, err = s.Premises(t.Context())
+	require.NoError(t, err)
+	require.ErrorIs(t, p.OwnErr, os.ErrPermission)
+	require.Positive(t, p.Left)
+
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	p, err = s.Premises(ended)
+	require.NoError(t, err)
+	require.False(t, p.Sized)
+	require.NoError(t, p.OwnErr, "nobody knows")
+	require.ErrorIs(t, r.Begin(ended), context.Canceled)
+}
+
+// A configuration that was in the data directory, and is gone with it, is said to be.
+func TestRealRejoinWithoutConfiguration(t *testing.T) {
+	s := newPrimary(t)
+	require.NoError(t, os.RemoveAll(s.file("data")))
+	_, err := s.RejoinConninfo(t.Context())
+	require.ErrorIs(t, err, ErrConfigurationGone)
 }
 
 // In place, to its end.
@@ -184,9 +337,12 @@ func TestRealRejoinInPlace(t *testing.T) {
 	old.ownFile("ours.conf")
 	settledAt(t, old)
 	r := old.lockRejoin()
-	require.NoError(t, r.Begin())
+	require.NoError(t, r.Begin(t.Context()))
+	require.NoError(t, os.WriteFile(old.data("standby.signal"), nil, 0o600))
+	old.own(old.data("standby.signal"))
+	require.NoError(t, r.RecoverInPlace(t.Context()))
+	require.FileExists(t, old.data("standby.signal"), "nobody who starts it by hand gets a primary")
 	require.NoError(t, r.Take())
-	require.NoError(t, r.Recover(t.Context()))
 	require.NoError(t, r.Rewind(t.Context(), primary.conninfoTo(primary), stallTest, nil))
 	_, err := r.Finish(false, time.Now())
 	require.NoError(t, err)
@@ -219,14 +375,14 @@ func TestRealRewindBeforeTheFirstCheckpoint(t *testing.T) {
 	require.False(t, source.Settled())
 	r := old.lockRejoin()
 	if major, _ := old.Version(); major < 16 {
-		require.ErrorIs(t, r.Rewindable(t.Context(), old.conninfo()), ErrRewindNotNeeded)
+		require.ErrorIs(t, r.Rewindable(t.Context(), old.conninfo(), stallTest), ErrRewindNotNeeded)
 	}
 	signal(t, checkpointer, syscall.SIGCONT)
 	require.NoError(t, old.CheckpointAt(t.Context(), old.conninfo()))
 	source, err = old.AskRewindSource(t.Context(), old.conninfo())
 	require.NoError(t, err)
 	require.True(t, source.Settled())
-	require.NoError(t, r.Rewindable(t.Context(), old.conninfo()))
+	require.NoError(t, r.Rewindable(t.Context(), old.conninfo(), stallTest))
 }
 
 // A standby whose WAL the primary has removed is lost, and cloned. The password is in no argument.
@@ -261,7 +417,7 @@ func TestRealRejoinClones(t *testing.T) {
 
 	recorded := standby.recordingTools()
 	r := standby.lockRejoin()
-	require.NoError(t, r.Begin())
+	require.NoError(t, r.Begin(t.Context()))
 	fetched := uint64(0)
 	require.NoError(t, r.BaseBackup(t.Context(), standby.conninfo(), true, stallTest, func(done, _ uint64) { fetched = done }))
 	require.Positive(t, fetched)
@@ -297,7 +453,7 @@ func TestRealRejoinLeavesWhatRunsAlone(t *testing.T) {
 	s := newPrimary(t).start()
 	r := s.lockRejoin()
 	steps := map[string]func() error{
-		"begin":  r.Begin,
+		"begin":  func() error { return r.Begin(t.Context()) },
 		"copy":   func() error { return r.Copy(t.Context(), func(uint64) {}) },
 		"take":   r.Take,
 		"drop":   r.Drop,
@@ -313,10 +469,10 @@ func TestRealRejoinLeavesWhatRunsAlone(t *testing.T) {
 	s.freeze(orphan) // it does not notice that the postmaster is gone
 	signal(t, s.processes().Postmaster, syscall.SIGKILL)
 	s.wait("no postmaster", func() bool { return s.processes().Postmaster == 0 })
-	require.ErrorContains(t, r.Begin(), "PostgreSQL runs in")
+	require.ErrorContains(t, r.Begin(t.Context()), "PostgreSQL runs in")
 	signal(t, orphan, syscall.SIGCONT)
 	s.waitGone()
-	require.NoError(t, r.Begin())
+	require.NoError(t, r.Begin(t.Context()))
 }
 
 // Nothing of root's is reached by what the system user can plant, and links to the data directory are followed.
@@ -332,7 +488,7 @@ func TestRealRejoinIsTheSystemUsers(t *testing.T) {
 	s.own(r.Dir())
 	require.NoError(t, os.Symlink(filepath.Join(other, "secret"), s.data("mine.key")))
 	s.own(s.data("mine.key"))
-	require.NoError(t, r.Begin())
+	require.NoError(t, r.Begin(t.Context()))
 	require.FileExists(t, filepath.Join(other, "secret"))
 	var info syscall.Stat_t
 	for _, path := range []string{r.Dir(), filepath.Join(r.Dir(), "own"), filepath.Join(r.Dir(), "own", "postgresql.conf")} {
@@ -370,6 +526,7 @@ func TestRealPremises(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, s.file("wal"), p.WALLink)
 	require.Equal(t, 1, p.Tablespaces)
+	require.Empty(t, p.Relative)
 	require.Positive(t, p.Size)
 	require.Positive(t, p.Free)
 	require.NoError(t, os.Chown(s.dir, 0, 0))
@@ -387,7 +544,7 @@ func TestRealToolThatStalls(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755))
 	}
 	r := s.lockRejoin()
-	require.NoError(t, r.Begin())
+	require.NoError(t, r.Begin(t.Context()))
 	script("echo '10/20 kB (50%), 0/1 tablespace' >&2; exec sleep 1000")
 	err := r.BaseBackup(t.Context(), s.conninfoTo(s), false, 300*time.Millisecond, nil)
 	require.ErrorIs(t, err, ErrStalled)
@@ -395,4 +552,8 @@ func TestRealToolThatStalls(t *testing.T) {
 	err = r.BaseBackup(t.Context(), s.conninfoTo(s), false, stallTest, nil)
 	require.ErrorContains(t, err, "pg_basebackup ended with exit code 1: pg_basebackup: error: no")
 	require.False(t, errors.Is(err, ErrStalled))
+
+	require.NoError(t, os.Remove(filepath.Join(s.cfg.BinDir, "pg_rewind")))
+	require.NoError(t, os.WriteFile(filepath.Join(s.cfg.BinDir, "pg_rewind"), []byte("#!/bin/sh\nexec sleep 1000\n"), 0o755))
+	require.ErrorIs(t, r.Rewindable(t.Context(), s.conninfoTo(s), 300*time.Millisecond), ErrStalled)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -17,16 +18,22 @@ import (
 // nothing has to be written into the data, of which pg_rewind removes whatever the
 // primary does not have.
 //
-//	main                      the data directory
-//	main.pgsqlms-rejoin/data  what becomes the data directory
-//	main.pgsqlms-rejoin/own   this node's own files of the data directory
-//	main.before-rejoin-TIME   what the data directory was
+//	main                           the data directory
+//	main.pgsqlms-rejoin/data       what becomes the data directory
+//	main.pgsqlms-rejoin/whole      says that these can be started, and have only to be moved
+//	main.pgsqlms-rejoin/elsewhere  says what of the data directory is not in it, see elsewhereNote
+//	main.pgsqlms-rejoin/own        this node's own files of the data directory
+//	main.pgsqlms-rejoin/old        the old data that are not to be kept, while they are removed
+//	main.before-rejoin-TIME        what the data directory was
 const (
-	rejoinSuffix = ".pgsqlms-rejoin"
-	keptSuffix   = ".before-rejoin-"
-	newData      = "data"
-	ownFiles     = "own"
-	ownComplete  = "own.complete"
+	rejoinSuffix  = ".pgsqlms-rejoin"
+	keptSuffix    = ".before-rejoin-"
+	newData       = "data"
+	oldData       = "old"
+	noteWhole     = "whole"
+	noteElsewhere = "elsewhere"
+	ownFiles      = "own"
+	ownComplete   = "own.complete"
 )
 
 // maxLinks is how many links are followed from the data directory's name, as the kernel
@@ -79,6 +86,8 @@ type Rejoin struct {
 	dir    string // the data directory itself
 	work   string
 	parent *os.File // locked
+	ready  bool     // what is worked on are new data, and whole
+	placed bool     // they have the data directory's name
 }
 
 // ErrRejoining says that another rejoin of this data directory is under way.
@@ -143,12 +152,16 @@ func (r *Rejoin) nothingRuns() error {
 // Begin makes the directory, instead of one that was left behind, and puts this node's own
 // files into it: whatever of the data directory's first level is not data. Where a rejoin
 // that was broken off has left no data directory, it has left those files, and they stay.
-// Something that runs on the data directory is an error, and nothing is changed.
-func (r *Rejoin) Begin() error {
+// Something that runs on the data directory is an error, and nothing is changed. So is the
+// end of ctx while those files are copied.
+func (r *Rejoin) Begin(ctx context.Context) error {
 	if err := r.nothingRuns(); err != nil {
 		return err
 	}
 	return r.i.asUser(func() error {
+		if err := r.takeBack(); err != nil {
+			return err
+		}
 		own := filepath.Join(r.work, ownFiles)
 		there, err := isDirectory(r.dir)
 		if err != nil {
@@ -168,16 +181,20 @@ func (r *Rejoin) Begin() error {
 		if err := os.Mkdir(own, 0o700); err != nil {
 			return err
 		}
-		if err := copyEntries(r.dir, own, isOwn); err != nil {
+		if err := copyEntries(ctx, r.dir, own, isOwn); err != nil {
 			return fmt.Errorf("this node's own files of %s cannot be put aside: %w", r.dir, err)
 		}
 		return r.i.createOnce(filepath.Join(r.work, ownComplete), "")
 	})
 }
 
-// keepOwn is Begin without a data directory: only what was put aside before counts.
+// keepOwn is Begin without a data directory: only what was put aside before counts. What
+// else there is, is half-done, or was being removed.
 func (r *Rejoin) keepOwn(own string) error {
-	if err := os.RemoveAll(filepath.Join(r.work, newData)); err != nil {
+	if err := r.removeNew(); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(r.work, oldData)); err != nil {
 		return err
 	}
 	if _, err := os.Lstat(filepath.Join(r.work, ownComplete)); err == nil {
@@ -189,13 +206,66 @@ func (r *Rejoin) keepOwn(own string) error {
 	return os.Mkdir(own, 0o700)
 }
 
-// Take makes the data directory itself what is worked on. From here on there is no data
-// directory until Finish.
+// Take makes the data directory itself what is worked on, and notes what of it lies
+// elsewhere. From here on there is no data directory until Finish. Until something is
+// changed in the data, whatever gives the work up moves them back: Discard, Abandon, or
+// TakeBack of the next one.
 func (r *Rejoin) Take() error {
 	if err := r.nothingRuns(); err != nil {
 		return err
 	}
-	return r.i.asUser(func() error { return r.rename(r.dir, filepath.Join(r.work, newData)) })
+	return r.i.asUser(func() error {
+		if err := r.i.createOnce(filepath.Join(r.work, noteElsewhere), elsewhereNote(r.dir)); err != nil {
+			return err
+		}
+		if err := r.mark(); err != nil {
+			return err
+		}
+		return r.rename(r.dir, filepath.Join(r.work, newData))
+	})
+}
+
+// mark notes that the data that are worked on are whole: they can be started as they are,
+// and have only to be moved. The note is on disk before they are.
+func (r *Rejoin) mark() error { return r.i.createOnce(filepath.Join(r.work, noteWhole), "") }
+
+// unmark takes that note away, for good when it returns: before anything is changed in the
+// data, or other ones are made.
+func (r *Rejoin) unmark() error {
+	err := os.Remove(filepath.Join(r.work, noteWhole))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return errors.Join(err, syncDirectory(r.work))
+}
+
+// isWhole says whether a rejoin that works there has left data that have only to be moved.
+func isWhole(work string) bool {
+	_, err := os.Lstat(filepath.Join(work, noteWhole))
+	there, dirErr := isDirectory(filepath.Join(work, newData))
+	return err == nil && dirErr == nil && there
+}
+
+// TakeBack gives whole data the data directory's name, where a rejoin that was broken off
+// has left them without: before anything was changed in them, or when they had become the
+// new ones. It does nothing where there is a data directory, or nothing of that kind.
+func (r *Rejoin) TakeBack() error {
+	if err := r.nothingRuns(); err != nil {
+		return err
+	}
+	return r.i.asUser(r.takeBack)
+}
+
+func (r *Rejoin) takeBack() error {
+	there, err := isDirectory(r.dir)
+	if err != nil || there || !isWhole(r.work) {
+		return err
+	}
+	if err := r.rename(filepath.Join(r.work, newData), r.dir); err != nil {
+		return err
+	}
+	r.placed = r.ready
+	return r.unmark()
 }
 
 // Drop removes the data directory, for room. From here on there is none until Finish.
@@ -206,11 +276,15 @@ func (r *Rejoin) Drop() error {
 	return r.i.asUser(func() error { return os.RemoveAll(r.dir) })
 }
 
-// Abandon gives the work up, where there is a data directory as it was before. Without one
-// the directory stays, for it has this node's own files and says what has happened; then
-// the result is true.
+// Abandon gives the work up, where there is a data directory as it was before, or data that
+// have only to be moved back. Without one the directory stays, for it has this node's own
+// files and says what has happened; then the result is true.
 func (r *Rejoin) Abandon() (unfinished bool, err error) {
 	err = r.i.asUser(func() error {
+		if err := r.takeBack(); err != nil {
+			unfinished = true
+			return err
+		}
 		there, err := isDirectory(r.dir)
 		if err != nil || !there {
 			unfinished = true
@@ -221,19 +295,29 @@ func (r *Rejoin) Abandon() (unfinished bool, err error) {
 	return unfinished, err
 }
 
-// Discard removes new data that came to nothing, for another attempt.
+// Discard removes new data that came to nothing, for another attempt. The data directory
+// itself, where nothing was changed in it since Take, is moved back instead.
 func (r *Rejoin) Discard() error {
-	return r.i.asUser(func() error { return os.RemoveAll(filepath.Join(r.work, newData)) })
+	return r.i.asUser(func() error {
+		if err := r.takeBack(); err != nil {
+			return err
+		}
+		return r.removeNew()
+	})
 }
 
-// TakeBack undoes Take, where nothing was changed in the data since.
-func (r *Rejoin) TakeBack() error {
-	return r.i.asUser(func() error { return r.rename(filepath.Join(r.work, newData), r.dir) })
+// removeNew removes what is worked on.
+func (r *Rejoin) removeNew() error {
+	if err := r.unmark(); err != nil {
+		return err
+	}
+	return os.RemoveAll(filepath.Join(r.work, newData))
 }
 
 // Finish makes the new data this node's: with its own files, set up as a standby, in the
 // data directory's place. What was there before is kept beside it, under the name that is
-// returned, or removed; empty when there was nothing.
+// returned, or removed; empty when there was nothing. After an error Placed says which data
+// have the data directory's name, and what was to be kept is there if a name is returned.
 func (r *Rejoin) Finish(keep bool, now time.Time) (kept string, err error) {
 	if err := r.nothingRuns(); err != nil {
 		return "", err
@@ -244,7 +328,7 @@ func (r *Rejoin) Finish(keep bool, now time.Time) (kept string, err error) {
 		if err := removeEntries(fresh.cfg.DataDir, func(name string) bool { return isOwn(name) || isOfRecovery(name) }); err != nil {
 			return err
 		}
-		if err := copyEntries(own, fresh.cfg.DataDir, func(string) bool { return true }); err != nil {
+		if err := copyEntries(context.Background(), own, fresh.cfg.DataDir, func(string) bool { return true }); err != nil {
 			return err
 		}
 		if err := fresh.createSignal(); err != nil {
@@ -256,12 +340,19 @@ func (r *Rejoin) Finish(keep bool, now time.Time) (kept string, err error) {
 	return kept, err
 }
 
+// Placed says whether Finish has given the new data the data directory's name.
+func (r *Rejoin) Placed() bool { return r.placed }
+
 func (r *Rejoin) exchange(keep bool, now time.Time) (kept string, err error) {
 	there, err := isDirectory(r.dir)
 	if err != nil {
 		return "", err
 	}
-	aside := filepath.Join(r.work, "old")
+	if err := r.mark(); err != nil {
+		return "", err
+	}
+	r.ready = true
+	aside := filepath.Join(r.work, oldData)
 	if keep {
 		aside = r.dir + keptSuffix + now.UTC().Format("20060102T150405Z")
 	}
@@ -269,12 +360,12 @@ func (r *Rejoin) exchange(keep bool, now time.Time) (kept string, err error) {
 		if err := r.rename(r.dir, aside); err != nil {
 			return "", err
 		}
+		if keep {
+			kept = aside
+		}
 	}
-	if err := r.rename(filepath.Join(r.work, newData), r.dir); err != nil {
-		return "", err
-	}
-	if there && keep {
-		kept = aside
+	if err := r.takeBack(); err != nil {
+		return kept, err
 	}
 	return kept, os.RemoveAll(r.work) // and, with it, what is not to be kept
 }
@@ -287,16 +378,16 @@ func (r *Rejoin) rename(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	for _, dir := range []string{filepath.Dir(from), filepath.Dir(to)} {
-		d, err := openDirectory(dir)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(d.Sync(), d.Close()); err != nil {
-			return err
-		}
+	return errors.Join(syncDirectory(filepath.Dir(from)), syncDirectory(filepath.Dir(to)))
+}
+
+// syncDirectory makes it last what names a directory has.
+func syncDirectory(dir string) error {
+	d, err := openDirectory(dir)
+	if err != nil {
+		return err
 	}
-	return nil
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // isDirectory says whether there is one of that name; anything else there is an error.
@@ -313,8 +404,13 @@ func isDirectory(path string) (bool, error) {
 	return true, nil
 }
 
+// ErrConfigurationGone says that this node's configuration was in the data directory, and is
+// not there any more: nothing says how the primary is reached.
+var ErrConfigurationGone = errors.New("this node's configuration is gone")
+
 // RejoinConninfo is Conninfo; where the data directory, and the configuration in it, are
-// gone with a rejoin that was broken off, it is that of the files that were put aside.
+// gone with a rejoin that was broken off, it is that of the files that were put aside. Where
+// there is no configuration at all its error wraps ErrConfigurationGone.
 func (i *Instance) RejoinConninfo(ctx context.Context) (Conninfo, error) {
 	c, err := i.Conninfo(ctx)
 	if err == nil || i.cfg.PGData != i.cfg.DataDir {
@@ -322,7 +418,7 @@ func (i *Instance) RejoinConninfo(ctx context.Context) (Conninfo, error) {
 	}
 	work, findErr := i.UnfinishedRejoin()
 	if findErr != nil || work == "" {
-		return c, err
+		return c, i.configurationGone(err)
 	}
 	aside := i.cfg
 	aside.PGData = filepath.Join(work, ownFiles)
@@ -335,4 +431,18 @@ func (i *Instance) RejoinConninfo(ctx context.Context) (Conninfo, error) {
 		return Conninfo{}, fmt.Errorf("primary_conninfo: %w", err)
 	}
 	return Conninfo{values}, nil
+}
+
+// configurationGone looks whether that is why the configuration cannot be read: there is no
+// file of it, and start_opts name no other one.
+func (i *Instance) configurationGone(err error) error {
+	const file = "postgresql.conf"
+	lookErr := i.asUser(func() error {
+		_, err := os.Lstat(filepath.Join(i.cfg.PGData, file))
+		return err
+	})
+	if !errors.Is(lookErr, fs.ErrNotExist) || strings.Contains(i.cfg.StartOpts, "config_file") {
+		return err
+	}
+	return fmt.Errorf("%w: there is no %s", ErrConfigurationGone, filepath.Join(i.cfg.PGData, file))
 }

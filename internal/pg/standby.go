@@ -58,11 +58,7 @@ func settle(f *os.File) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	d, err := openDirectory(filepath.Dir(f.Name()))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return syncDirectory(filepath.Dir(f.Name()))
 }
 
 // fileMode is 0600, with the group's reading where the data directory grants
