@@ -182,6 +182,14 @@ func (i instance) Version(ctx context.Context) (int, error) {
 	return look(ctx, i, func(of *pg.Instance) (int, error) { return of.Version() })
 }
 
+func (i instance) RejoinVersion(ctx context.Context) (int, error) {
+	return look(ctx, i, func(of *pg.Instance) (int, error) { return of.RejoinVersion() })
+}
+
+func (i instance) Settings(ctx context.Context, names ...string) (map[string]string, error) {
+	return ask(ctx, i, func(of *pg.Instance) (map[string]string, error) { return of.Settings(ctx, names...) })
+}
+
 func (i instance) Space(ctx context.Context) ([]pg.Space, error) {
 	return look(ctx, i, func(of *pg.Instance) ([]pg.Space, error) { return of.Space() })
 }

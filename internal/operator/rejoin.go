@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"pgsqlms/internal/pg"
@@ -87,6 +88,7 @@ type rejoinFacts struct {
 	programsErr error
 	data        int // of the data
 	dataErr     error
+	restore     string // restore_command; empty also where it could not be asked for
 	toolsErr    error
 
 	premises    pg.Premises
@@ -108,6 +110,7 @@ type rejoinFacts struct {
 // The bounds of what a rejoin looks at before it asks.
 const (
 	sizeWait   = time.Minute     // for the size of the data directory, with very many files
+	dataWait   = 2 * patientTool // for pg_controldata or a setting: a program runs twice, and under load each takes as long as one of Pacemaker's
 	endWait    = 6 * time.Second // for the end of the local log, which is read; see pg.StoppedEnd
 	sourceWait = 5 * time.Second // for the primary to answer
 )
@@ -118,16 +121,14 @@ func gatherRejoin(ctx context.Context, found survey) rejoinFacts {
 	if promoted := found.state.Promoted(found.resource.Name); len(promoted) == 1 {
 		f.primary = promoted[0]
 	}
+	bounded, cancel := context.WithTimeout(ctx, sizeWait)
+	f.premises, f.premisesErr = f.instance.Premises(bounded)
+	cancel()
 	i := f.instance
-	bounded, cancel := context.WithTimeout(ctx, toolWait)
-	f.programs, f.programsErr = i.ProgramVersion(bounded)
-	f.disk, f.diskErr = i.RejoinControl(bounded)
-	cancel()
-	f.data, f.dataErr = i.Version(ctx)
-	f.toolsErr = i.HasRejoinTools(ctx)
-	bounded, cancel = context.WithTimeout(ctx, sizeWait)
-	f.premises, f.premisesErr = i.Premises(bounded)
-	cancel()
+	if f.premises.Aside != "" {
+		i.Instance = i.Instance.Aside(f.premises.Aside)
+	}
+	f.lookAtData(ctx, i)
 	if f.primary == "" || f.primary == f.node {
 		return f
 	}
@@ -137,8 +138,8 @@ func gatherRejoin(ctx context.Context, found survey) rejoinFacts {
 		replayed, f.end = i.StoppedEnd(bounded, f.disk)
 		cancel()
 	}
-	f.askSource(ctx, replayed)
-	if f.local.ok() && f.local.report.InRecovery && !f.streams() {
+	f.askSource(ctx, i, replayed)
+	if streams, _ := f.streams(); f.local.ok() && f.local.report.InRecovery && !streams {
 		bounded, cancel = context.WithTimeout(ctx, sourceWait)
 		f.asked, f.askedErr = i.AskPrimary(bounded)
 		cancel()
@@ -156,9 +157,26 @@ func (f *rejoinFacts) hangs() error {
 	return nil
 }
 
+// lookAtData looks at the data, and at the programs.
+func (f *rejoinFacts) lookAtData(ctx context.Context, i instance) {
+	bounded, cancel := context.WithTimeout(ctx, dataWait)
+	f.programs, f.programsErr = i.ProgramVersion(bounded)
+	cancel()
+	bounded, cancel = context.WithTimeout(ctx, dataWait)
+	f.disk, f.diskErr = i.RejoinControl(bounded)
+	cancel()
+	f.data, f.dataErr = i.RejoinVersion(ctx)
+	f.toolsErr = i.HasRejoinTools(ctx)
+	bounded, cancel = context.WithTimeout(ctx, dataWait)
+	defer cancel()
+	if settings, err := i.Settings(bounded, "restore_command"); err == nil {
+		f.restore = settings["restore_command"]
+	}
+}
+
 // askSource finds a way to the primary: by its node's name, or by the address in
 // primary_conninfo.
-func (f *rejoinFacts) askSource(ctx context.Context, replayed wal.Position) {
+func (f *rejoinFacts) askSource(ctx context.Context, i instance, replayed wal.Position) {
 	ctx, cancel := context.WithTimeout(ctx, 2*sourceWait)
 	defer cancel()
 	conninfo, err := f.instance.RejoinConninfo(ctx)
@@ -170,7 +188,7 @@ func (f *rejoinFacts) askSource(ctx context.Context, replayed wal.Position) {
 	}
 	for _, from := range []pg.Conninfo{conninfo.At(f.primary), conninfo} {
 		bounded, cancel := context.WithTimeout(ctx, sourceWait)
-		up, err := f.instance.AskSource(bounded, from, replayed, f.end)
+		up, err := i.AskSource(bounded, from, replayed, f.end)
 		cancel()
 		if err == nil && up.Standby {
 			err = fmt.Errorf("what answers there is a standby, expected the primary on %s", f.primary)
@@ -194,8 +212,42 @@ func (f *rejoinFacts) stopped() bool {
 	return !f.local.ok() && !errors.Is(f.local.err, errNotAsked) && f.runsErr == nil && !f.runs.Running()
 }
 
-// streams says that this node's instance is a standby that receives.
-func (f *rejoinFacts) streams() bool {
+// streams says whether this node's instance is a standby that streams from the primary, or
+// why a WAL receiver that says so is not believed; of one that is, what could not be looked
+// at. One that is behind the replay has diverged: PostgreSQL streams the end of the timeline
+// that both have, again and again.
+func (f *rejoinFacts) streams() (yes bool, doubt string) {
 	r := f.local.report
-	return f.local.ok() && r.InRecovery && r.Receiver != nil && r.Receiver.Status == "streaming"
+	if !f.local.ok() || !r.InRecovery || r.Receiver == nil || r.Receiver.Status != "streaming" {
+		return false, ""
+	}
+	from := net.JoinHostPort(r.Receiver.Host, r.Receiver.Port)
+	if r.Receive != 0 && r.Receive < r.Replay {
+		return false, fmt.Sprintf("it streams from %s what it has replayed long since: received up to %s, replayed up to %s", from, r.Receive, r.Replay)
+	}
+	if f.fromErr == nil && r.Receiver.Timeline != f.up.End.Timeline {
+		return false, fmt.Sprintf("it streams timeline %d from %s; %s writes timeline %d", r.Receiver.Timeline, from, f.primary, f.up.End.Timeline)
+	}
+	return f.sentTo(from)
+}
+
+// sentTo asks the primary's pg_stat_replication whether it sends to this node.
+func (f *rejoinFacts) sentTo(from string) (yes bool, doubt string) {
+	there, asked := f.others[f.primary]
+	if !asked {
+		there.err = errNotAsked
+	}
+	if !there.ok() && f.byAddress.ok() && !f.byAddress.report.InRecovery {
+		there = f.byAddress
+	}
+	if !there.ok() {
+		return true, fmt.Sprintf("it streams from %s; %s does not say whether to this node: %s", from, f.primary, first(there.err))
+	}
+	switch row := rowOf(&there.report, f.node); {
+	case row == nil:
+		return false, fmt.Sprintf("it streams from %s, and %s has no standby of the name %s", from, f.primary, f.node)
+	case row.State != "" && row.State != "streaming": // without the right to see it there is none
+		return false, fmt.Sprintf("it streams from %s; for %s it is in state %s", from, f.primary, row.State)
+	}
+	return true, ""
 }

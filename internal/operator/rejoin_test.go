@@ -3,6 +3,7 @@ package operator
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"os/user"
@@ -30,13 +31,13 @@ func divergedFacts(t *testing.T) rejoinFacts {
 		survey: situations(t)["diverged"], primary: "n3", programs: 15, data: 15, end: at(2, 0x1769cd0), askedErr: errNotAsked,
 		premises: pg.Premises{
 			DataDir: "/var/lib/postgresql/15/main", Work: "/var/lib/postgresql/15/main.pgsqlms-rejoin", Exists: true, Writable: true,
-			Size: 3 * gigabyte, Free: 20 * gigabyte,
+			Size: 3 * gigabyte, Sized: true, Free: 20 * gigabyte,
 		},
 		disk: pg.RejoinControl{ControlData: pg.ControlData{State: pg.StateShutDown, Timeline: 2}, System: "7001", Hints: true},
 		up: pg.Source{
 			System: "7001", Major: 15, End: at(3, 0x1742340),
 			History:    wal.History{Timeline: 3, Ancestors: []wal.Ancestor{{Timeline: 1, End: 0x1742110}, {Timeline: 2, End: 0x1742228}}},
-			Divergence: &pg.Divergence{Left: at(2, 0x1742228), Bytes: 162472},
+			Divergence: &pg.Divergence{Left: at(2, 0x1742228), Bytes: 162472}, Compared: true,
 		},
 		upSQL: pg.RewindSource{Allowed: true, FullPageWrites: true, Timeline: 3, Checkpoint: 3, Size: 2 * gigabyte},
 	}
@@ -50,7 +51,7 @@ func standbyFacts(t *testing.T) rejoinFacts {
 	f := divergedFacts(t)
 	f.survey = situations(t)["healthy"]
 	f.local.report.Receiver = nil
-	f.primary, f.askedErr = "n1", nil
+	f.primary, f.askedErr, f.asked.Compared = "n1", nil, true
 	f.up = pg.Source{System: "7001", Major: 15, End: at(2, 0x1742228), History: wal.History{Timeline: 2, Ancestors: []wal.Ancestor{{Timeline: 1, End: 0x1742110}}}}
 	f.end = wal.Position{}
 	f.disk.State = pg.StateArchiveRecovery
@@ -92,12 +93,74 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	diverged("primary-by-hand", choices{}, func(f *rejoinFacts) { f.up.History.Ancestors[1].End = 0x1742000 })
 	diverged("half-done", choices{}, func(f *rejoinFacts) {
 		f.premises.Exists, f.premises.Unfinished, f.premises.Size = false, true, 0
-		f.diskErr, f.dataErr = os.ErrNotExist, os.ErrNotExist
+		f.diskErr, f.dataErr = pg.ErrDamaged, pg.ErrDamaged
 		f.up.Divergence = nil
 	})
 	diverged("left-over", choices{}, func(f *rejoinFacts) { f.premises.Unfinished, f.up.Divergence = true, nil })
 	diverged("follows", choices{}, func(f *rejoinFacts) { f.up.Divergence = nil })
-	standby("streaming", choices{clone: true}, func(f *rejoinFacts) { f.local = standbyAt(at(2, 0x1742228)) })
+	diverged("half-done-tablespaces", choices{discard: true}, func(f *rejoinFacts) {
+		f.premises.Exists, f.premises.Unfinished, f.premises.Size, f.premises.Tablespaces = false, true, 0, 2 // which were noted
+		f.diskErr, f.dataErr = pg.ErrDamaged, pg.ErrDamaged
+		f.up.Divergence = nil
+	})
+	diverged("half-done-no-room", choices{}, func(f *rejoinFacts) {
+		f.premises.Exists, f.premises.Unfinished, f.premises.Size, f.premises.Free, f.premises.Left = false, true, 0, gigabyte, gigabyte/2
+		f.diskErr, f.dataErr = pg.ErrDamaged, pg.ErrDamaged
+		f.up.Divergence = nil
+	})
+	diverged("moved", choices{discard: true}, func(f *rejoinFacts) {
+		f.premises.Unfinished, f.premises.Aside = true, f.premises.Work+"/data"
+	})
+	diverged("moved-follows", choices{}, func(f *rejoinFacts) {
+		f.premises.Unfinished, f.premises.Aside, f.up.Divergence = true, f.premises.Work+"/data", nil
+	})
+	diverged("relative-link", choices{discard: true}, func(f *rejoinFacts) { f.premises.WALLink, f.premises.Relative = "../wal", "pg_wal" })
+	diverged("slow", choices{discard: true}, func(f *rejoinFacts) {
+		f.diskErr = &os.PathError{Op: "run", Path: "pg_controldata", Err: context.DeadlineExceeded}
+	})
+	diverged("damaged", choices{}, func(f *rejoinFacts) { f.diskErr = pg.ErrDamaged })
+	diverged("not-mounted", choices{}, func(f *rejoinFacts) {
+		f.diskErr, f.dataErr, f.premises.Empty, f.premises.Size = pg.ErrDamaged, pg.ErrDamaged, true, 0
+	})
+	diverged("no-configuration", choices{}, func(f *rejoinFacts) {
+		f.diskErr, f.dataErr, f.premises.Empty, f.premises.Size = pg.ErrDamaged, pg.ErrDamaged, true, 0
+		f.fromErr = fmt.Errorf("%w: there is no /var/lib/postgresql/15/main/postgresql.conf", pg.ErrConfigurationGone)
+	})
+	diverged("own-unreadable", choices{}, func(f *rejoinFacts) {
+		f.premises.OwnErr = &os.PathError{Op: "open", Path: "/var/lib/postgresql/15/main/server.key", Err: os.ErrPermission}
+	})
+	diverged("logs", choices{}, func(f *rejoinFacts) { f.premises.Free, f.premises.Own = 5*gigabyte, gigabyte })
+	diverged("unsized", choices{}, func(f *rejoinFacts) { f.premises.Sized, f.premises.Free = false, gigabyte })
+	diverged("strange-clone", choices{clone: true}, func(f *rejoinFacts) { f.up.Divergence, f.up.Compared = nil, false })
+	diverged("strange", choices{}, func(f *rejoinFacts) { f.up.Divergence, f.up.Compared = nil, false })
+	diverged("archive", choices{}, func(f *rejoinFacts) {
+		f.up.Divergence, f.restore = nil, "cp /archive/%f %p"
+		f.up.Refusal = "requested WAL segment 000000020000000000000001 has already been removed"
+	})
+	diverged("archive-clone", choices{clone: true}, func(f *rejoinFacts) {
+		f.up.Divergence, f.restore = nil, "cp /archive/%f %p"
+		f.up.Refusal = "requested WAL segment 000000020000000000000001 has already been removed"
+	})
+	standby("archive-replaying", choices{}, func(f *rejoinFacts) {
+		f.restore, f.asked.Replaying, f.asked.Refusal = "cp /archive/%f %p", true, "requested WAL segment 000000020000000000000001 has already been removed"
+	})
+	standby("archive-lost", choices{}, func(f *rejoinFacts) {
+		f.restore, f.asked.Refusal = "cp /archive/%f %p", "requested WAL segment 000000020000000000000001 has already been removed"
+	})
+	standby("alone-clone", choices{clone: true}, func(f *rejoinFacts) { f.askedErr = errSlow })
+	standby("streaming", choices{}, func(f *rejoinFacts) { f.local = standbyAt(at(2, 0x1742228)) })
+	standby("streaming-clone", choices{clone: true}, func(f *rejoinFacts) { f.local = standbyAt(at(2, 0x1742228)) })
+	standby("streaming-unseen", choices{}, func(f *rejoinFacts) {
+		f.local, f.others["n1"] = standbyAt(at(2, 0x1742228)), silent(errPgHba)
+	})
+	standby("streams-from-another", choices{}, func(f *rejoinFacts) {
+		f.local, f.others["n1"] = standbyAt(at(2, 0x1742228)), primaryAt(at(2, 0x1742228), streamingAt("n3", 0x1742228))
+	})
+	standby("streams-again-and-again", choices{}, func(f *rejoinFacts) {
+		f.local = standbyAt(at(2, 0x1742228))
+		f.local.report.Receive--
+	})
+	standby("streams-another-timeline", choices{}, func(f *rejoinFacts) { f.local = standbyAt(at(1, 0x1742228)) })
 	standby("lost", choices{}, func(f *rejoinFacts) {
 		f.asked.Refusal = "requested WAL segment 000000020000000000000001 has already been removed"
 	})
@@ -117,14 +180,16 @@ type rejoinCase struct {
 // What is said, and what would be done, of each situation.
 func TestRejoinPlanOfEachSituation(t *testing.T) {
 	refused := []string{"no-room", "tablespaces", "wal-link-clone", "mounted", "other-system", "other-version", "no-primary",
-		"primary-unreachable", "primary-by-hand", "follows", "alone", "on-the-primary"}
+		"primary-unreachable", "primary-by-hand", "follows", "alone", "on-the-primary", "half-done-tablespaces", "half-done-no-room",
+		"relative-link", "slow", "no-configuration", "own-unreadable", "logs", "strange", "archive", "archive-replaying",
+		"streams-from-another", "streams-again-and-again", "streams-another-timeline"}
 	for name, c := range rejoins(t) {
 		t.Run(name, func(t *testing.T) {
 			p := planRejoin(c.facts, c.choices)
 			v := rejoinView{rejoinPlan: p, Resource: "pgsqld-clone"}
 			golden(t, "rejoin/"+name+".txt", v.planText(style{columns: leastColumns}))
 			require.Equal(t, contains(refused, name), p.Refused)
-			require.Equal(t, name == "streaming", p.Nothing)
+			require.Equal(t, name == "streaming" || name == "streaming-unseen", p.Nothing)
 			require.Equal(t, !p.Refused && !p.Nothing, len(p.Steps) > 0)
 		})
 	}
@@ -140,16 +205,18 @@ func contains(list []string, text string) bool {
 }
 
 func TestRejoinWays(t *testing.T) {
+	cases := rejoins(t)
 	for name, want := range map[string]way{
 		"diverged": wayRewind, "diverged-discard": wayRewind, "tablespaces-discard": wayRewind, "diverged-clone": wayClone, "not-rewindable": wayClone,
 		"no-rights": wayClone, "no-sql": wayClone, "no-room-clone-discard": wayClone, "half-done": wayClone, "lost": wayClone, "left-over": waySweep,
+		"moved": wayRewind, "moved-follows": waySweep, "damaged": wayClone, "unsized": wayRewind, "strange-clone": wayClone, "archive-clone": wayClone,
+		"archive-lost": wayClone, "streaming-clone": wayClone, "alone-clone": wayClone,
 	} {
-		c := rejoins(t)[name]
+		c := cases[name]
 		p := planRejoin(c.facts, c.choices)
 		require.Equal(t, want, p.Way, name)
 		require.Equal(t, !c.discard && c.facts.premises.Exists && want != waySweep, p.Keep, name)
 	}
-	cases := rejoins(t)
 	require.True(t, planRejoin(cases["diverged-discard"].facts, choices{discard: true}).InPlace)
 	require.True(t, planRejoin(cases["no-room-clone-discard"].facts, choices{clone: true, discard: true}).DropFirst)
 
@@ -166,6 +233,7 @@ func TestRejoinWays(t *testing.T) {
 		},
 		"programs": func(f *rejoinFacts) { f.toolsErr = os.ErrNotExist },
 		"instance": func(f *rejoinFacts) { f.runs.Postmaster = 4711 },
+		"data":     func(f *rejoinFacts) { f.dataErr = os.ErrPermission },
 	}
 	for check, breaks := range broken {
 		f := divergedFacts(t)

@@ -166,7 +166,7 @@ func TestRejoinMovesDataBack(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, p.Exists && p.Unfinished)
 	require.Equal(t, w.data+".pgsqlms-rejoin/data", p.Aside)
-	_, err = w.r.found.instance.Aside(p.Aside).RejoinVersion()
+	_, err = w.r.found.instance.Instance.Aside(p.Aside).RejoinVersion()
 	require.NoError(t, err)
 
 	w.r.v.Way = waySweep

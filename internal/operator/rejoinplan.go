@@ -51,8 +51,10 @@ func planRejoin(f rejoinFacts, o choices) rejoinPlan {
 	p.cluster()
 	p.source()
 	p.here()
-	if p.Nothing = f.streams() && p.Checks.count(levelError) == 0; p.Nothing {
-		p.Checks.add("standby", p.Node, true, levelError, "streams from "+p.Primary, "", "")
+	streams, doubt := f.streams()
+	p.streaming, p.doubt = streams, doubt
+	if p.Nothing = streams && !o.clone && p.Checks.count(levelError) == 0; p.Nothing {
+		p.Checks.add("standby", p.Node, doubt == "", levelUnknown, firstNonEmpty(doubt, "streams from "+p.Primary), "a row of it in pg_stat_replication there", "pgsqlms status, on "+p.Primary)
 		if p.premises.Unfinished {
 			p.Checks.add("directory", "", false, levelWarning, "left over: "+p.premises.Work, "nothing of that name: PostgreSQL is not started beside it", "rm -r "+p.premises.Work)
 		}
@@ -75,8 +77,10 @@ type rejoinPlanner struct {
 	choices
 	rejoinPlan
 
-	diverged *pg.Divergence
-	damaged  bool // the data cannot be compared: gone, or not to be believed
+	diverged  *pg.Divergence
+	damaged   bool   // the data cannot be compared: gone, or not to be believed
+	streaming bool   // from the primary
+	doubt     string // of that, or why it is not believed
 }
 
 // must adds a check that refuses the repair when it is not ok.
@@ -134,6 +138,12 @@ func (p *rejoinPlanner) source() {
 	if p.fromErr == nil {
 		found = fmt.Sprintf("%s lets this node in for replication", p.primary)
 	}
+	if errors.Is(p.fromErr, pg.ErrConfigurationGone) {
+		dir := p.premises.DataDir
+		p.must("configuration", false, found, "postgresql.conf with primary_conninfo: else nothing says how "+p.primary+" is reached, and a copy would have "+p.primary+"'s",
+			"put postgresql.conf, postgresql.auto.conf, pg_hba.conf and pg_ident.conf of this node, or "+p.primary+"'s with this node's name in primary_conninfo, into "+dir+" as "+p.instance.user.Name+", and run it again")
+		return
+	}
 	p.must("connection", p.fromErr == nil, found, "a connection for replication to "+p.primary+", as primary_conninfo of this node has it",
 		"pgsqlms check; pg_hba.conf on "+p.primary)
 	if p.fromErr != nil {
@@ -187,6 +197,22 @@ func (p *rejoinPlanner) here() {
 	case p.diskErr == nil && p.fromErr == nil && p.primary != p.node && p.primary != "":
 		p.system(p.disk.System)
 	}
+	p.readable()
+}
+
+// readable refuses data that cannot be read just now, of which nobody knows whether they are
+// whole, nor whose they are. Only what the files themselves say makes them damaged.
+func (p *rejoinPlanner) readable() {
+	p.damaged = !p.local.ok() && (!p.premises.Exists && p.premisesErr == nil || errors.Is(p.diskErr, pg.ErrDamaged) || errors.Is(p.dataErr, pg.ErrDamaged))
+	if p.premises.DataDir != "" && p.premisesErr == nil && !p.premises.Exists {
+		return // nothing is there to be read
+	}
+	for _, err := range []error{p.dataErr, p.diskErr} {
+		if err != nil && !errors.Is(err, pg.ErrDamaged) {
+			p.must("data", false, "cannot be read: "+first(err), "data that are whole, or known to be damaged or gone", "mend that (is the volume mounted, what does the kernel's log say?), and try again")
+			return
+		}
+	}
 }
 
 func roleText(inRecovery bool) string {
@@ -205,12 +231,12 @@ func (p *rejoinPlanner) system(here string) {
 // ailment says what is wrong with the data, and chooses the way.
 func (p *rejoinPlanner) ailment() {
 	s := p.up
+	refusal := firstNonEmpty(s.Refusal, p.asked.Refusal)
 	removed := s.Removed() || pg.Source{Refusal: p.asked.Refusal}.Removed()
 	p.diverged = s.Divergence
 	if p.diverged == nil {
 		p.diverged = p.asked.Divergence
 	}
-	p.damaged = !p.local.ok() && (p.diskErr != nil || p.dataErr != nil || !p.premises.Exists)
 	switch {
 	case p.damaged:
 		p.Ailment = p.damage()
@@ -222,15 +248,22 @@ func (p *rejoinPlanner) ailment() {
 		p.Lost = fmt.Sprintf("%s of WAL (%d bytes from %s on), and with it every commit in it", bytesText(d.Bytes), d.Bytes, d.Left.LSN)
 		p.LostBytes = &d.Bytes
 		p.WhyClone = p.notRewindable()
+	case removed && p.archiveMayHelp(refusal):
+		return
 	case removed:
-		p.Ailment = fmt.Sprintf("lost: the primary does not keep the WAL any more that it would go on with (%s)", firstNonEmpty(s.Refusal, p.asked.Refusal))
-		p.Lost = "nothing: the primary has all that is here"
+		p.Ailment = fmt.Sprintf("lost: the primary does not keep the WAL any more that it would go on with (%s)", refusal)
+		p.Lost = p.lost("nothing: the primary has all that is here")
 		p.WhyClone = "nothing is here that the primary does not have: it lacks what the primary has not got any more"
+	case p.clone && p.streaming:
+		p.Ailment, p.Lost = "nothing: "+firstNonEmpty(p.doubt, "it streams from "+p.Primary), "nothing"
 	case p.clone:
 		p.Ailment = "nothing that a new copy would be needed for was found"
-		p.Lost = "nothing that the primary does not have was found"
+		if p.notCompared() != "" {
+			p.Ailment = "not known"
+		}
+		p.Lost = p.lost("nothing that the primary does not have was found")
 	default:
-		p.follows(firstNonEmpty(s.Refusal, p.asked.Refusal))
+		p.follows(refusal)
 		return
 	}
 	p.Way = wayRewind
@@ -242,22 +275,67 @@ func (p *rejoinPlanner) ailment() {
 	}
 }
 
+// lost is what is said of a loss that a comparison has not found, or that there was none.
+func (p *rejoinPlanner) lost(none string) string {
+	if why := p.notCompared(); why != "" {
+		return "whatever only this node has, if there is anything: not compared with the primary's (" + why + ")"
+	}
+	return none
+}
+
+// notCompared says why nobody knows whether the data have diverged; empty where that is known.
+func (p *rejoinPlanner) notCompared() string {
+	const strangers = "the timelines known here and there do not meet"
+	switch {
+	case p.stopped() && p.up.Compared, p.local.ok() && p.askedErr == nil && p.asked.Compared:
+		return ""
+	case p.stopped():
+		return strangers
+	case !p.local.ok():
+		return "PostgreSQL runs here and does not answer: " + first(p.local.err)
+	case p.askedErr != nil:
+		return first(p.askedErr)
+	}
+	return firstNonEmpty(p.asked.Refusal, strangers)
+}
+
+// archiveMayHelp refuses a new copy of a standby that has not tried its archive to the end.
+func (p *rejoinPlanner) archiveMayHelp(refusal string) bool {
+	todo := ""
+	switch {
+	case p.restore == "" || p.clone:
+		return false
+	case p.stopped():
+		todo = cleanupOf(p.resource.Name, p.node) + " starts it"
+	case p.local.ok() && p.asked.Replaying:
+		todo = "wait for its replay (pgsqlms status)"
+	default:
+		return false
+	}
+	p.Checks.add("standby", p.Node, false, levelError, "the primary does not keep the WAL any more that it would go on with ("+refusal+"); restore_command is set, and the archive may have it",
+		"a standby that its archive cannot help", todo+"; --clone copies all the same")
+	return true
+}
+
 // follows is for a standby that is neither diverged nor lost: what is wrong with it, new
 // data would not mend.
 func (p *rejoinPlanner) follows(refusal string) {
+	why := p.notCompared()
 	if p.premises.Unfinished && p.stopped() && refusal == "" {
 		p.Way, p.Ailment, p.Lost = waySweep, "whole, and not started: beside them is what a rejoin that was killed has left", "nothing"
+		if p.premises.Aside != "" {
+			p.Ailment = "whole, and not in their place: a rejoin that was killed has left them in " + p.premises.Aside
+		}
 		return
 	}
 	found := "neither diverged nor lost: it could go on from where it is"
-	if refusal != "" {
+	switch {
+	case p.doubt != "":
+		found = p.doubt + "; it is not known to have diverged or to be lost"
+	case refusal != "":
 		found = "not known to have diverged or to be lost; the primary says: " + refusal
-	}
-	if p.local.ok() && p.askedErr != nil {
-		found = "cannot be compared with the primary: " + first(p.askedErr)
-	}
-	if !p.local.ok() && !p.stopped() {
-		found = "runs and does not answer, and cannot be compared with the primary: " + first(p.local.err)
+	case why != "":
+		found = "cannot be compared with the primary: " + why
 	}
 	p.Checks.add("standby", p.Node, false, levelError, found, "a standby that only new data can mend",
 		"pgsqlms status; "+cleanupOf(p.resource.Name, p.node)+" tries it again; --clone copies all the same")
@@ -319,12 +397,19 @@ func (p *rejoinPlanner) room() {
 		"to be able to: the new data are made in "+d.Work, "give "+parentOf(d.DataDir)+" to "+p.instance.user.Name+", or rejoin by hand (docs/commands.md)")
 	p.must(check, !d.Mounted, d.DataDir+map[bool]string{true: " is a file system of its own", false: " can be renamed"}[d.Mounted],
 		"a directory below the mount point: one that is mounted cannot be put aside", "rejoin by hand (docs/commands.md)")
+	if d.OwnErr != nil {
+		p.must("own files", false, first(d.OwnErr), "this node's own files in the data directory, which "+p.instance.user.Name+" can read", "give them to "+p.instance.user.Name+", or move them away")
+	}
+	p.volume()
 	p.Keep = !p.discard && d.Exists
 	p.InPlace = p.Way == wayRewind && p.discard
 	p.noClone = p.cloneObstacle()
 	switch {
 	case p.InPlace:
-		p.noRoom = p.premises.Free < p.premises.Size+slack // should it have to be a new copy in the end
+		p.noRoom = p.premises.Sized && p.premises.Free+p.premises.Left < p.premises.Size+slack // should it have to be a new copy in the end
+		if d.Relative != "" {
+			p.must(check, false, d.DataDir+"/"+d.Relative+" is a link that leads from where it is", "an absolute one: the data directory is moved for the rewind", "ln -sfn TARGET "+d.DataDir+"/"+d.Relative)
+		}
 	case p.Way == wayRewind && p.elsewhere() != "":
 		p.must(check, false, p.elsewhere(), "data that can be copied with one directory", "pgsqlms rejoin --discard-old: pg_rewind then works in place")
 	case p.Way == wayClone && p.noClone != "":
@@ -332,6 +417,19 @@ func (p *rejoinPlanner) room() {
 	default:
 		p.space()
 	}
+}
+
+// volume warns where data are gone without a trace of them, as from a mount point.
+func (p *rejoinPlanner) volume() {
+	found := p.premises.DataDir + " is empty"
+	switch {
+	case !p.premises.Exists && !p.premises.Unfinished:
+		found = "there is no " + p.premises.DataDir
+	case p.premises.Exists && p.premises.Empty:
+	default:
+		return
+	}
+	p.Checks.add("volume", "", false, levelWarning, found, "data of PostgreSQL, unless the disk is a new one", "look whether a volume is to be mounted there or above, on which they may be whole")
 }
 
 // cloneObstacle says why pg_basebackup cannot make a directory that takes this one's place.
@@ -358,19 +456,29 @@ func (p *rejoinPlanner) elsewhere() string {
 const slack = 256 << 20
 
 func (p *rejoinPlanner) space() {
-	p.Bytes = p.premises.Size
+	d := p.premises
+	p.Bytes = d.Size
+	sized := d.Sized && d.Exists
 	if p.Way == wayClone && p.sqlErr == nil && p.upSQL.Size > 0 {
-		p.Bytes = p.upSQL.Size
-	}
-	need, free := p.Bytes+slack, p.premises.Free
-	if p.noRoom = p.discard && free < need; p.noRoom {
-		p.DropFirst, free = p.Way == wayClone, free+p.premises.Size
+		p.Bytes, sized = p.upSQL.Size, true
 	}
 	todo := "make room"
-	if !p.discard {
+	if d.Unfinished && !d.Exists {
+		todo += ", but leave " + d.Work + "/own, this node's own files"
+	}
+	if !p.discard && d.Exists {
 		todo += ", or: pgsqlms rejoin --discard-old"
 	}
-	p.must("space", free >= need, bytesText(free)+" are free", "about "+bytesText(need)+" in "+parentOf(p.premises.DataDir), todo)
+	need, free := p.Bytes+2*d.Own+slack, d.Free+d.Left // the own files are put aside, and copied back from there
+	if !sized {
+		p.Bytes = 0
+		p.Checks.add("space", "", false, levelWarning, bytesText(free)+" are free; how much is needed was not to be found out", "enough: on a full disk the copy fails, and nothing is changed", "")
+		return
+	}
+	if p.noRoom = p.discard && free < need; p.noRoom {
+		p.DropFirst, free = p.Way == wayClone, free+d.Size
+	}
+	p.must("space", free >= need, bytesText(free)+" are free", "about "+bytesText(need)+" in "+parentOf(d.DataDir), todo)
 }
 
 func parentOf(path string) string {
@@ -388,6 +496,9 @@ func (p *rejoinPlanner) steps() {
 		stop = "stops PostgreSQL here, and does not start it meanwhile"
 	}
 	add("Pacemaker %s: constraint %s, which is removed again, whatever happens", stop, crm.RejoinID(p.resource.Clone, p.node))
+	if p.premises.Aside != "" {
+		add("the data are moved back from %s to %s", p.premises.Aside, p.premises.DataDir)
+	}
 	switch p.Way {
 	case waySweep:
 		add("%s is removed", p.premises.Work)
@@ -417,7 +528,7 @@ func (p *rejoinPlanner) rewindSteps(add func(string, ...any)) {
 	if p.InPlace {
 		add("pg_rewind takes back what %s does not have, in the data directory itself; %s", p.primary, p.old())
 	} else {
-		add("%s is copied (%s), and pg_rewind takes back in the copy what %s does not have; %s", p.premises.DataDir, bytesText(p.Bytes), p.primary, p.old())
+		add("%s is copied%s, and pg_rewind takes back in the copy what %s does not have; %s", p.premises.DataDir, p.sizeText(" (%s)"), p.primary, p.old())
 	}
 	if p.noClone == "" {
 		add("should pg_rewind fail: a new copy of %s by pg_basebackup instead", p.primary)
@@ -428,5 +539,13 @@ func (p *rejoinPlanner) cloneSteps(add func(string, ...any)) {
 	if p.DropFirst {
 		add("the old data are removed, since there is no room for both")
 	}
-	add("pg_basebackup copies %s (about %s), because %s; %s", p.primary, bytesText(p.Bytes), p.WhyClone, p.old())
+	add("pg_basebackup copies %s%s, because %s; %s", p.primary, p.sizeText(" (about %s)"), p.WhyClone, p.old())
+}
+
+// sizeText is what is copied, where that is known.
+func (p *rejoinPlanner) sizeText(format string) string {
+	if p.Bytes == 0 {
+		return ""
+	}
+	return fmt.Sprintf(format, bytesText(p.Bytes))
 }

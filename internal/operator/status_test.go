@@ -75,7 +75,7 @@ func streamingAt(name string, l wal.LSN) pg.StandbyReport {
 
 func standbyAt(p wal.Position) answer {
 	return answer{report: pg.Report{
-		System: "7001", InRecovery: true, End: p, Replay: p.LSN, Behind: length(0),
+		System: "7001", InRecovery: true, End: p, Receive: p.LSN, Replay: p.LSN, Behind: length(0),
 		Receiver: &pg.ReceiverReport{Status: "streaming", Timeline: p.Timeline, Host: "10.77.0.100", Port: "5432"},
 	}}
 }
