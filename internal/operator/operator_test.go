@@ -198,6 +198,8 @@ func TestSlowPacemakerIsWaitedFor(t *testing.T) {
 		require.NotContains(t, got.out, "does not answer", name)
 		require.Equal(t, patient, strings.Contains(got.out, "quorum yes"), got.out)
 	}
+	got := runs(t, environ, "rejoin", "--dry-run")
+	require.Contains(t, got.out, "quorum yes", got)
 }
 
 func TestBytesText(t *testing.T) {

@@ -34,6 +34,7 @@ func rejoin(ctx context.Context, c *call) (ExitCode, error) {
 		return ExitUsage, err
 	}
 	s := newSurveyor(c)
+	s.patient = true
 	found, err := s.survey(ctx, c.now())
 	if err != nil {
 		return ExitUnknown, err

@@ -118,7 +118,7 @@ func (p *rejoinPlanner) resourceChecks() {
 	p.must("managed", !runs || placed.Managed && !placed.Blocked, p.node+instanceText(placed), "managed: Pacemaker has to stop and start it", "pgsqlms status")
 	for _, l := range p.cib.LocationsOf(p.resource) {
 		if l.Node == p.node && l.Score <= -crm.Infinity && l.Role != crm.RolePromoted && !crm.IsRejoin(l.ID) {
-			p.must("constraints", false, l.ID+" "+constraintText(l), "no ban of this node: Pacemaker would not start it again", "crm_resource --clear -r "+p.resource.Clone+" --node "+p.node)
+			p.must("constraints", false, l.ID+" "+constraintText(l), "no ban of this node: Pacemaker would not start it again", removal(l, p.resource))
 		}
 	}
 }
