@@ -301,7 +301,7 @@ func (p *rejoinPlanner) notCompared() string {
 
 // archiveMayHelp refuses a new copy of a standby that has not tried its archive to the end.
 func (p *rejoinPlanner) archiveMayHelp(refusal string) bool {
-	todo := ""
+	var todo string
 	switch {
 	case p.restore == "" || p.clone:
 		return false
