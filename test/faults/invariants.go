@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"pgsqlms/internal/wal"
 	"pgsqlms/test/scenario"
 	"pgsqlms/test/writer"
 )
@@ -173,15 +174,19 @@ func allPromotions(logs map[string]NodeLog) []promotion {
 func bestPromoted(e Evidence, a Allowance, f *Finding) {
 	elections := 0
 	var before time.Time
+	var left []wal.Position // where the promotions of before left their timelines
 	for _, p := range allPromotions(e.Logs) {
 		if slices.Contains(a.Forked, p.node) {
 			f.breach("%s was promoted, which is on a timeline that is not the cluster's", p.node)
 		}
 		if mine, ok := candidacy(e.Logs[p.node], before, p.At); ok {
-			if others := votesAgainst(e.Logs, a.Forked, p, before); len(others) > 0 {
+			others := votesAgainst(e.Logs, a.Forked, p, before)
+			maps.DeleteFunc(others, func(_ string, v Vote) bool { return v.beyond(left) })
+			if len(others) > 0 {
 				elections++
 				compare(p, mine, others, f)
 			}
+			left = append(left, mine.Position)
 		}
 		before = p.At
 	}
@@ -189,6 +194,14 @@ func bestPromoted(e Evidence, a Allowance, f *Finding) {
 	if len(f.Breaches) > 0 {
 		f.Figure += fmt.Sprintf(", %d wrong", len(f.Breaches))
 	}
+}
+
+// beyond says whether a node voted with what lies behind a place where its timeline was left, as a primary does that comes back
+// with WAL which nobody had: it is not on the cluster's history, although its timeline is.
+func (v Vote) beyond(left []wal.Position) bool {
+	return slices.ContainsFunc(left, func(at wal.Position) bool {
+		return v.Position.Timeline == at.Timeline && v.Position.LSN > at.LSN
+	})
 }
 
 func compare(p promotion, mine Vote, others map[string]Vote, f *Finding) {

@@ -313,6 +313,17 @@ func TestAllowed(t *testing.T) {
 			n.Votes = append(n.Votes, Vote{At: noon("12:00:05.001"), Position: position(1, "0/9000")})
 			e.Logs["n3"] = n
 		},
+		"the vote of who has what the promotion before had left behind": func(e *Evidence, a *Allowance) {
+			a.Promotions.Max++
+			n := e.Logs["n3"]
+			n.Votes = []Vote{{At: noon("12:00:04.950"), Position: position(1, "0/5001")}}
+			n.Promotions = nil
+			e.Logs["n3"] = n
+			first := e.Logs["n1"]
+			first.Votes = append(first.Votes, Vote{At: noon("12:00:04.700"), Candidate: true, Position: position(1, "0/5000")})
+			first.Promotions = append(first.Promotions, Promotion{At: noon("12:00:04.710"), Timeline: 2})
+			e.Logs["n1"] = first
+		},
 		"the vote of a forked node": func(e *Evidence, a *Allowance) {
 			n := e.Logs["n3"]
 			n.Votes[0].Position = position(7, "0/9000")

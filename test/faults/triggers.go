@@ -3,9 +3,12 @@ package faults
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"pgsqlms/test/lab"
+	"pgsqlms/test/scenario"
 )
 
 // Failpoints that no ordinary day comes by: each has a trigger of its own.
@@ -94,6 +97,9 @@ func (p *Play) lossWithoutAVoter(ctx context.Context) trigger {
 	}, func() error { return p.anywhere(ctx, append(standby, "--delete")...) }, 45 * time.Second}
 }
 
+// rebuildWait is the time for a fenced node to come back, which lossOfTwoInTurn makes 45 s, and to be found diverged.
+const rebuildWait = 90 * time.Second
+
 // lossOfTwoInTurn has a timeline begun that the next primary does not hold, and that nobody is there to tell of: nobody can
 // stream from who has begun it, and that one stays away until the next promotion.
 func (p *Play) lossOfTwoInTurn(ctx context.Context) trigger {
@@ -123,7 +129,33 @@ func (p *Play) lossOfTwoInTurn(ctx context.Context) trigger {
 			return err
 		}
 		return errors.Join(p.awaitFenced(ctx, next), p.Lab.SetFencing(ctx, lab.FencingMode{Reboot: p.stand.reboot()}))
-	}, func() error { return p.eachOf(p.Standbys, func(n string) error { return p.unblock(ctx, n) }) }, 60 * time.Second}
+	}, func() error {
+		err := p.eachOf(p.Standbys, func(n string) error { return p.unblock(ctx, n) })
+		return errors.Join(err, p.rebuildOneOfTwo(ctx))
+	}, 60 * time.Second}
+}
+
+// rebuildOneOfTwo does what an administrator has to do where both primaries that were lost come back with WAL that nobody had:
+// with synchronous replication no commit is acknowledged before.
+func (p *Play) rebuildOneOfTwo(ctx context.Context) error {
+	if p.Mode != Sync {
+		return nil
+	}
+	for end := time.Now().Add(rebuildWait); time.Now().Before(end); {
+		now := p.behindNow(ctx)
+		if now.status != nil && slices.ContainsFunc(p.nodes(), func(n string) bool { return now.status.Nodes[n].Streaming }) {
+			return nil
+		}
+		if diverged := now.diverged(); len(diverged) == len(p.nodes())-1 {
+			node := slices.Min(slices.Collect(maps.Keys(diverged)))
+			p.Allow.Serve += rebuildWait
+			return p.settleDiverged(ctx, node, diverged[node])
+		}
+		if err := scenario.Pause(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+	return nil // what is missing then is found by who waits for writes
 }
 
 // awaitPower waits for the end of a fenced node's reboot.
