@@ -91,7 +91,7 @@ func (a *agent) demoteDown(ctx context.Context) (ocf.ExitCode, error) {
 		return a.followUp(ctx)
 	}
 	if control.State == pg.StateShutDown { // else the last checkpoint is not the end of its WAL
-		a.publishEnd(ctx, wal.Position{Timeline: control.Timeline, LSN: control.Checkpoint + 1})
+		a.publishEnd(ctx, endOfShutdown(control))
 	}
 	return ocf.Success, nil
 }
@@ -99,16 +99,34 @@ func (a *agent) demoteDown(ctx context.Context) (ocf.ExitCode, error) {
 // demoteStopped is demote on an instance that does not run, because it crashed or was
 // stopped by hand.
 func (a *agent) demoteStopped(ctx context.Context) (ocf.ExitCode, error) {
-	err := sideBySide(
-		func() { a.forgetEnd(ctx) },
-		func() error { return a.endOrphans(ctx) })
-	if err != nil {
+	if err := a.endOrphans(ctx); err != nil {
 		return refuse(err)
 	}
 	if a.stoppedNext() {
+		a.publishStopped(ctx)
 		return ocf.Success, nil
 	}
+	a.forgetEnd(ctx)
 	return a.followUp(ctx)
+}
+
+// publishStopped tells where the WAL of an instance ends that was down already, by an action
+// before this one perhaps, which did not get that far; of one that was not shut down nothing
+// is known, and what was said of an earlier reign is not true any more.
+func (a *agent) publishStopped(ctx context.Context) {
+	control, err := a.db.Control(ctx)
+	backup, unread := a.db.BackupLabel()
+	if err != nil || unread != nil || backup || control.State != pg.StateShutDown {
+		a.forgetEnd(ctx)
+		return
+	}
+	a.publishEnd(ctx, endOfShutdown(control))
+}
+
+// endOfShutdown is where the WAL of a primary ends that was shut down: behind the record of
+// its last checkpoint.
+func endOfShutdown(control pg.ControlData) wal.Position {
+	return wal.Position{Timeline: control.Timeline, LSN: control.Checkpoint + 1}
 }
 
 // stoppedNext says whether this transition stops this node's instance.

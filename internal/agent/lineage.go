@@ -137,10 +137,16 @@ func (a *agent) keepRecord(ctx context.Context, m *memory, self string, status p
 	}
 	failpoint.Hit("monitor-record")
 	a.log.Infof("the cluster's record of its timelines is now: %s", wanted)
-	if err := a.crm.SetProperty(ctx, a.req.Instance, wanted.String()); err != nil {
+	// Remembered first: of a write that was given up nobody knows whether it was done, and
+	// what is remembered is what putBack takes for the later one.
+	m.Record, m.Recorded, m.Since = wanted.String(), time.Time{}, 0
+	stored := a.store.load()
+	stored.Record = m.Record
+	a.remember(stored)
+	if err := a.crm.SetProperty(ctx, a.req.Instance, m.Record); err != nil {
 		return err
 	}
-	m.Record, m.Recorded, m.Since = wanted.String(), time.Now(), 0
+	m.Recorded = time.Now()
 	return nil
 }
 

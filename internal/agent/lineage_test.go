@@ -68,3 +68,28 @@ func TestAnOlderRuleIsNotDroppedForAnotherLog(t *testing.T) {
 		assert.Equal(t, want, cluster.property, "sent up to %s", sent)
 	}
 }
+
+// Of a write that was given up nobody knows whether it was done. The next monitor looks, and the later record stays.
+func TestARecordThatMayBeWrittenIsTheOneToKeep(t *testing.T) {
+	const present = "serial=1 timeline=2 node=b from=1@0/1F4 sync=b:0"
+	a, cluster := newTestAgent(nil)
+	a.store = newStore(t.TempDir(), "pgsqld")
+	a.req = ocf.ParseRequest([]string{"monitor"}, []string{
+		"OCF_RESOURCE_INSTANCE=pgsqld", "OCF_RESKEY_CRM_meta_on_node=b",
+		"OCF_RESKEY_CRM_meta_interval=15000", "OCF_RESKEY_CRM_meta_role=Promoted",
+	}, time.Now())
+	m := memory{Record: present, Recorded: time.Now(), Nodes: []string{"a", "b", "c"}}
+	cluster.failing = context.DeadlineExceeded
+	status := pg.Status{SynchronousStandbyNames: "c"}
+	h := wal.History{Timeline: 2, Ancestors: []wal.Ancestor{{Timeline: 1, End: 500}}}
+	require.ErrorIs(t, a.keepRecord(t.Context(), &m, "b", status, h), context.DeadlineExceeded)
+	wanted := cluster.property // the fake has it written, and says that it failed
+	require.Contains(t, wanted, "sync=b:1:c")
+	assert.Equal(t, wanted, a.store.load().Record)
+	assert.Equal(t, wanted, m.Record)
+	assert.Zero(t, m.Recorded)
+
+	cluster.failing, cluster.property = nil, present
+	require.NoError(t, a.keepRecord(t.Context(), &m, "b", status, h))
+	assert.Equal(t, wanted, cluster.property)
+}

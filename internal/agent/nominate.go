@@ -62,8 +62,11 @@ func (a *agent) nominate(ctx context.Context, wasPrimary, patient bool, anyway f
 
 // someonePromoted says whether Pacemaker holds another node for promoted. Its score may be
 // gone for a while: an attribute manager that is started again knows none of its own node.
-// Where Pacemaker does not say, the scores alone tell.
+// Where Pacemaker does not say, in the part of a monitor's question that it may take, the
+// scores alone tell.
 func (a *agent) someonePromoted(ctx context.Context, self string) bool {
+	ctx, cancel := context.WithTimeout(ctx, watchWait/3)
+	defer cancel()
 	promoted, err := a.crm.Promoted(ctx, a.req.Instance)
 	if err != nil {
 		a.log.Infof("Pacemaker does not say whether it has promoted anybody: %v", err)

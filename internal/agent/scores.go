@@ -82,9 +82,11 @@ func (a *agent) updateScores(ctx context.Context, status pg.Status) error {
 // giveScores writes the scores that are not as they should be, and says whether there were
 // any.
 func (a *agent) giveScores(ctx context.Context, m *memory, self string, status pg.Status, h wal.History) (changed bool, err error) {
-	if err := a.learn(ctx, m, status); err != nil {
-		return false, err
+	learned := *m
+	if err := a.learn(ctx, &learned, status); err != nil {
+		return false, err // and nothing of it is remembered: it may be half of what there is
 	}
+	*m = learned
 	failpoint.Hit("monitor-scores")
 	wanted := election.Scores(a.situation(self, status, *m, h))
 	changed, err = a.writeScores(ctx, m.Scores, wanted)

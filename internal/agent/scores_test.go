@@ -30,6 +30,17 @@ func TestStandbyThatDivergedIsNotReady(t *testing.T) {
 	}
 }
 
+// What could be learned by half is not remembered: the next monitor would believe it.
+func TestHalfOfWhatIsLearnedIsForgotten(t *testing.T) {
+	a, cluster := newTestAgent(map[string]string{})
+	cluster.failing = errors.New("could not connect to the cluster")
+	before := memory{Nodes: []string{"b", "c"}, Scores: map[string]int{"b": 1001, "c": 1000}, Ready: []string{"c"}}
+	m := before
+	_, err := a.giveScores(t.Context(), &m, "b", pg.Status{}, wal.History{Timeline: 2})
+	assert.ErrorContains(t, err, "could not connect")
+	assert.Equal(t, before, m)
+}
+
 // What an attribute manager that does not answer keeps is taken back by a later monitor.
 func TestVotesAreTakenBackUntilTheyAreGone(t *testing.T) {
 	a, cluster := newTestAgent(map[string]string{})

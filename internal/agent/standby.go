@@ -364,11 +364,22 @@ func (a *agent) refuseLeft(ctx context.Context, control pg.ControlData) error {
 		if err != nil {
 			continue // among others of timeline 0, which is none
 		}
-		if d := leftAt(record, h, held); d != nil {
+		if d := leftAt(record, h, held); d != nil && a.excluded(held) {
 			return a.diverged(ctx, *d)
 		}
 	}
 	return nil
+}
+
+// excluded says whether pg_wal has the history of a later timeline that does not contain p.
+// PostgreSQL goes for the latest that it finds, and cannot come up then. Without one it
+// comes up, and the primary itself can be asked, whose word is worth more than the record's:
+// that may be of a life of the cluster before a restore.
+func (a *agent) excluded(p wal.Position) bool {
+	files, err := a.db.HistoryFiles()
+	return err == nil && slices.ContainsFunc(files, func(f pg.HistoryFile) bool {
+		return f.Err == nil && f.History.Timeline > p.Timeline && !f.History.Contains(p)
+	})
 }
 
 // refuseDiverged is for a start, where the cluster has a primary: an instance that has

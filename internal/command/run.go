@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -129,10 +130,18 @@ func outcome(ctx context.Context, cmd *exec.Cmd, err error) error {
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s did not end in time and was killed: %w", cmd.Path, ctx.Err())
+	case exit != nil && broken(exit):
+		return fmt.Errorf("%s broke off: %w", cmd.Path, exit)
 	case exit != nil:
 		return notRun{fmt.Errorf("%s was ended from outside: %w", cmd.Path, exit)}
 	}
 	return notStarted(cmd.Path, err)
+}
+
+// broken says whether a program ended by a fault of its own, which it will have the next time.
+func broken(exit *exec.ExitError) bool {
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && slices.Contains([]syscall.Signal{syscall.SIGILL, syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGSYS}, status.Signal())
 }
 
 // notStarted says why a program could not be started. What execve(2) says of the program
@@ -141,7 +150,7 @@ func notStarted(path string, err error) error {
 	said := fmt.Errorf("cannot run %s: %w", path, err)
 	for _, lasting := range []error{
 		syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG, // it is missing
-		syscall.EACCES, syscall.EPERM, syscall.ENOEXEC, syscall.EINVAL, syscall.EISDIR, // it is no program, or not for us
+		syscall.EACCES, syscall.EPERM, syscall.ENOEXEC, syscall.EINVAL, syscall.EISDIR, syscall.ELIBBAD, // it is no program, or not for us
 	} {
 		if errors.Is(err, lasting) {
 			return said

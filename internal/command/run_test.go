@@ -80,6 +80,10 @@ func TestRunReportsASignal(t *testing.T) {
 	require.ErrorContains(t, err, "killed")
 	require.NotErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorIs(t, err, ErrNotRun)
+
+	_, err = Run(t.Context(), sh("kill -SEGV $$")) // a fault of its own, which it has the next time as well
+	require.ErrorContains(t, err, "segmentation fault")
+	require.NotErrorIs(t, err, ErrNotRun)
 }
 
 // What a program could not say for the machine's trouble is not the same as that there is

@@ -22,20 +22,20 @@ func (e *MovedAwayError) Error() string {
 }
 
 // movedAway gives a MovedAwayError where the process, which works elsewhere, is such a
-// server. A postmaster writes its own number and its data directory into the postmaster.pid
+// server. One that begins has come to the data directory meanwhile: it has arrived. A postmaster writes its own number and its data directory into the postmaster.pid
 // there (CreateLockFile in miscinit.c), and ends itself once that is gone; until it has
 // noticed, which takes it up to a minute, its command line still says what it was started
 // with. Another instance names a directory of its own. And in another file system than
 // ours, as in a container, the same path is another place.
 //
 // A child, which a busy instance has hundreds of, is not looked at: its postmaster is.
-func (i *Instance) movedAway(base string, pid int, dir directory) error {
+func (i *Instance) movedAway(base string, pid int, dir directory) (arrived bool, err error) {
 	if i.isChildTitle(pid) {
-		return nil
+		return false, nil
 	}
 	works, err := os.Readlink(base + "/cwd")
 	if err != nil {
-		return err
+		return false, err
 	}
 	started := i.startedIn(base, pid)
 	if strings.HasSuffix(works, deletedMark) {
@@ -43,12 +43,15 @@ func (i *Instance) movedAway(base string, pid int, dir directory) error {
 	}
 	names := func(path string) bool { return started != "" && filepath.Clean(started) == filepath.Clean(path) }
 	if !names(i.cfg.DataDir) && !names(dir.path) {
-		return nil
+		return false, nil
 	}
 	if same, err := i.sameFiles(base); err != nil || !same {
-		return err
+		return false, err
 	}
-	return &MovedAwayError{PID: pid, Works: works}
+	if arrived, err = i.worksIn(base, dir); err != nil || arrived {
+		return arrived, err
+	}
+	return false, &MovedAwayError{PID: pid, Works: works}
 }
 
 // startedIn is the data directory that the postmaster.pid where the process works names as

@@ -99,9 +99,11 @@ func (i *Instance) examine(pid int, dir directory) (*process, error) {
 		return nil, i.unseen(base, err)
 	}
 	if !works {
-		if err := i.movedAway(base, pid, dir); err != nil {
+		if works, err = i.movedAway(base, pid, dir); err != nil {
 			return nil, i.unseen(base, err)
 		}
+	}
+	if !works {
 		return nil, nil
 	}
 	return &process{pid: pid, parent: status.parent, stopped: status.stopped()}, nil

@@ -175,19 +175,21 @@ func bestPromoted(e Evidence, a Allowance, f *Finding) {
 	elections := 0
 	var before time.Time
 	var left []wal.Position // where the promotions of before left their timelines
+	were := []string{e.Before}
 	for _, p := range allPromotions(e.Logs) {
 		if slices.Contains(a.Forked, p.node) {
 			f.breach("%s was promoted, which is on a timeline that is not the cluster's", p.node)
 		}
 		if mine, ok := candidacy(e.Logs[p.node], before, p.At); ok {
 			others := votesAgainst(e.Logs, a.Forked, p, before)
-			maps.DeleteFunc(others, func(_ string, v Vote) bool { return v.beyond(left) })
+			maps.DeleteFunc(others, func(node string, v Vote) bool { return slices.Contains(were, node) && v.beyond(left) })
 			if len(others) > 0 {
 				elections++
 				compare(p, mine, others, f)
 			}
 			left = append(left, mine.Position)
 		}
+		were = append(were, p.node)
 		before = p.At
 	}
 	f.Figure = fmt.Sprintf("%d elections", elections)
@@ -196,8 +198,8 @@ func bestPromoted(e Evidence, a Allowance, f *Finding) {
 	}
 }
 
-// beyond says whether a node voted with what lies behind a place where its timeline was left, as a primary does that comes back
-// with WAL which nobody had: it is not on the cluster's history, although its timeline is.
+// beyond says whether a node that was a primary voted with what lies behind a place where its timeline was left, as one does that
+// comes back with WAL which nobody had: it is not on the cluster's history, although its timeline is.
 func (v Vote) beyond(left []wal.Position) bool {
 	return slices.ContainsFunc(left, func(at wal.Position) bool {
 		return v.Position.Timeline == at.Timeline && v.Position.LSN > at.LSN

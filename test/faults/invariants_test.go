@@ -115,6 +115,14 @@ func TestBreaches(t *testing.T) {
 		{"a voter was on a later timeline", func(e *Evidence, _ *Allowance) {
 			log(e, "n3", func(n *NodeLog) { n.Votes[0].Position = position(2, "0/1") })
 		}, I3, "on timeline 2"},
+		{"a voter that was no primary held more than the promotion before", func(e *Evidence, a *Allowance) {
+			a.Promotions.Max++
+			log(e, "n1", func(n *NodeLog) {
+				n.Votes = []Vote{{At: noon("12:00:04.700"), Candidate: true, Position: position(1, "0/5000")}}
+				n.Promotions = []Promotion{{At: noon("12:00:04.710"), Timeline: 2}}
+			})
+			log(e, "n3", func(n *NodeLog) { n.Votes[0] = Vote{At: noon("12:00:04.950"), Position: position(1, "0/5001")} })
+		}, I3, "n3 had voted with 0/5001"},
 		{"a forked node is promoted", func(_ *Evidence, a *Allowance) { a.Forked = []string{"n2"} }, I3, "not the cluster's"},
 		{"a standby holds something else", func(e *Evidence, _ *Allowance) { e.Copies[1].Sum = "y" }, I4, "n3 streams from n2 and holds something else"},
 		{"a standby has another history", func(e *Evidence, _ *Allowance) { e.Copies[1].History = "g" }, I4, "histories"},
@@ -315,6 +323,7 @@ func TestAllowed(t *testing.T) {
 		},
 		"the vote of who has what the promotion before had left behind": func(e *Evidence, a *Allowance) {
 			a.Promotions.Max++
+			e.Before = "n3"
 			n := e.Logs["n3"]
 			n.Votes = []Vote{{At: noon("12:00:04.950"), Position: position(1, "0/5001")}}
 			n.Promotions = nil

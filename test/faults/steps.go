@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -28,7 +29,9 @@ const (
 func Failpoints(ctx context.Context, binary string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, binary, "failpoints").Output()
+	list := exec.CommandContext(ctx, binary, "failpoints")
+	list.Env = append(os.Environ(), "OCF_RA_VERSION_MAJOR=1") // as for an action, which to a person's shell it is none
+	out, err := list.Output()
 	if err != nil {
 		return nil, fmt.Errorf("failpoints of %s: %w; build it with -tags failpoint", binary, err)
 	}
