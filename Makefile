@@ -91,7 +91,7 @@ bench: root host-tools build ## measure the agent against its peers and the floo
 
 # SCENARIOS names some (F1 F5), N is how often each is played. SEED, RUNS or FOR make it the random mode.
 .PHONY: faults
-faults: root host-tools build failpoint-agent ## inject faults and check that nothing is lost, on this machine (root); FAULTSFLAGS are given to bin/faults
+faults: root host-tools build failpoint-agent ## inject faults and check that nothing is lost, on this machine (root); SCENARIOS, N, SEED, RUNS, FOR as in docs/faults.md; FAULTSFLAGS are given to bin/faults
 	$(BUILD) -o bin/faults ./test/cmd/faults
 	bin/faults $(if $(N),-n $(N)) $(if $(SEED),-seed $(SEED)) $(if $(RUNS),-runs $(RUNS)) $(if $(FOR),-for $(FOR)) $(FAULTSFLAGS) $(SCENARIOS)
 

@@ -133,8 +133,8 @@ var (
 )
 
 func (c Config) validate() error {
-	if !nameRule.MatchString(c.Name) {
-		return fmt.Errorf("lab name %q: expected a lower-case letter and up to nine more letters or digits, because it becomes part of interface and namespace names", c.Name)
+	if err := CheckName(c.Name); err != nil {
+		return err
 	}
 	if c.Nodes < 1 || c.Nodes > 9 {
 		return fmt.Errorf("%d nodes: expected 1 to 9", c.Nodes)
@@ -203,4 +203,12 @@ func merged(base, over map[string]string) map[string]string {
 	out := maps.Clone(base)
 	maps.Copy(out, over)
 	return out
+}
+
+// CheckName refuses a lab's name that cannot be one.
+func CheckName(name string) error {
+	if !nameRule.MatchString(name) {
+		return fmt.Errorf("lab name %q: expected a lower-case letter and up to nine more letters or digits, because it becomes part of interface and namespace names", name)
+	}
+	return nil
 }

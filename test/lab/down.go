@@ -11,8 +11,8 @@ import (
 // not its power switch lives. When there is no such lab it has nothing to do.
 func Down(ctx context.Context, name string) error {
 	def(&name, "lab")
-	if !nameRule.MatchString(name) {
-		return fmt.Errorf("lab name %q: expected a lower-case letter and up to nine more letters or digits", name)
+	if err := CheckName(name); err != nil {
+		return err
 	}
 	if !exists(stateDir(name)) {
 		return nil

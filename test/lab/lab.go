@@ -18,8 +18,8 @@ type Lab struct {
 // brought up.
 func Open(name string) (*Lab, error) {
 	def(&name, "lab")
-	if !nameRule.MatchString(name) {
-		return nil, fmt.Errorf("lab name %q: expected a lower-case letter and up to nine more letters or digits", name)
+	if err := CheckName(name); err != nil {
+		return nil, err
 	}
 	p, err := readPlan(stateDir(name))
 	if err != nil {

@@ -49,8 +49,8 @@ func tryLock(path string) (*fileLock, error) {
 // until it ends or calls what it is given: such a program may take a lab of that
 // name away that it finds. A name that somebody else keeps is an error.
 func Reserve(name string) (release func(), err error) {
-	if !nameRule.MatchString(name) {
-		return nil, fmt.Errorf("lab name %q: expected a lower-case letter and up to nine more letters or digits", name)
+	if err := CheckName(name); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(stateRoot(), 0o755); err != nil {
 		return nil, fmt.Errorf("lab state: %w", err)

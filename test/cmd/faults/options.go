@@ -83,6 +83,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if o.random() && (flags.NArg() > 0 || o.runs < 0 || o.length < 0) {
 		return o, fmt.Errorf("-runs %d, -for %s: the random mode takes no names of scenarios, and no negative bounds", o.runs, o.length)
 	}
+	if err := lab.CheckName(o.name); err != nil {
+		return o, err
+	}
 	var err error
 	o.named = flags.Args()
 	if o.faults, err = faults.Choose(o.named); err != nil {

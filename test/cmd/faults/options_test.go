@@ -40,6 +40,7 @@ func TestWrongOptions(t *testing.T) {
 		`no scenario is called "F99"`:           {"-agents", "paf", "F99"},
 		`-mode "slow"`:                          {"-agents", "paf", "-mode", "slow"},
 		"-n":                                    {"-agents", "paf", "-n", "0"},
+		"lab name \"Faults\"":                   {"-agents", "paf", "-name", "Faults"},
 		"takes no names":                        {"-agents", "paf", "-runs", "5", "F1"},
 		"-runs -1":                              {"-agents", "paf", "-runs", "-1"},
 		"make build":                            {"-agents", "/nonexistent/pgsqlms"},
