@@ -19,6 +19,11 @@ const (
 	// primary must still be found healthy within 2 s.
 	scoreWait = 1500 * time.Millisecond
 
+	// probeWait is the same for a probe that finds a primary: right after Pacemaker's start
+	// its daemons are busy, and without a score the primary is demoted when maintenance mode
+	// ends (seen at a high load).
+	probeWait = 3 * attributeWait
+
 	// verifyEvery is how long the scores last seen are believed. What else changes
 	// them, a node's reboot, an administrator, Pacemaker's restart, is made good
 	// within that time.
@@ -34,7 +39,11 @@ const (
 // refreshScores gives every node the promotion score it should have. Whatever goes
 // wrong with it is a warning: the primary is healthy all the same.
 func (a *agent) refreshScores(ctx context.Context, status pg.Status) {
-	ctx, cancel := context.WithTimeout(ctx, scoreWait)
+	wait := scoreWait
+	if a.req.Probe() { // after which no monitor comes as long as maintenance mode lasts
+		wait = max(scoreWait, min(probeWait, time.Until(a.req.Deadline)/2))
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	if err := a.updateScores(ctx, status); err != nil {
 		a.log.Warnf("the promotion scores could not be brought up to date: %v", err)

@@ -74,13 +74,15 @@ func (p place) toldOf(fake, instruction string) (rest string, ok bool) {
 	return "", false
 }
 
-// behave does what a program that was told so does instead of its work: hang, or fail, or print garbage, or be killed by
+// behave does what a program that was told so does instead of its work, or before it: hang, be slow, or fail, or print garbage, or be killed by
 // the kernel that is out of memory.
 func (p place) behave(fake string) {
 	for _, words := range p.told(fake) {
 		switch words[0] {
 		case "hang":
 			hang()
+		case "slow": // by so many milliseconds
+			time.Sleep(time.Duration(number(words[1])) * time.Millisecond)
 		case "killed":
 			killSelf()
 		case "fail":
