@@ -91,7 +91,7 @@ func (a *agent) demoteDown(ctx context.Context) (ocf.ExitCode, error) {
 		return a.followUp(ctx)
 	}
 	if control.State == pg.StateShutDown { // else the last checkpoint is not the end of its WAL
-		a.publishEnd(ctx, endOfShutdown(control))
+		a.publishEnd(ctx, behindCheckpoint(control))
 	}
 	return ocf.Success, nil
 }
@@ -115,17 +115,16 @@ func (a *agent) demoteStopped(ctx context.Context) (ocf.ExitCode, error) {
 // is known, and what was said of an earlier reign is not true any more.
 func (a *agent) publishStopped(ctx context.Context) {
 	control, err := a.db.Control(ctx)
-	backup, unread := a.db.BackupLabel()
-	if err != nil || unread != nil || backup || control.State != pg.StateShutDown {
+	if err != nil || control.State != pg.StateShutDown || a.mayBeBackup() {
 		a.forgetEnd(ctx)
 		return
 	}
-	a.publishEnd(ctx, endOfShutdown(control))
+	a.publishEnd(ctx, behindCheckpoint(control))
 }
 
-// endOfShutdown is where the WAL of a primary ends that was shut down: behind the record of
-// its last checkpoint.
-func endOfShutdown(control pg.ControlData) wal.Position {
+// behindCheckpoint is where the record of the last checkpoint has been left behind, at which the
+// WAL of a primary ends that was shut down.
+func behindCheckpoint(control pg.ControlData) wal.Position {
 	return wal.Position{Timeline: control.Timeline, LSN: control.Checkpoint + 1}
 }
 

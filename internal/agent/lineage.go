@@ -211,11 +211,12 @@ func (a *agent) rightful(ctx context.Context, self string, h wal.History) bool {
 		return true
 	}
 	members, err := a.crm.Members(ctx)
+	others := without(members, self)
 	var scores map[string]int
 	if err == nil {
-		scores, err = a.readScores(ctx, without(members, self))
+		scores, err = a.readScores(ctx, others)
 	}
-	if err == nil && !anyPositive(scores) && (record == nil || !slices.Contains(without(members, self), record.Node)) {
+	if err == nil && !anyPositive(scores) && (record == nil || !slices.Contains(others, record.Node)) {
 		return true
 	}
 	if err := cmp.Or(unread, err); err != nil {

@@ -45,6 +45,14 @@ func TestSwitchoverToWhoLeftTheTimelines(t *testing.T) {
 	}
 }
 
+// promotedMonitor is the recurring monitor of the instance that Pacemaker has promoted.
+func promotedMonitor() ocf.Request {
+	return ocf.ParseRequest([]string{"monitor"}, []string{
+		"OCF_RESOURCE_INSTANCE=pgsqld", "OCF_RESKEY_CRM_meta_on_node=b",
+		"OCF_RESKEY_CRM_meta_interval=15000", "OCF_RESKEY_CRM_meta_role=Promoted",
+	}, time.Now())
+}
+
 // The older rule asks for a. It is dropped once c holds all that was acknowledged by it. Before anything of the primary's
 // timeline was sent to c, which begins at 500, c may have flushed a log of its own up to any place.
 func TestAnOlderRuleIsNotDroppedForAnotherLog(t *testing.T) {
@@ -53,10 +61,7 @@ func TestAnOlderRuleIsNotDroppedForAnotherLog(t *testing.T) {
 	for sent, want := range map[wal.LSN]string{500: older, 700: present} {
 		a, cluster := newTestAgent(nil)
 		a.store = newStore(t.TempDir(), "pgsqld")
-		a.req = ocf.ParseRequest([]string{"monitor"}, []string{
-			"OCF_RESOURCE_INSTANCE=pgsqld", "OCF_RESKEY_CRM_meta_on_node=b",
-			"OCF_RESKEY_CRM_meta_interval=15000", "OCF_RESKEY_CRM_meta_role=Promoted",
-		}, time.Now())
+		a.req = promotedMonitor()
 		cluster.property = older
 		m := memory{Record: older, Recorded: time.Now(), Since: 600, Nodes: []string{"a", "b", "c"}}
 		far := wal.LSN(900)
@@ -74,10 +79,7 @@ func TestARecordThatMayBeWrittenIsTheOneToKeep(t *testing.T) {
 	const present = "serial=1 timeline=2 node=b from=1@0/1F4 sync=b:0"
 	a, cluster := newTestAgent(nil)
 	a.store = newStore(t.TempDir(), "pgsqld")
-	a.req = ocf.ParseRequest([]string{"monitor"}, []string{
-		"OCF_RESOURCE_INSTANCE=pgsqld", "OCF_RESKEY_CRM_meta_on_node=b",
-		"OCF_RESKEY_CRM_meta_interval=15000", "OCF_RESKEY_CRM_meta_role=Promoted",
-	}, time.Now())
+	a.req = promotedMonitor()
 	m := memory{Record: present, Recorded: time.Now(), Nodes: []string{"a", "b", "c"}}
 	cluster.failing = context.DeadlineExceeded
 	status := pg.Status{SynchronousStandbyNames: "c"}

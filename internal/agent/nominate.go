@@ -65,13 +65,8 @@ func (a *agent) nominate(ctx context.Context, wasPrimary, patient bool, anyway f
 // Where Pacemaker does not say, in the part of a monitor's question that it may take, the
 // scores alone tell.
 func (a *agent) someonePromoted(ctx context.Context, self string) bool {
-	ctx, cancel := context.WithTimeout(ctx, watchWait/3)
-	defer cancel()
-	promoted, err := a.crm.Promoted(ctx, a.req.Instance)
-	if err != nil {
-		a.log.Infof("Pacemaker does not say whether it has promoted anybody: %v", err)
-	}
-	return err == nil && len(without(promoted, self)) > 0
+	promoted, told := a.promoted(ctx, watchWait/3)
+	return told && len(without(promoted, self)) > 0
 }
 
 func anyPositive(scores map[string]int) bool {

@@ -83,13 +83,19 @@ func (a *agent) abandoned(ctx context.Context, silent int) bool {
 	if silent < unreachable {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, watchWait)
+	promoted, told := a.promoted(ctx, watchWait)
+	return told && len(promoted) == 0
+}
+
+// promoted are those that Pacemaker holds for promoted, if it says so in time.
+func (a *agent) promoted(ctx context.Context, wait time.Duration) (nodes []string, told bool) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	promoted, err := a.crm.Promoted(ctx, a.req.Instance)
+	nodes, err := a.crm.Promoted(ctx, a.req.Instance)
 	if err != nil {
 		a.log.Infof("Pacemaker does not say whether it has promoted anybody: %v", err)
 	}
-	return err == nil && len(promoted) == 0
+	return nodes, err == nil
 }
 
 // streams believes a WAL receiver that has come at least as far as the replay. One that
@@ -341,25 +347,30 @@ func leftAt(record *election.Record, h wal.History, p wal.Position) *pg.Divergen
 	return &pg.Divergence{Left: at, Bytes: uint64(p.LSN - at.LSN)}
 }
 
+// primaryStays says whether there is a primary, and is not soon to be another one, by what
+// Pacemaker tells of the transition.
+func (a *agent) primaryStays() bool {
+	n := a.req.Notify
+	return len(n.Promoted) > 0 && len(n.Promote) == 0 && len(n.Demote) == 0
+}
+
 // refuseLeft is for a start before the server runs: data that pg_control says to hold what
 // is not on the lineage of the primary's record. PostgreSQL could not come up with them, and
 // some of them it does not refuse: it waits for WAL that nobody has, without an answer to
 // anybody, until the start is ended (seen on 15, where the history of a later timeline that
 // is not a child of theirs lies in pg_wal).
 func (a *agent) refuseLeft(ctx context.Context, control pg.ControlData) error {
-	n := a.req.Notify
-	if len(n.Promoted) == 0 || len(n.Promote) > 0 || len(n.Demote) > 0 {
-		return nil // there is no primary, or soon another one
+	if !a.primaryStays() {
+		return nil
 	}
-	if backup, err := a.db.BackupLabel(); err != nil || backup {
-		return nil //nolint:nilerr // then pg_control is another's
+	if a.mayBeBackup() {
+		return nil
 	}
 	record, err := a.recordSoon(ctx)
-	if err != nil || record == nil || !slices.Contains(n.Promoted, record.Node) {
+	if err != nil || record == nil || !slices.Contains(a.req.Notify.Promoted, record.Node) {
 		return nil //nolint:nilerr // the primary is asked, once the instance is up
 	}
-	checkpoint := wal.Position{Timeline: control.Timeline, LSN: control.Checkpoint + 1}
-	for _, held := range []wal.Position{control.MinRecovery, checkpoint} {
+	for _, held := range []wal.Position{control.MinRecovery, behindCheckpoint(control)} {
 		h, err := a.db.History(held.Timeline)
 		if err != nil {
 			continue // among others of timeline 0, which is none
@@ -385,9 +396,8 @@ func (a *agent) excluded(p wal.Position) bool {
 // refuseDiverged is for a start, where the cluster has a primary: an instance that has
 // left its history is not to serve.
 func (a *agent) refuseDiverged(ctx context.Context) error {
-	n := a.req.Notify
-	if len(n.Promoted) == 0 || len(n.Promote) > 0 || len(n.Demote) > 0 {
-		return nil // there is no primary, or soon another one
+	if !a.primaryStays() {
+		return nil
 	}
 	a.awaitOwnWAL(ctx)
 	wait, cancel := context.WithTimeout(ctx, watchWait)
@@ -401,7 +411,7 @@ func (a *agent) refuseDiverged(ctx context.Context) error {
 			return a.diverged(ctx, *d)
 		}
 	}
-	if a.hasDiverged(wait, up, n.Promoted...) {
+	if a.hasDiverged(wait, up, a.req.Notify.Promoted...) {
 		return a.diverged(ctx, *up.Divergence)
 	}
 	return nil

@@ -176,8 +176,14 @@ func (a *agent) ended(how error) error {
 // base backup was none: it has the pg_control of the primary that it was taken from. Nor
 // is one believed to be when its backup_label cannot be read.
 func (a *agent) wasPrimary(state pg.State) bool {
+	return !a.mayBeBackup() && state != pg.StateShutDownRecovery && state != pg.StateArchiveRecovery
+}
+
+// mayBeBackup says whether pg_control may be that of the server from which the data were
+// copied: there is a backup_label, or nobody can tell.
+func (a *agent) mayBeBackup() bool {
 	backup, err := a.db.BackupLabel()
-	return err == nil && !backup && state != pg.StateShutDownRecovery && state != pg.StateArchiveRecovery
+	return err != nil || backup
 }
 
 // firstScore finds out who is to be promoted, when nobody has a promotion score: at the
