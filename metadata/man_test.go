@@ -20,7 +20,7 @@ func TestAgentManualNamesEverything(t *testing.T) {
 		require.Contains(t, manual, ", \\fBOCF_"+c.Name+"\\fR\n")
 	}
 	require.Contains(t, manual, "\na \\&... of \\&... (code 1)\nTo do: wait.\n")
-	require.Contains(t, manual, "    op monitor role=Promoted interval=15s timeout=10s \\e\n")
+	require.Contains(t, manual, "    op monitor role=Promoted interval=1s timeout=10s \\e\n")
 }
 
 func TestCommandManual(t *testing.T) {

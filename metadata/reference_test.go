@@ -19,7 +19,7 @@ func TestReferenceNamesEverything(t *testing.T) {
 	for _, c := range ExitCodes() {
 		require.Contains(t, page, "`OCF_"+c.Name+"`")
 	}
-	require.Contains(t, page, "op monitor role=Promoted interval=15s timeout=10s\n")
+	require.Contains(t, page, "op monitor role=Promoted interval=1s timeout=10s\n")
 	require.NotContains(t, page, "op meta-data")
 	require.NotContains(t, page, "Exit reasons")
 }

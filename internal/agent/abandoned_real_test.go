@@ -22,7 +22,7 @@ func TestRealVotesBesideAPrimaryThatCannotBeReached(t *testing.T) {
 	cluster := a.crm.(*fakeCluster)
 	cluster.scores["c"], cluster.promoted = 1001, []string{"c"}
 	vote := "b " + a.attribute(attrVote)
-	for range 2 * unreachable {
+	for range 2 * unreachable.looks {
 		require.NoError(t, a.watch(t.Context(), pg.Status{InRecovery: true}))
 		require.NotContains(t, cluster.private, vote)
 	}
@@ -52,7 +52,7 @@ func TestRealDivergenceBehindARefusal(t *testing.T) {
 	cluster := a.crm.(*fakeCluster)
 	cluster.scores["c"] = 1001
 	a.req = recurringMonitor()
-	for range settled + 1 {
+	for range settled.looks + 1 {
 		require.NoError(t, a.watch(t.Context(), pg.Status{InRecovery: true}))
 	}
 	require.Contains(t, cluster.status["b"], "does not stream: Peer authentication failed", "it has not diverged yet")

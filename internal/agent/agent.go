@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"pgsqlms/internal/command"
@@ -26,7 +27,8 @@ type Cluster interface {
 	Private(ctx context.Context, node, name string) (value string, ok bool, err error)
 	SetPrivate(ctx context.Context, node, name, value string) error
 	DeletePrivate(ctx context.Context, node, name string) error
-	Score(ctx context.Context, node, resource string) (score int, ok bool, err error)
+	PrivateOfAll(ctx context.Context, name string) (values map[string]string, err error)
+	Scores(ctx context.Context, resource string) (scores map[string]int, err error)
 	StoredScore(ctx context.Context, node, resource string) (score int, ok bool, err error)
 	SetScore(ctx context.Context, node, resource string, score int) error
 	DeleteLastingScore(ctx context.Context, node, resource string) error
@@ -56,6 +58,10 @@ type agent struct {
 	crm   Cluster
 	store store
 	node  string // cached by nodeName
+
+	// beside is what a promotion has begun and PostgreSQL need not wait for. It is over
+	// before the action is.
+	beside sync.WaitGroup
 
 	// endsWithShutdown is db's, by itself for the tests of a promotion without one.
 	endsWithShutdown func(context.Context, wal.Position) (bool, error)

@@ -48,7 +48,7 @@ func TestRealStandbyThatWaitsForAnotherTimeline(t *testing.T) {
 
 	// Once is enough; and not for a primary that the record does not know.
 	astray.store.forget()
-	for range settled + 2 {
+	for range settled.looks + 2 {
 		require.NoError(t, monitor(held))
 	}
 	astray.crm.(*fakeCluster).property = "serial=2 timeline=7 node=c from=1@0/1000 sync=c:0"

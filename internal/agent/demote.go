@@ -87,12 +87,26 @@ func (a *agent) demoteDown(ctx context.Context) (ocf.ExitCode, error) {
 		}
 		return refuse(unclean)
 	}
-	if !a.stoppedNext() {
+	if a.stoppedNext() {
+		if control.State == pg.StateShutDown { // else the last checkpoint is not the end of its WAL
+			a.publishEnd(ctx, behindCheckpoint(control))
+		}
+		return ocf.Success, nil
+	}
+	end, known := a.db.ShutdownEnd(ctx, control)
+	if !known {
 		return a.followUp(ctx)
 	}
-	if control.State == pg.StateShutDown { // else the last checkpoint is not the end of its WAL
-		a.publishEnd(ctx, behindCheckpoint(control))
+	err = sideBySide(
+		func() {
+			a.publishEnd(ctx, end)
+			failpoint.Hit("demote-published")
+		},
+		func() error { return a.startStandby(ctx) })
+	if err != nil {
+		return refuse(err)
 	}
+	failpoint.Hit("demote-started")
 	return ocf.Success, nil
 }
 
@@ -133,9 +147,8 @@ func (a *agent) stoppedNext() bool {
 	return slices.Contains(a.req.Notify.Stop, a.req.Node())
 }
 
-// followUp starts the old primary as a standby and tells the candidate where its WAL
-// ended: a standby that begins at a shutdown checkpoint has replayed just that, and one
-// that crashed has replayed all it had.
+// followUp starts an old primary as a standby whose WAL does not tell where it ends, and
+// tells the candidate that when it has replayed all it had.
 func (a *agent) followUp(ctx context.Context) (ocf.ExitCode, error) {
 	if err := a.startStandby(ctx); err != nil {
 		return refuse(err)
@@ -148,8 +161,8 @@ func (a *agent) followUp(ctx context.Context) (ocf.ExitCode, error) {
 		a.log.Warnf("the standby is up, and still replays what it had, %s by now: the other nodes are not told where the WAL ended", shown(s.End))
 	default:
 		a.publishEnd(ctx, s.End)
+		failpoint.Hit("demote-published")
 	}
-	failpoint.Hit("demote-published")
 	return ocf.Success, nil
 }
 

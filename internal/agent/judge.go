@@ -26,15 +26,16 @@ type sight struct {
 	standby     bool // standby.signal is there, as in a standby and in nothing else
 	standbyErr  error
 	misses      int // monitors in a row without an answer, this one included
+	enough      int // of them, for one that has failed
 
 	dataDir, where string
 	waited         time.Duration
 }
 
-// maxMisses is how many monitors in a row may go without an answer from a PostgreSQL
-// that is up, before it counts as hung. A loaded machine is slow for a while; a
-// restart would not make it faster.
-const maxMisses = 3
+// hangs is how long monitors may go without an answer from a PostgreSQL that is up, before it
+// counts as hung. A loaded machine is slow for a while; a restart would not make it faster.
+// They have no answer for three times the timeout that is recommended.
+var hangs = lasting{looks: 3, span: 30 * time.Second}
 
 // missed says whether PostgreSQL is up and let the question run into its bound, or
 // refuses it although it was up before: it recovers by itself from the crash of one of its processes
@@ -74,11 +75,11 @@ func judgeAlive(s sight) verdict {
 		return refusal(reasonHung.With(pid, "it is stopped by a signal"))
 	case pg.IsRefused(s.asked) && !s.elsewhere:
 		return refusal(reasonUnreachable.Because(s.asked, pid, s.where))
-	case pg.IsStartingUp(s.asked) && s.missed() && s.misses < maxMisses:
+	case pg.IsStartingUp(s.asked) && s.missed() && s.misses < s.enough:
 		return s.recovers()
 	case pg.IsStartingUp(s.asked):
 		return refusal(reasonStarting.Because(s.asked, pid, s.waited))
-	case s.missed() && s.misses >= maxMisses:
+	case s.missed() && s.misses >= s.enough:
 		return refusal(reasonHung.With(pid, fmt.Sprintf("%d monitors in a row had no answer", s.misses)))
 	default:
 		return roleByControl(s)
@@ -89,7 +90,7 @@ func judgeAlive(s sight) verdict {
 func (s sight) recovers() verdict {
 	return verdict{code: s.roleBefore(), warning: fmt.Sprintf(
 		"PostgreSQL (postmaster %d) refuses connections, %d of %d monitors in a row before it is taken for failed: %v",
-		s.processes.Postmaster, s.misses, maxMisses, s.asked)}
+		s.processes.Postmaster, s.misses, s.enough, s.asked)}
 }
 
 // roleBefore is what a recurring monitor has found, as Pacemaker repeats it.

@@ -259,19 +259,16 @@ func (a *agent) begin(ctx context.Context, me election.Vote, votes []election.Vo
 		}
 		failpoint.Hit("promote-skipped")
 	}
+	a.beside.Go(func() { a.preferSelf(ctx, me.Node) })
 	next, known := record.Promoting(me, rule)
-	return sideBySide(
-		func() { a.preferSelf(ctx, me.Node) },
-		func() error {
-			if !known {
-				return nil
-			}
-			failpoint.Hit("promote-record")
-			if err := a.crm.SetProperty(ctx, a.req.Instance, next.String()); err != nil {
-				return reasonRecord.Because(err)
-			}
-			return nil
-		})
+	if !known {
+		return nil
+	}
+	failpoint.Hit("promote-record")
+	if err := a.crm.SetProperty(ctx, a.req.Instance, next.String()); err != nil {
+		return reasonRecord.Because(err)
+	}
+	return nil
 }
 
 // preferSelf gives this node the primary's score, and takes it from an old primary that
@@ -299,8 +296,8 @@ func (a *agent) lowerOldPrimary(ctx context.Context, self string, t election.Tra
 	if t.OldPrimary == "" || t.OldPrimary == self || !slices.Contains(t.Voters, t.OldPrimary) {
 		return nil
 	}
-	score, ok, err := a.crm.Score(ctx, t.OldPrimary, a.req.Instance)
-	if err != nil || !ok || score < election.ScorePrimary {
+	scores, err := a.crm.Scores(ctx, a.req.Instance)
+	if score, ok := scores[t.OldPrimary]; err != nil || !ok || score < election.ScorePrimary {
 		return err
 	}
 	return a.crm.SetScore(ctx, t.OldPrimary, a.req.Instance, election.ScoreBest)

@@ -33,7 +33,7 @@ func TestSwitchoverToWhoLeftTheTimelines(t *testing.T) {
 			a.endsWithShutdown = func(context.Context, wal.Position) (bool, error) { return true, nil }
 			me, err := election.ParseBallot("b", c.ballot)
 			require.NoError(t, err)
-			_, err = a.decide(t.Context(), me, &record, switchover)
+			_, err = a.decide(t.Context(), me, &record, switchover, a.gather(t.Context(), "b", switchover))
 			if !c.left {
 				require.NoError(t, err)
 				assert.Empty(t, cluster.scores)

@@ -7,7 +7,7 @@ import (
 )
 
 // One monitor that PostgreSQL does not answer says nothing: it may be the machine that
-// is slow. It takes maxMisses in a row, and so a count from one monitor to the next. It
+// is slow. It takes some in a row (hangs), and so a count from one monitor to the next. It
 // stands in the memory. Where that cannot be written, because its file system is full or
 // read-only, it stands in a private attribute of this node, which needs no disk. Where
 // neither is to be had each of them counts as the first: a primary that may be healthy
@@ -58,21 +58,20 @@ func (a *agent) missedByAttribute(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	misses := a.countedBefore(text) + 1
-	return misses, a.crm.SetPrivate(ctx, self, a.attribute(attrMisses), fmt.Sprintf("%d@%d", misses, time.Now().Unix()))
+	return misses, a.crm.SetPrivate(ctx, self, a.attribute(attrMisses), fmt.Sprintf("%d@%d", misses, time.Now().UnixMilli()))
 }
 
-// countedBefore reads a count and its time, in seconds of Unix. Each is made when
+// countedBefore reads a count and its time, in milliseconds of Unix. Each is made when
 // PostgreSQL has had lookPart of the action's time, so that from one monitor's count to
-// the next it is an interval and as much again; with an answer in between, it is an
-// interval more. A count is believed for the one and a half of an interval, and no
-// monitor that has an answer needs to delete it.
+// the next it is missEvery; with an answer in between, it is an interval more. A count is
+// believed for half an interval more, and no monitor that has an answer needs to delete it.
 func (a *agent) countedBefore(text string) int {
 	var misses int
 	var at int64
 	if _, err := fmt.Sscanf(text, "%d@%d", &misses, &at); err != nil {
 		return 0
 	}
-	if !within(time.Unix(at, 0), a.req.Interval*3/2+a.req.Timeout*8/10) {
+	if !within(time.UnixMilli(at), a.lookTime()+a.req.Interval*3/2) {
 		return 0
 	}
 	return misses

@@ -79,7 +79,7 @@ func (a *agent) startsUp() (passes func(error) bool) {
 
 // slotEvery is the pause before a connection is tried again for want of a slot. A server
 // that has none has enough to do, and each attempt costs it a process.
-const slotEvery = 200 * time.Millisecond
+const slotEvery = connectEvery
 
 // noSlot says whether there was no connection slot left, and pauses. Clients that connect
 // as a superuser take those that are reserved for administration, too; in a moment one of
@@ -125,6 +125,20 @@ func (a *agent) ask(ctx context.Context) (pg.Status, error) {
 	return conn.Status(ctx)
 }
 
+// missEvery is how long after one monitor that PostgreSQL does not answer the next one has
+// waited for it: Pacemaker begins an interval when the monitor before has ended.
+func (a *agent) missEvery() time.Duration {
+	if a.req.Interval <= 0 {
+		return 0
+	}
+	return a.req.Interval + a.lookTime()
+}
+
+// lookTime is how long a monitor waits for PostgreSQL.
+func (a *agent) lookTime() time.Duration {
+	return time.Duration(lookPart * (1 - ocf.Margin) * float64(a.req.Timeout))
+}
+
 // unanswered judges an instance that could not be asked, by its processes and its
 // pg_control.
 func (a *agent) unanswered(asked error) (ocf.ExitCode, error) {
@@ -133,7 +147,7 @@ func (a *agent) unanswered(asked error) (ocf.ExitCode, error) {
 		return refuse(reasonAsk.Because(err, a.conf.dataDir))
 	}
 	if s.missed() {
-		s.misses = a.missed()
+		s.misses, s.enough = a.missed(), hangs.in(a.missEvery())
 	}
 	v := judge(s)
 	if v.warning != "" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"pgsqlms/internal/election"
 	"pgsqlms/internal/failpoint"
@@ -15,10 +16,10 @@ import (
 // because an election awaits somebody's vote, the standbys find out by themselves who
 // is to be promoted: whoever is started, and every standby's monitor.
 
-// patience is how many monitors in a row of a standby without a primary still wait for
-// the node of the last promotion and for the votes of all nodes that are up. After that
-// the election is between those that have voted.
-const patience = 3
+// patience is how long the monitors of a standby without a primary still wait for the node
+// of the last promotion and for the votes of all nodes that are up. After that the election
+// is between those that have voted.
+var patience = lasting{looks: 3, span: 30 * time.Second}
 
 // nominate gives somebody a first score if nobody has any, or anyway. waiting says what
 // is awaited when that is not possible yet, and is empty otherwise.

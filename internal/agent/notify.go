@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -33,9 +34,30 @@ func (a *agent) notify(ctx context.Context) (ocf.ExitCode, error) {
 	return ocf.Success, nil
 }
 
-// beforeDemote makes the primary write its dirty buffers while it still takes writes,
-// so that the shutdown has little left to write.
+// beforeDemote is for what a demotion and a promotion would have to wait for, as long as
+// clients can still write.
 func (a *agent) beforeDemote(ctx context.Context) error {
+	var vote error
+	checkpoint := sideBySide(
+		func() { vote = a.voteForPAF(ctx, a.req.Node()) },
+		func() error { return a.checkpoint(ctx) })
+	return errors.Join(vote, checkpoint)
+}
+
+const (
+	// shortCheckpoint is one after which the shutdown's will be short, too: between the two
+	// less is written than before this one.
+	shortCheckpoint = 200 * time.Millisecond
+
+	// checkpoints is how many are made at most. Each one that follows has only to write
+	// what became dirty during the one before.
+	checkpoints = 3
+)
+
+// checkpoint makes a primary that is to be demoted write its dirty buffers, so that the
+// shutdown has little left to write. One that took long is followed by another one, as long
+// as half of the action's time is left.
+func (a *agent) checkpoint(ctx context.Context) error {
 	if !slices.Contains(a.req.Notify.Demote, a.req.Node()) {
 		return nil
 	}
@@ -46,7 +68,16 @@ func (a *agent) beforeDemote(ctx context.Context) error {
 	}
 	defer conn.Close()
 	failpoint.Hit("notify-checkpoint")
-	return conn.Checkpoint(ctx)
+	for range checkpoints {
+		began := time.Now()
+		if err := conn.Checkpoint(ctx); err != nil {
+			return err
+		}
+		if time.Since(began) < shortCheckpoint || time.Until(a.req.Deadline) < a.req.Timeout/2 {
+			break
+		}
+	}
+	return nil
 }
 
 // connectToPrimary gives up soon on one that hangs: the transition waits for it.
@@ -69,23 +100,19 @@ func (a *agent) connectToPrimary(ctx context.Context) (*pg.Conn, error) {
 }
 
 // beforePromote is the vote: where this node's WAL ends. The candidate looks whether it
-// should be one. In a switchover a candidate of ours needs the old primary's word only;
-// the vote is for one that runs PAF, which waits for it, so we do not.
+// should be one. In a switchover it needs the old primary's word only.
 func (a *agent) beforePromote(ctx context.Context) error {
 	if err := a.req.Notify.Problem(); err != nil {
 		return err
 	}
 	self, t := a.req.Node(), a.transition()
-	if !slices.Contains(t.Voters, self) || self == t.Candidate && t.Kind == election.Switchover {
+	if !slices.Contains(t.Voters, self) || t.Kind == election.Switchover {
 		return nil
 	}
 	if self == t.Candidate {
 		return a.stepAside(ctx, self, t)
 	}
 	failpoint.Hit("notify-vote")
-	if t.Kind == election.Switchover {
-		return a.voteForPAF(ctx, self)
-	}
 	vote, err := a.insistOnVote(ctx, self)
 	if err != nil {
 		return fmt.Errorf("this node cannot vote: %w", err)
@@ -94,7 +121,24 @@ func (a *agent) beforePromote(ctx context.Context) error {
 		return err
 	}
 	failpoint.Hit("notify-voted")
-	return a.awaitVoteShown(ctx, vote)
+	return sideBySide(
+		func() { a.leavePrimary(ctx, vote) },
+		func() error { return a.awaitVoteShown(ctx, vote) })
+}
+
+// leavePrimary ends a WAL receiver whose primary is gone. It would notice after
+// wal_receiver_timeout, or by the answer to its next message; the one that follows it asks
+// the address that is about to move, and until it is through, with synchronous replication,
+// nobody can write.
+func (a *agent) leavePrimary(ctx context.Context, vote election.Vote) {
+	if vote.Known == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, roleWait)
+	defer cancel()
+	if _, err := a.db.EndStreaming(ctx); err != nil {
+		a.log.Infof("the WAL receiver of a primary that is gone could not be ended: %v", err)
+	}
 }
 
 // voteWait bounds the wait for a connection slot to vote by. All others wait for it, and
@@ -114,14 +158,22 @@ func (a *agent) insistOnVote(ctx context.Context, self string) (v election.Vote,
 
 // awaitVoteShown waits until both parts of a vote can be read back.
 func (a *agent) awaitVoteShown(ctx context.Context, v election.Vote) error {
-	return errors.Join(
-		a.awaitAttribute(ctx, v.Node, a.attribute(attrBallot), v.Ballot()),
-		a.awaitAttribute(ctx, v.Node, a.attribute(attrVote), v.Position.String()))
+	shown := map[string]string{attrBallot: v.Ballot(), attrVote: v.Position.String()}
+	return forEach(slices.Collect(maps.Keys(shown)), func(name string) error {
+		return a.awaitAttribute(ctx, v.Node, a.attribute(name), shown[name])
+	})
 }
 
-// voteForPAF publishes what PAF reads, and nobody waits for it. The ballot, of no
-// record, keeps it from being counted in a later election.
+// voteForPAF is for a switchover's candidate that runs PAF: it wants a vote from every node,
+// none of which holds more than it does after the old primary's clean shutdown. Given before
+// that, with the WAL there is by then, it costs the clients no time. The ballot, of no record,
+// keeps it from being counted in a later election.
 func (a *agent) voteForPAF(ctx context.Context, self string) error {
+	t := a.transition()
+	if a.req.Notify.Problem() != nil || t.Kind != election.Switchover || self == t.Candidate || !slices.Contains(t.Voters, self) {
+		return nil
+	}
+	failpoint.Hit("notify-vote")
 	s, err := a.db.Standing(ctx)
 	if err != nil {
 		return fmt.Errorf("this node cannot vote: %w", err)

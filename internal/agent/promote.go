@@ -30,6 +30,7 @@ const (
 // writes. The checkpoint that PostgreSQL then makes is not waited for.
 func (a *agent) promote(ctx context.Context) (ocf.ExitCode, error) {
 	failpoint.Hit("promote-begin")
+	defer a.beside.Wait()
 	conn, status, err := a.candidate(ctx)
 	if err != nil {
 		return a.promoteUnanswered(err)
@@ -137,11 +138,17 @@ func (a *agent) prepare(ctx context.Context, status pg.Status) error {
 	if err != nil {
 		return err
 	}
-	me, record, err := a.awaitOwnVote(ctx, self)
+	t := a.transition()
+	var me election.Vote
+	var record *election.Record
+	var told evidence
+	err = sideBySide(
+		func() { told = a.gather(ctx, self, t) },
+		func() (err error) { me, record, err = a.awaitOwnVote(ctx, self); return err })
 	if err != nil {
 		return reasonOwnVote.Because(errors.Join(err, a.hold(ctx, self)))
 	}
-	votes, err := a.decide(ctx, me, record, a.transition())
+	votes, err := a.decide(ctx, me, record, t, told)
 	if err != nil {
 		return err
 	}
@@ -158,9 +165,34 @@ func (a *agent) mayPromoteByHand(status pg.Status) error {
 	return nil
 }
 
-// decide asks for what this kind of promotion needs to be safe. It returns the votes it
-// was told of.
-func (a *agent) decide(ctx context.Context, me election.Vote, record *election.Record, t election.Transition) ([]election.Vote, error) {
+// evidence is what other nodes have told, for a promotion to be judged by.
+type evidence struct {
+	votes []election.Vote
+	asked error // what went wrong with the votes
+
+	// Where the WAL of the old primary ended, zero where it said nothing, by now.
+	end      wal.Position
+	endAsked error
+}
+
+// gather asks for what does not hang on what this node holds.
+func (a *agent) gather(ctx context.Context, self string, t election.Transition) (e evidence) {
+	others := without(t.Voters, self)
+	_ = sideBySide(
+		func() { e.end, e.endAsked = a.endOf(ctx, t.OldPrimary) },
+		func() error {
+			if t.Kind == election.Switchover { // where nobody has to vote
+				e.votes, e.asked = a.presentVotes(ctx, others)
+				return nil
+			}
+			e.votes, e.asked = a.votes(ctx, others)
+			return nil
+		})
+	return e
+}
+
+// decide says whether this kind of promotion is safe. It returns the votes it was told of.
+func (a *agent) decide(ctx context.Context, me election.Vote, record *election.Record, t election.Transition, told evidence) ([]election.Vote, error) {
 	a.log.Infof("%s: this node is the candidate, with WAL up to %s", t.Kind, shown(me.Position))
 	if t.Kind == election.Switchover {
 		if !record.Follows(me) {
@@ -170,14 +202,9 @@ func (a *agent) decide(ctx context.Context, me election.Vote, record *election.R
 			return nil, a.cancel(ctx, me, reasonNoLineage.With(fmt.Sprintf(
 				"this node has nothing of what %s wrote on timeline %d, it is at %s", t.OldPrimary, began, shown(me.Position))))
 		}
-		var votes []election.Vote
-		var asked error
-		refused := sideBySide(
-			func() { votes, asked = a.presentVotes(ctx, without(t.Voters, me.Node)) },
-			func() error { return a.maySwitchOver(ctx, me, t.OldPrimary) })
-		return votes, cmp.Or(refused, asked)
+		return told.votes, cmp.Or(a.maySwitchOver(ctx, me, t.OldPrimary, told), told.asked)
 	}
-	return a.elect(ctx, me, record, t)
+	return a.elect(ctx, me, record, t, told)
 }
 
 // sideBySide does something while something else is asked, and gives the answer. Each
@@ -195,8 +222,8 @@ func without(nodes []string, self string) []string {
 
 // maySwitchOver needs proof that the candidate holds everything the old primary
 // wrote. Nobody else can then hold more.
-func (a *agent) maySwitchOver(ctx context.Context, me election.Vote, old string) error {
-	end, verdict, err := a.awaitEnd(ctx, me, old)
+func (a *agent) maySwitchOver(ctx context.Context, me election.Vote, old string, told evidence) error {
+	end, verdict, err := a.awaitEnd(ctx, me, old, told)
 	switch verdict {
 	case election.Complete:
 		return nil
@@ -231,8 +258,12 @@ func (a *agent) mayFollowSilent(ctx context.Context, me election.Vote, old strin
 	return nil
 }
 
-// awaitEnd waits for what the old primary published at the end of its demotion.
-func (a *agent) awaitEnd(ctx context.Context, me election.Vote, old string) (end wal.Position, v election.Verdict, err error) {
+// awaitEnd waits for what the old primary published in its demotion, where it has not been
+// told yet.
+func (a *agent) awaitEnd(ctx context.Context, me election.Vote, old string, told evidence) (end wal.Position, v election.Verdict, err error) {
+	if v = election.Compare(me.Position, told.end); told.end != (wal.Position{}) && v != election.Unknown {
+		return told.end, v, nil
+	}
 	wait, cancel := context.WithTimeout(ctx, attributeWait)
 	defer cancel()
 	var last error
@@ -253,25 +284,23 @@ func (a *agent) awaitEnd(ctx context.Context, me election.Vote, old string) (end
 	return end, v, err
 }
 
-// elect gathers the votes of the nodes that run an instance. The promotion goes to the
+// elect counts the votes of the nodes that run an instance. The promotion goes to the
 // one that holds the most WAL of the cluster's own lineage, and waits when a vote is
 // missing without which an acknowledged commit might be lost.
-func (a *agent) elect(ctx context.Context, me election.Vote, record *election.Record, t election.Transition) ([]election.Vote, error) {
-	var votes []election.Vote
-	var end wal.Position
-	err := sideBySide(
-		func() { end = a.endOf(ctx, t.OldPrimary) },
-		func() (err error) { votes, err = a.votes(ctx, without(t.Voters, me.Node)); return err })
-	if err != nil {
-		return nil, reasonVotes.Because(err)
+func (a *agent) elect(ctx context.Context, me election.Vote, record *election.Record, t election.Transition, told evidence) ([]election.Vote, error) {
+	if told.asked != nil {
+		return nil, reasonVotes.Because(told.asked)
 	}
-	o := a.outcome(me, votes, record, end, t)
+	if told.endAsked != nil {
+		a.log.Infof("the end of the WAL of %s is not known: %v", t.OldPrimary, told.endAsked)
+	}
+	o := a.outcome(me, told.votes, record, told.end, t)
 	a.log.Infof("%s", o)
 	switch {
 	case o.Winner == me.Node:
-		return votes, nil
+		return told.votes, nil
 	case o.Winner != "":
-		err = a.writeBoth(ctx, o.Winner, me.Node, a.losersScore(ctx, o.Winner, me.Node))
+		err := a.writeBoth(ctx, o.Winner, me.Node, a.losersScore(ctx, o.Winner, me.Node))
 		return nil, reasonBetter.Because(err, o.Winner, shown(o.Position), shown(me.Position))
 	}
 	return nil, a.await(ctx, o)
@@ -290,17 +319,14 @@ func (a *agent) outcome(me election.Vote, votes []election.Vote, record *electio
 
 // endOf is where the WAL of an old primary ended that was stopped cleanly, zero when it
 // said nothing, as one that died.
-func (a *agent) endOf(ctx context.Context, old string) wal.Position {
+func (a *agent) endOf(ctx context.Context, old string) (wal.Position, error) {
 	if old == "" {
-		return wal.Position{}
+		return wal.Position{}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, attributeWait)
 	defer cancel()
 	end, _, err := a.position(ctx, old, attrShutdown)
-	if err != nil {
-		a.log.Infof("the end of the WAL of %s is not known: %v", old, err)
-	}
-	return end
+	return end, err
 }
 
 // await takes the promotion off Pacemaker's list until somebody comes back.

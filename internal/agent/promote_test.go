@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -63,15 +64,32 @@ func (f *fakeCluster) DeletePrivate(_ context.Context, node, name string) error 
 	return f.failing
 }
 
-func (f *fakeCluster) Score(_ context.Context, node, _ string) (int, bool, error) {
+func (f *fakeCluster) PrivateOfAll(ctx context.Context, name string) (map[string]string, error) {
+	values := map[string]string{}
+	members, _ := f.Members(ctx)
+	for _, node := range members {
+		v, ok, err := f.Private(ctx, node, name)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			values[node] = v
+		}
+	}
+	return values, nil
+}
+
+func (f *fakeCluster) Scores(context.Context, string) (map[string]int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.scores), f.failing
+}
+
+func (f *fakeCluster) StoredScore(_ context.Context, node, _ string) (int, bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	v, ok := f.scores[node]
 	return v, ok, f.failing
-}
-
-func (f *fakeCluster) StoredScore(ctx context.Context, node, resource string) (int, bool, error) {
-	return f.Score(ctx, node, resource)
 }
 
 func (f *fakeCluster) SetScore(_ context.Context, node, _ string, score int) error {
@@ -129,7 +147,7 @@ func newTestAgent(private map[string]string) (*agent, *fakeCluster) {
 
 // decide is without a record, as before the first promotion by this agent.
 func decide(a *agent, t election.Transition) error {
-	_, err := a.decide(context.Background(), candidate, nil, t)
+	_, err := a.decide(context.Background(), candidate, nil, t, a.gather(context.Background(), "b", t))
 	return err
 }
 
@@ -240,7 +258,7 @@ func TestSwitchoverNeedsTheOldPrimarysTimeline(t *testing.T) {
 				require.NoError(t, err)
 				me := candidate
 				me.History = wal.History{Timeline: 2, Ancestors: []wal.Ancestor{{Timeline: 1, End: 0x100}}}
-				_, err = a.decide(t.Context(), me, &record, switchover)
+				_, err = a.decide(t.Context(), me, &record, switchover, a.gather(t.Context(), "b", switchover))
 				if !refused {
 					require.NoError(t, err)
 					return

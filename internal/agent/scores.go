@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"pgsqlms/internal/election"
@@ -115,14 +114,15 @@ func (a *agent) takeBack(ctx context.Context, m *memory) {
 	if !m.Published {
 		return
 	}
-	err := forEach(m.Nodes, func(node string) error {
-		return errors.Join(
-			a.crm.DeletePrivate(ctx, node, a.attribute(attrVote)),
-			a.crm.DeletePrivate(ctx, node, a.attribute(attrBallot)),
-			a.crm.DeletePrivate(ctx, node, a.attribute(attrShutdown)),
-			a.crm.DeleteLastingScore(ctx, node, a.req.Instance))
+	private := forEach([]string{attrVote, attrBallot, attrShutdown}, func(name string) error {
+		values, err := a.crm.PrivateOfAll(ctx, a.attribute(name))
+		for node := range values {
+			err = errors.Join(err, a.crm.DeletePrivate(ctx, node, a.attribute(name)))
+		}
+		return err
 	})
-	if err != nil {
+	lasting := forEach(m.Nodes, func(node string) error { return a.crm.DeleteLastingScore(ctx, node, a.req.Instance) })
+	if err := errors.Join(private, lasting); err != nil {
 		a.log.Infof("the votes of the last promotion could not be taken back: %v", err)
 		return
 	}
@@ -169,19 +169,15 @@ func joined(before, now []string) bool {
 	return slices.ContainsFunc(now, func(n string) bool { return !slices.Contains(before, n) })
 }
 
-// readScores asks for the scores of all nodes side by side.
+// readScores are the scores of those nodes that have one.
 func (a *agent) readScores(ctx context.Context, nodes []string) (map[string]int, error) {
-	var mu sync.Mutex
+	all, err := a.crm.Scores(ctx, a.req.Instance)
 	scores := map[string]int{}
-	err := forEach(nodes, func(node string) error {
-		score, ok, err := a.crm.Score(ctx, node, a.req.Instance)
-		mu.Lock()
-		defer mu.Unlock()
-		if ok {
+	for _, node := range nodes {
+		if score, ok := all[node]; ok {
 			scores[node] = score
 		}
-		return err
-	})
+	}
 	return scores, err
 }
 

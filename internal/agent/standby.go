@@ -19,16 +19,18 @@ const (
 	// under way before another one begins, with whatever is still to be started in it.
 	watchWait = 1500 * time.Millisecond
 
-	// settled is how many monitors in a row must find the same before it is shown, as
-	// every change of a node's status makes Pacemaker compute a transition, and a
-	// failover passes by itself; unreachable is the same for a primary that cannot be
-	// reached at all, as there is none during a failover.
-	settled     = 2
-	unreachable = 5
-
 	// shownFor is how long a node's status stays while nothing but its numbers changes:
 	// positions and counts of bytes move between any two monitors.
 	shownFor = time.Minute
+)
+
+var (
+	// settled is how long monitors must find the same before it is shown, as every change
+	// of a node's status makes Pacemaker compute a transition, and a failover passes by
+	// itself; unreachable is the same for a primary that cannot be reached at all, as there
+	// is none during a failover.
+	settled     = lasting{looks: 2, span: 15 * time.Second}
+	unreachable = lasting{looks: 5, span: time.Minute}
 )
 
 // watch looks after a standby that is up. One that streams costs nothing. One that does
@@ -52,26 +54,37 @@ func (a *agent) watch(ctx context.Context, status pg.Status) error {
 	}
 	wait, cancel := context.WithTimeout(ctx, watchWait)
 	defer cancel()
-	waiting, err := a.nominate(wait, m.WasPrimary, m.Alone+1 < patience, func() bool { return a.abandoned(ctx, m.Silent) })
+	waiting, err := a.nominate(wait, m.WasPrimary, m.Alone+1 < a.looksFor(patience), func() bool { return a.abandoned(ctx, m.Silent) })
 	if err != nil {
 		a.log.Warnf("cannot tell whether anybody is to be promoted: %v", err)
 		return nil
 	}
 	m = a.store.load() // it may have voted
 	if waiting == "" {
-		stands := status.Replay != nil && *status.Replay == m.Stood
-		if m.Alone, m.Mute = 0, m.Mute+1; status.Replay != nil {
-			m.Stood = *status.Replay
-		}
+		m.Alone, m.Mute = 0, m.Mute+1
+		m.stands(status.Replay)
 		a.remember(m)
-		return a.followsNot(ctx, m.Mute, stands)
+		return a.followsNot(ctx, m.Mute, m.Stands >= a.looksFor(settled))
 	}
-	m.Alone, m.Mute, m.Stood = m.Alone+1, 0, 0
+	m.Alone, m.Mute = m.Alone+1, 0
+	m.stands(nil)
 	a.remember(m)
-	if m.Alone >= settled {
+	if m.Alone >= a.looksFor(settled) {
 		a.trouble(ctx, waiting)
 	}
 	return nil
+}
+
+// stands counts the monitors in a row that found the replay at the same place.
+func (m *memory) stands(replay *wal.LSN) {
+	switch {
+	case replay == nil:
+		m.Stood, m.Stands = 0, 0
+	case m.Stands > 0 && *replay == m.Stood:
+		m.Stands++
+	default:
+		m.Stood, m.Stands = *replay, 1
+	}
 }
 
 // abandoned says whether the promotion scores that there are may be those of a cluster
@@ -80,7 +93,7 @@ func (a *agent) watch(ctx context.Context, status pg.Status) error {
 // goes on acknowledging, and a vote that is given meanwhile says less and less of what
 // this node holds. Where Pacemaker does not say, there is one.
 func (a *agent) abandoned(ctx context.Context, silent int) bool {
-	if silent < unreachable {
+	if silent < a.looksFor(unreachable) {
 		return false
 	}
 	promoted, told := a.promoted(ctx, watchWait)
@@ -121,7 +134,8 @@ func (a *agent) well(ctx context.Context, m memory) {
 	if m.Voted {
 		m.Voted = !a.withdraw(ctx)
 	}
-	m.Lonely, m.Alone, m.Mute, m.Stood, m.Silent, m.WasPrimary = false, 0, 0, 0, 0, false
+	m.Lonely, m.Alone, m.Mute, m.Silent, m.WasPrimary = false, 0, 0, 0, false
+	m.stands(nil)
 	a.remember(m)
 }
 
@@ -170,7 +184,7 @@ func alike(one, other string) bool {
 var number = regexp.MustCompile(`^\(?([0-9]+|[0-9A-F]{1,8}/[0-9A-F]{1,8}|[0-9A-F]{24})[,;:)]*$`)
 
 // followsNot asks the primary what PostgreSQL's WAL receiver asks it, times monitors in a
-// row by now. stands says that nothing was replayed since the one before; it needs two.
+// row by now. stands says that nothing was replayed meanwhile, for as long as it takes.
 func (a *agent) followsNot(ctx context.Context, times int, stands bool) error {
 	wait, cancel := context.WithTimeout(ctx, watchWait)
 	defer cancel()
@@ -183,25 +197,27 @@ func (a *agent) followsNot(ctx context.Context, times int, stands bool) error {
 		if stands && a.restartHelps(ctx, up) {
 			return reasonAstray.With(up.Astray, up.Timeline, a.conf.dataDir)
 		}
-		a.reconnect(ctx, up.Address)
+		if a.mayReconnect(times) {
+			a.reconnect(ctx, up.Address)
+		}
 	}
-	if times >= settled && !compared(up, err) {
+	if times >= a.looksFor(settled) && !compared(up, err) {
 		if d := a.leftRecord(ctx); d != nil {
 			return a.diverged(ctx, *d)
 		}
 	}
-	if text := muteText(up, err, times); text != "" {
+	if text := a.muteText(up, err, times); text != "" {
 		a.trouble(ctx, text)
 	}
 	return nil
 }
 
 // muteText is why a standby does not stream, once that has lasted for so many monitors.
-func muteText(up pg.Upstream, asked error, times int) string {
+func (a *agent) muteText(up pg.Upstream, asked error, times int) string {
 	switch {
-	case asked != nil && times >= unreachable:
+	case asked != nil && times >= a.looksFor(unreachable):
 		return "does not stream: " + asked.Error()
-	case asked != nil || times < settled:
+	case asked != nil || times < a.looksFor(settled):
 		return ""
 	case up.Refusal != "":
 		return "does not stream: " + up.Refusal
@@ -271,6 +287,13 @@ func (a *agent) recordSoon(ctx context.Context) (*election.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, watchWait)
 	defer cancel()
 	return a.record(ctx)
+}
+
+// mayReconnect lets the first monitor that finds a primary which would have this standby
+// end its WAL receiver, and then one in settled's time: a connection that takes longer
+// than from one monitor to the next would never come about.
+func (a *agent) mayReconnect(times int) bool {
+	return (times-1)%(a.looksFor(settled)-1) == 0
 }
 
 // reconnect helps a WAL receiver on that waits for a primary which is no longer there,

@@ -195,8 +195,8 @@ func (a *agent) firstScore(ctx context.Context, wasPrimary bool) {
 	if len(without(n.Promoted, a.req.Node())) > 0 && len(n.Demote) == 0 {
 		return // there is a primary, and it stays one
 	}
-	if !wasPrimary && (!n.Present() || len(n.Promoted) > 0 || len(n.Promote) > 0) {
-		return // there is a primary, or there will be
+	if !wasPrimary && (!n.Present() || len(n.Promoted) > 0) {
+		return // there is a primary
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*attributeWait)
 	defer cancel()
@@ -204,6 +204,9 @@ func (a *agent) firstScore(ctx context.Context, wasPrimary bool) {
 		m := a.store.load()
 		m.WasPrimary = true
 		a.remember(m)
+	}
+	if len(n.Promote) > 0 {
+		return // by this very transition
 	}
 	waiting, err := a.nominate(ctx, wasPrimary, true, func() bool { return false })
 	if err != nil {

@@ -55,7 +55,8 @@ type memory struct {
 	Alone      int       `json:"alone,omitempty"`
 	WasPrimary bool      `json:"wasPrimary,omitempty"` // before it was started
 	Mute       int       `json:"mute,omitempty"`
-	Stood      wal.LSN   `json:"stood,omitempty"`  // beside one: how far it had replayed
+	Stood      wal.LSN   `json:"stood,omitempty"`  // beside one: how far it had replayed,
+	Stands     int       `json:"stands,omitempty"` // and how many of them found it there
 	Silent     int       `json:"silent,omitempty"` // of them, those in which the primary's address was dead
 	Voted      bool      `json:"voted,omitempty"`  // this node's vote may stand
 	Trouble    string    `json:"trouble,omitempty"`

@@ -36,7 +36,7 @@ func TestRealMemoryThatIsFull(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
 	require.ErrorIs(t, os.WriteFile(dir+"/junk", make([]byte, 1<<20), 0o600), syscall.ENOSPC)
 	a.store = newStore(dir, "pgsqld")
-	for n := range maxMisses {
+	for n := range hangs.looks {
 		require.Equal(t, n+1, a.missed())
 	}
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -23,18 +24,23 @@ const earlyWait = 400 * time.Millisecond
 // and nothing has failed. A vote may still be one from before this transition, or be
 // missing: then the promotion begins, and has the last word.
 func (a *agent) stepAside(ctx context.Context, self string, t election.Transition) error {
+	voters := without(t.Voters, self)
+	if len(voters) == 0 {
+		return nil
+	}
 	var end wal.Position
 	var me election.Vote
 	var record *election.Record
+	var votes []election.Vote
+	var asked, unknown error
 	err := sideBySide(
-		func() { end = a.endOf(ctx, t.OldPrimary) },
+		func() {
+			_ = sideBySide(
+				func() { end, asked = a.endOf(ctx, t.OldPrimary) },
+				func() error { votes, unknown = a.earlyVotes(ctx, voters); return nil })
+		},
 		func() (err error) { me, record, err = a.ownVote(ctx, self); return err })
-	if err != nil {
-		return err
-	}
-	voters := without(t.Voters, self)
-	votes, err := a.earlyVotes(ctx, voters)
-	if err != nil || len(votes) < len(voters) {
+	if err = cmp.Or(err, unknown, asked); err != nil || len(votes) < len(voters) {
 		return err
 	}
 	o := a.outcome(me, votes, record, end, t)

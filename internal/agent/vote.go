@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"slices"
 	"time"
 
 	"pgsqlms/internal/election"
@@ -50,7 +50,7 @@ const ownVotePart = 0.5
 // two attempts.
 const (
 	ownVotePatience = 5 * attributeWait
-	ownVoteEvery    = 250 * time.Millisecond
+	ownVoteEvery    = 50 * time.Millisecond
 )
 
 // awaitOwnVote waits for an instance that still replays what it found at its start, and
@@ -112,54 +112,51 @@ func (a *agent) publishVote(ctx context.Context, v election.Vote) error {
 	return a.crm.SetPrivate(ctx, v.Node, a.attribute(attrVote), v.Position.String())
 }
 
-// vote is what a node has published. Without a ballot it is a vote of PAF's agent; with
-// one that belongs to another vote, it is on its way.
-func (a *agent) vote(ctx context.Context, node string) (election.Vote, bool, error) {
-	p, ok, err := a.position(ctx, node, attrVote)
-	if err != nil || !ok {
-		return election.Vote{}, false, err
-	}
-	ofPAF := election.Vote{Node: node, Position: p}
-	text, ok, err := a.crm.Private(ctx, node, a.attribute(attrBallot))
-	if err != nil || !ok {
-		return ofPAF, err == nil, err
-	}
-	v, err := election.ParseBallot(node, text)
-	if err != nil {
-		return election.Vote{}, false, fmt.Errorf("%w: %w", errNoVote, err)
-	}
-	return v, v.Position == p, nil
-}
-
-// votes waits for the votes of others, side by side. A node that has given none counts
-// as absent; an attribute manager that cannot be asked is an error.
+// votes waits for the votes of others. A node that has given none counts as absent; an
+// attribute manager that cannot be asked is an error.
 func (a *agent) votes(ctx context.Context, others []string) ([]election.Vote, error) {
 	wait, cancel := context.WithTimeout(ctx, attributeWait)
 	defer cancel()
-	var mu sync.Mutex
-	found := map[string]election.Vote{}
-	err := forEach(others, func(node string) error {
-		v, err := a.awaitVote(wait, node)
-		mu.Lock()
-		defer mu.Unlock()
-		if errors.Is(err, errNoVote) {
-			a.log.Warnf("%s counts as absent: %v", node, err)
-			return nil
+	var found map[string]election.Vote
+	var missing map[string]error
+	asked := errNoAnswer
+	_ = poll(wait, attributeEvery, func() (bool, error) {
+		f, m, err := a.votesOf(wait, others)
+		if err == nil {
+			found, missing, asked = f, m, nil
+		} else if wait.Err() == nil {
+			asked = err
 		}
-		found[node] = v
-		return err
+		return asked == nil && len(missing) == 0, nil
 	})
-	if err != nil {
-		return nil, err
+	if errors.Is(asked, errNoAnswer) {
+		asked = fmt.Errorf("%w within %s", asked, attributeWait)
 	}
-	return a.counted(others, found), nil
+	if asked != nil {
+		return nil, asked
+	}
+	for _, node := range others {
+		if why, ok := missing[node]; ok {
+			a.log.Warnf("%s counts as absent: %v within %s", node, why, attributeWait)
+			continue
+		}
+		a.log.Infof("vote of %s: WAL up to %s", node, shown(found[node].Position))
+	}
+	return inOrder(others, found), nil
 }
 
-func (a *agent) counted(others []string, found map[string]election.Vote) []election.Vote {
+// presentVotes are the votes that stand at this moment.
+func (a *agent) presentVotes(ctx context.Context, nodes []string) ([]election.Vote, error) {
+	ctx, cancel := context.WithTimeout(ctx, attributeWait)
+	defer cancel()
+	found, _, err := a.votesOf(ctx, nodes)
+	return inOrder(nodes, found), err
+}
+
+func inOrder(nodes []string, found map[string]election.Vote) []election.Vote {
 	var votes []election.Vote
-	for _, node := range others {
+	for _, node := range nodes {
 		if v, ok := found[node]; ok {
-			a.log.Infof("vote of %s: WAL up to %s", node, shown(v.Position))
 			votes = append(votes, v)
 		}
 	}
@@ -173,53 +170,51 @@ var (
 	errNoAnswer = errors.New("the attribute manager does not answer")
 )
 
-func (a *agent) awaitVote(ctx context.Context, node string) (v election.Vote, err error) {
-	failure := errNoAnswer
-	err = poll(ctx, attributeEvery, func() (bool, error) {
-		found, ok, err := a.vote(ctx, node)
-		switch {
-		case err == nil:
-			failure = errNoVote
-		case ctx.Err() == nil:
-			failure = err
-		}
-		v = found
-		return ok, nil
-	})
-	switch {
-	case err == nil:
-		return v, nil
-	case errors.Is(failure, errNoVote), errors.Is(failure, errNoAnswer):
-		return v, fmt.Errorf("%w within %s", failure, attributeWait)
+// votesOf are the votes that nodes have published, and why there is none of the others.
+// Who voted had a ballot before, so the votes are asked for first.
+func (a *agent) votesOf(ctx context.Context, nodes []string) (found map[string]election.Vote, missing map[string]error, err error) {
+	positions, err := a.crm.PrivateOfAll(ctx, a.attribute(attrVote))
+	if err != nil {
+		return nil, nil, err
 	}
-	return v, failure
-}
-
-// presentVotes are the votes that stand at this moment.
-func (a *agent) presentVotes(ctx context.Context, nodes []string) ([]election.Vote, error) {
-	ctx, cancel := context.WithTimeout(ctx, attributeWait)
-	defer cancel()
-	var mu sync.Mutex
-	found := map[string]election.Vote{}
-	err := forEach(nodes, func(node string) error {
-		v, ok, err := a.vote(ctx, node)
-		mu.Lock()
-		defer mu.Unlock()
-		if ok {
+	var ballots map[string]string
+	if slices.ContainsFunc(nodes, func(n string) bool { return positions[n] != "" }) {
+		if ballots, err = a.crm.PrivateOfAll(ctx, a.attribute(attrBallot)); err != nil {
+			return nil, nil, err
+		}
+	}
+	found, missing = map[string]election.Vote{}, map[string]error{}
+	for _, node := range nodes {
+		if v, why := a.voteIn(node, positions[node], ballots[node]); why != nil {
+			missing[node] = why
+		} else {
 			found[node] = v
 		}
-		if errors.Is(err, errNoVote) {
-			return nil
-		}
-		return err
-	})
-	var votes []election.Vote
-	for _, node := range nodes {
-		if v, ok := found[node]; ok {
-			votes = append(votes, v)
-		}
 	}
-	return votes, err
+	return found, missing, nil
+}
+
+// voteIn is what a node has published. Without a ballot it is a vote of PAF's agent; with
+// one that belongs to another vote, it is on its way.
+func (a *agent) voteIn(node, position, ballot string) (election.Vote, error) {
+	if position == "" {
+		return election.Vote{}, errNoVote
+	}
+	p, err := wal.ParsePosition(position)
+	if err != nil {
+		return election.Vote{}, fmt.Errorf("%w: attribute %s of %s: %w", errNoVote, a.attribute(attrVote), node, err)
+	}
+	if ballot == "" {
+		return election.Vote{Node: node, Position: p}, nil
+	}
+	v, err := election.ParseBallot(node, ballot)
+	if err != nil {
+		return election.Vote{}, fmt.Errorf("%w: %w", errNoVote, err)
+	}
+	if v.Position != p {
+		return election.Vote{}, errNoVote
+	}
+	return v, nil
 }
 
 // position is a private attribute that holds a position.
@@ -230,7 +225,7 @@ func (a *agent) position(ctx context.Context, node, name string) (wal.Position, 
 	}
 	p, err := wal.ParsePosition(value)
 	if err != nil {
-		return wal.Position{}, false, fmt.Errorf("%w: attribute %s of %s: %w", errNoVote, a.attribute(name), node, err)
+		return wal.Position{}, false, fmt.Errorf("attribute %s of %s: %w", a.attribute(name), node, err)
 	}
 	return p, true, nil
 }

@@ -2,21 +2,21 @@ package crm
 
 import "strings"
 
-// parseAttribute finds the value of one attribute of one node in the answer of
-// attrd_updater -Q: lines of the form
+// parseAttribute finds the values of one attribute in the answer of attrd_updater -Q, by
+// node: lines of the form
 //
 //	name="lsn_location-pgsqld" host="n1" value="1#50331648"
 //
-// After a deletion the value is empty.
-func parseAttribute(output, name, node string) (string, bool) {
+// After a deletion the value is empty, and it is left out.
+func parseAttribute(output, name string) map[string]string {
+	values := map[string]string{}
 	for _, line := range strings.Split(output, "\n") {
 		fields, ok := parseFields(line)
-		if ok && fields["name"] == name && fields["host"] == node {
-			value, ok := fields["value"]
-			return value, ok
+		if ok && fields["name"] == name && fields["host"] != "" && fields["value"] != "" {
+			values[fields["host"]] = fields["value"]
 		}
 	}
-	return "", false
+	return values
 }
 
 // parseFields reads label="text" pairs. Since 2.1.8 a quotation mark in the text is

@@ -15,7 +15,7 @@ func TestParseAttribute(t *testing.T) {
 		ok            bool
 	}{
 		"as printed by 2.1.5":   {`name="vote" host="n1" value="1#50331648"` + "\n", "1#50331648", true},
-		"deleted":               {`name="vote" host="n1" value=""` + "\n", "", true},
+		"deleted":               {`name="vote" host="n1" value=""` + "\n", "", false},
 		"another node's":        {`name="vote" host="n10" value="7"` + "\n", "", false},
 		"another attribute":     {`name="voter" host="n1" value="7"` + "\n", "", false},
 		"among others":          {"name=\"vote\" host=\"n2\" value=\"6\"\nname=\"vote\" host=\"n1\" value=\"7\"\n", "7", true},
@@ -26,7 +26,7 @@ func TestParseAttribute(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			value, ok := parseAttribute(c.output, "vote", "n1")
+			value, ok := parseAttribute(c.output, "vote")["n1"]
 			assert.Equal(t, c.ok, ok)
 			assert.Equal(t, c.value, value)
 		})
@@ -66,7 +66,7 @@ func FuzzParseAttribute(f *testing.F) {
 	f.Add(`name="vote" host="n1" value="1#50331648"`)
 	f.Add(`name="vote" host="n1" value="a\"b\\"`)
 	f.Fuzz(func(t *testing.T, output string) {
-		value, ok := parseAttribute(output, "vote", "n1")
+		value, ok := parseAttribute(output, "vote")["n1"]
 		if !ok {
 			assert.Empty(t, value)
 		}

@@ -128,7 +128,15 @@ func isAbsent(err error) bool {
 // attribute managers only, never in the CIB, so that writing it does not disturb a
 // transition. ok is false when it was never set there or was deleted.
 func (c *Cluster) Private(ctx context.Context, node, name string) (value string, ok bool, err error) {
-	return c.query(ctx, node, name, "-p")
+	values, err := c.query(ctx, name, "-N", node, "-p")
+	value, ok = values[node]
+	return value, ok, err
+}
+
+// PrivateOfAll are the values of a private attribute by node, for the price of one. Who is
+// not in it has none.
+func (c *Cluster) PrivateOfAll(ctx context.Context, name string) (map[string]string, error) {
+	return c.query(ctx, name, "-A", "-p")
 }
 
 // SetPrivate asks for a private attribute of a node to be set. It returns before
@@ -156,20 +164,23 @@ func BallotAttribute(resource string) string { return "ballot-" + resource }
 // every version of Pacemaker.
 func ScoreAttribute(resource string) string { return "master-" + resource }
 
-// Score is the promotion score of a node, as it stands until the node's next reboot.
-func (c *Cluster) Score(ctx context.Context, node, resource string) (score int, ok bool, err error) {
-	value, ok, err := c.query(ctx, node, ScoreAttribute(resource))
-	if err != nil || !ok {
-		return 0, false, err
+// Scores are the promotion scores by node, as they stand until each node's next reboot. A
+// score that is no number is an error, beside those that are.
+func (c *Cluster) Scores(ctx context.Context, resource string) (map[string]int, error) {
+	values, err := c.query(ctx, ScoreAttribute(resource), "-A")
+	scores := make(map[string]int, len(values))
+	for node, value := range values {
+		score, bad := parseScore(value)
+		if bad != nil {
+			err = fmt.Errorf("promotion score of %s on %s is %q: %w", resource, node, value, bad)
+			continue
+		}
+		scores[node] = score
 	}
-	score, err = parseScore(value)
-	if err != nil {
-		return 0, false, fmt.Errorf("promotion score of %s on %s is %q: %w", resource, node, value, err)
-	}
-	return score, true, nil
+	return scores, err
 }
 
-// StoredScore is a node's promotion score as the CIB has it. Score is what the attribute
+// StoredScore is a node's promotion score as the CIB has it. Scores is what the attribute
 // manager has been told, which writes it there a moment later.
 func (c *Cluster) StoredScore(ctx context.Context, node, resource string) (score int, ok bool, err error) {
 	out, err := c.run(ctx, "crm_attribute", "-t", "status", "-N", node, "-n", ScoreAttribute(resource), "-G", "-q")
@@ -205,15 +216,14 @@ func parseScore(s string) (int, error) {
 	return int(n), err
 }
 
-func (c *Cluster) query(ctx context.Context, node, name string, flags ...string) (string, bool, error) {
-	args := append([]string{"-n", name, "-N", node, "-Q"}, flags...)
-	out, err := c.run(ctx, "attrd_updater", args...)
+// query asks the attribute manager, with -N for one node or with -A for all of them.
+func (c *Cluster) query(ctx context.Context, name string, flags ...string) (map[string]string, error) {
+	out, err := c.run(ctx, "attrd_updater", append(append([]string{"-n", name}, flags...), "-Q")...)
 	if isAbsent(err) {
-		return "", false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return "", false, err
+		return nil, err
 	}
-	value, ok := parseAttribute(out, name, node)
-	return value, ok && value != "", nil
+	return parseAttribute(out, name), nil
 }

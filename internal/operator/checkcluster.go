@@ -93,7 +93,8 @@ func orUnset(s string) string {
 	return s
 }
 
-// operations are held against the meta-data: no timeout shorter, no interval longer.
+// operations are held against the meta-data: no timeout shorter, and no interval longer than
+// those that PAF suggests, which a cluster may have from there.
 func (j *judgement) operations() {
 	const check = "operations"
 	before := len(j.all)
@@ -117,8 +118,30 @@ func (j *judgement) operations() {
 		}
 	}
 	if len(j.all) == before {
-		j.add(check, "", true, levelOK, "timeouts and intervals as recommended, or safer", "", "")
+		j.add(check, "", true, levelOK, "timeouts as recommended, or safer"+j.slowMonitor(), "", "")
 	}
+}
+
+// slowMonitor says what a monitor of the primary costs that comes less often than it could.
+func (j *judgement) slowMonitor() string {
+	for _, want := range metadata.Actions() {
+		if want.Name != metadata.Monitor || want.Role != metadata.RolePromoted {
+			continue
+		}
+		op, _ := operationOf(j.resource, want.Name, string(want.Role))
+		if d, ok := crm.Duration(op.Interval); ok && d > want.Interval {
+			return fmt.Sprintf("; a crash of the primary's PostgreSQL is noticed up to %s late, interval=%s is recommended", d, recommended(want).Interval)
+		}
+	}
+	return "; intervals as recommended"
+}
+
+// slowest is the longest interval of a monitor that is not complained of: PAF's for the role.
+func slowest(role metadata.Role) time.Duration {
+	if role == metadata.RolePromoted {
+		return 15 * time.Second
+	}
+	return 16 * time.Second
 }
 
 // operation adds what is wrong with one, which mended sets right.
@@ -146,7 +169,7 @@ func (j *judgement) monitor(want metadata.Action, op crm.Op, intervals map[strin
 		j.add("operations", "", false, levelError, opName(want)+" is disabled (enabled=false)", "enabled: nobody notices a failure else", "pcs resource manage "+j.resource.Name+" --monitor")
 	}
 	d, ok := crm.Duration(op.Interval)
-	if !ok || d == 0 || d > want.Interval {
+	if !ok || d == 0 || d > slowest(want.Role) {
 		j.operation(levelWarning, recommended(want), opName(want)+": interval "+orUnset(op.Interval), want.Interval.String()+" or less")
 	}
 	if intervals[d.String()] {

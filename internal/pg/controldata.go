@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,6 +51,9 @@ type ControlData struct {
 	// MinRecovery is how far the data files hold changes of the log, where PostgreSQL knows
 	// them to be further than the checkpoint, as in a standby; zero elsewhere.
 	MinRecovery wal.Position
+
+	// Segment is the size of a file of the log in bytes; zero where that cannot be told.
+	Segment uint64
 }
 
 // The labels pg_controldata prints under LC_ALL=C, the same from 10 to 18.
@@ -59,6 +63,7 @@ const (
 	labelTimeline    = "Latest checkpoint's TimeLineID"
 	labelRecovery    = "Minimum recovery ending location"
 	labelRecoveryTLI = "Min recovery ending loc's timeline"
+	labelSegment     = "Bytes per WAL segment"
 )
 
 // crcWarning stands in the warning pg_controldata gives, on standard output
@@ -139,6 +144,8 @@ func ParseControlData(output string) (ControlData, error) {
 		return ControlData{}, fmt.Errorf("%w: %w", ErrControlUnreadable, r.err)
 	}
 	c.MinRecovery = minRecovery(r.values)
+	optional := labelReader{values: r.values}
+	c.Segment, _ = strconv.ParseUint(optional.text(labelSegment), 10, 64)
 	return c, nil
 }
 

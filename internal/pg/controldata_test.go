@@ -41,7 +41,7 @@ Mock authentication nonce:            ee3b4ee9bc214d60fcf8c07ba8705c0b835c230ff8
 func sampleControl() ControlData {
 	return ControlData{
 		State: StateArchiveRecovery, Checkpoint: 0x3000060, Timeline: 2,
-		MinRecovery: wal.Position{Timeline: 2, LSN: 0x16046351A8},
+		MinRecovery: wal.Position{Timeline: 2, LSN: 0x16046351A8}, Segment: 16 << 20,
 	}
 }
 
@@ -81,6 +81,19 @@ func TestMinimumRecoveryIsNotNeeded(t *testing.T) {
 	}
 }
 
+// Nor for want of the size of a segment.
+func TestSegmentSizeIsNotNeeded(t *testing.T) {
+	for what, text := range map[string]string{
+		"garbage": strings.Replace(controlSample, "16777216", "16 MB", 1),
+		"no line": strings.Replace(controlSample, "Bytes per WAL segment", "Other", 1),
+	} {
+		c, err := ParseControlData(text)
+		require.NoError(t, err, what)
+		require.Zero(t, c.Segment, what)
+		require.Equal(t, sampleControl().Checkpoint, c.Checkpoint, what)
+	}
+}
+
 func reversed(text string) string {
 	lines := strings.SplitAfter(strings.TrimSuffix(text, "\n"), "\n")
 	for a, b := 0, len(lines)-1; a < b; a, b = a+1, b-1 {
@@ -98,8 +111,8 @@ func TestParseControlDataIgnoresTheRest(t *testing.T) {
 		case labelState, labelCheckpoint, labelTimeline:
 			needed.WriteString(line)
 			continue
-		case labelRecovery, labelRecoveryTLI:
-			continue // see TestMinimumRecoveryIsNotNeeded
+		case labelRecovery, labelRecoveryTLI, labelSegment:
+			continue // see TestMinimumRecoveryIsNotNeeded and TestSegmentSizeIsNotNeeded
 		}
 		for _, other := range []string{label + ": \x00\xff\n", line + line, label + "\n"} {
 			c, err := ParseControlData(strings.Replace(controlSample, line, other, 1))

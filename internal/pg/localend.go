@@ -43,6 +43,22 @@ func (i *Instance) localEnd(ctx context.Context, known Standing, segmentBytes ui
 	return end, errors.Is(err, errEndOfLog)
 }
 
+// ShutdownEnd is where the log of a primary ends that was shut down: behind the record of its
+// last checkpoint, as pg_wal has it. ok is false where that cannot be read.
+func (i *Instance) ShutdownEnd(ctx context.Context, c ControlData) (end wal.Position, ok bool) {
+	if c.State != StateShutDown || wal.SegmentSuffix(0, c.Segment) == "" {
+		return wal.Position{}, false
+	}
+	err := i.asUser(func() error {
+		files := &logFiles{ctx: ctx, dir: i.path("pg_wal"), segment: c.Segment, history: wal.History{Timeline: c.Timeline}}
+		defer files.close()
+		var err error
+		end, err = files.end(c.Checkpoint)
+		return err
+	})
+	return end, errors.Is(err, errEndOfLog) && end.LSN > c.Checkpoint
+}
+
 // newestFrom is the history of the newest timeline in pg_wal that goes on from p.
 func (i *Instance) newestFrom(p wal.Position) wal.History {
 	known, _ := i.historyFiles() // without, p's own timeline it is

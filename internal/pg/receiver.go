@@ -16,12 +16,23 @@ import (
 // pg_stat_wal_receiver does not show one that has no connection yet, so its process is
 // found in pg_stat_activity, and must be the postmaster's child.
 func (i *Instance) RestartReceiver(ctx context.Context) (bool, error) {
+	return i.endReceiver(ctx, "SELECT pid FROM pg_catalog.pg_stat_activity WHERE backend_type = 'walreceiver'")
+}
+
+// EndStreaming does so with a WAL receiver that has a connection. One that seeks one has
+// failed before, and after two failures the startup process waits for
+// wal_retrieve_retry_interval (WaitForWALToBecomeAvailable in xlogrecovery.c).
+func (i *Instance) EndStreaming(ctx context.Context) (bool, error) {
+	return i.endReceiver(ctx, "SELECT pid FROM pg_catalog.pg_stat_wal_receiver WHERE status = 'streaming'")
+}
+
+func (i *Instance) endReceiver(ctx context.Context, which string) (bool, error) {
 	c, err := i.Connect(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer c.Close()
-	tables, err := c.query(ctx, "SELECT pid FROM pg_catalog.pg_stat_activity WHERE backend_type = 'walreceiver'")
+	tables, err := c.query(ctx, which)
 	if err != nil || len(tables) != 1 || len(tables[0]) != 1 {
 		return false, err
 	}

@@ -31,6 +31,14 @@ func TestRealRestartReceiver(t *testing.T) {
 	primary.write()
 	primary.waitStreaming("b")
 
+	streams := standby.receiver()
+	ended, err := standby.EndStreaming(t.Context())
+	require.NoError(t, err)
+	require.True(t, ended)
+	standby.wait("another receiver", func() bool { now := standby.receiver(); return now != "" && now != streams })
+	primary.write()
+	primary.waitStreaming("b")
+
 	// One that waits for a server which does not answer is no different.
 	signal(t, primary.processes().Postmaster, syscall.SIGSTOP)
 	restart()
@@ -38,6 +46,11 @@ func TestRealRestartReceiver(t *testing.T) {
 		return standby.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walreceiver' AND wait_event ILIKE 'LibPQWalReceiverConnect'") == "1"
 	})
 	require.Nil(t, standby.status().Receiver, "the trap is not there, this test proves nothing")
+	seeking := standby.receiver()
+	ended, err = standby.EndStreaming(t.Context())
+	require.NoError(t, err)
+	require.False(t, ended, "it has no connection")
+	require.Equal(t, seeking, standby.receiver())
 	restart()
 	signal(t, primary.processes().Postmaster, syscall.SIGCONT)
 	primary.write()

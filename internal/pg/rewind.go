@@ -54,7 +54,6 @@ type RejoinControl struct {
 	Hints     bool // wal_log_hints was on
 	Checksums bool
 	Minimum   wal.Position // up to where a standby has to replay; zero for a primary
-	Segment   uint64       // bytes of a WAL segment
 }
 
 // Clean says that the instance was shut down, and not lost.
@@ -140,11 +139,9 @@ func parseRejoinControl(basic ControlData, output string) (RejoinControl, error)
 	} else {
 		c.Minimum.Timeline = r.timeline("Min recovery ending loc's timeline")
 	}
-	segment, err := strconv.ParseUint(r.text("Bytes per WAL segment"), 10, 64)
-	if err != nil && r.err == nil {
-		r.fail("Bytes per WAL segment", "expected a number")
+	if c.Segment == 0 {
+		r.fail(labelSegment, "expected a number")
 	}
-	c.Segment = segment
 	if r.err != nil {
 		return RejoinControl{}, fmt.Errorf("%w: %w", ErrControlUnreadable, r.err)
 	}

@@ -281,6 +281,31 @@ func TestRealStandingOfAnUnfinishedStandby(t *testing.T) {
 	require.Equal(t, Standing{End: want, Replayed: want, Complete: true}, standby.standing())
 }
 
+// Where the log of a primary ends that was shut down stands in pg_wal, to the byte: what a standby of it has to hold.
+func TestRealShutdownEnd(t *testing.T) {
+	primary := newPrimary(t).start()
+	standby := newStandby(t, primary, "b").start()
+	primary.waitStreaming("b")
+	primary.write()
+	control, err := primary.Control(t.Context())
+	require.NoError(t, err)
+	_, known := primary.ShutdownEnd(t.Context(), control)
+	require.False(t, known, "it runs")
+
+	primary.stop(Fast)
+	control, err = primary.Control(t.Context())
+	require.NoError(t, err)
+	end, known := primary.ShutdownEnd(t.Context(), control)
+	require.True(t, known)
+	require.Equal(t, standby.standing().End, end)
+	require.Greater(t, end.LSN, control.Checkpoint+1)
+
+	suffix := wal.SegmentSuffix(control.Checkpoint, control.Segment)
+	require.NoError(t, os.Rename(primary.data("pg_wal/00000001"+suffix), primary.file("away")))
+	_, known = primary.ShutdownEnd(t.Context(), control)
+	require.False(t, known)
+}
+
 // Whoever is asked while it replays has the right answer at every moment, and
 // says that it is complete only when it is, by PostgreSQL's own account.
 func TestRealStandingWhileReplaying(t *testing.T) {

@@ -31,6 +31,16 @@ func (p place) setAttribute(node, name, value string, from time.Time) error {
 	return errors.Join(err, f.Close())
 }
 
+// nodesWith are the nodes on which an attribute was ever set.
+func (p place) nodesWith(name string) []string {
+	files, _ := filepath.Glob(p.path("attributes", "*", filepath.Base(name)))
+	var nodes []string
+	for _, file := range files {
+		nodes = append(nodes, filepath.Base(filepath.Dir(file)))
+	}
+	return nodes
+}
+
 // getAttribute says not ok for one that was never set. After a deletion the value is empty, as it is with attrd.
 func (p place) getAttribute(node, name string) (value string, ok bool, err error) {
 	text, err := os.ReadFile(p.attribute(node, name))

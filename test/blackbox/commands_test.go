@@ -46,6 +46,7 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"called":  command(cmdCalled),
 	"by":      command(cmdBy),
 	"asked":   negatable(cmdAsked),
+	"times":   negatable(cmdTimes),
 	"logged":  negatable(cmdLogged),
 	"holds":   negatable(cmdHolds),
 	"running": negatable(cmdRunning),

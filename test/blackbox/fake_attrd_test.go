@@ -51,7 +51,7 @@ func readAttrdCall(args []string) (c attrdCall) {
 	}
 	f.Func("U", "", update)
 	f.Func("update", "", update)
-	if f.Parse(args) != nil || f.NArg() > 0 || c.name == "" || c.node == "" || c.everywhere {
+	if f.Parse(args) != nil || f.NArg() > 0 || c.name == "" || (c.node == "") != c.everywhere || c.everywhere && !c.query {
 		os.Exit(crmUsage)
 	}
 	return c
@@ -73,19 +73,27 @@ func (c attrdCall) obey(p place) {
 // answer prints what attrd_updater 2.1.5 prints. Like that version, it takes a question about any node for one about the
 // node whose action runs it, when the action's environment was passed on.
 func (c attrdCall) answer(p place) {
-	node := c.node
-	if own := os.Getenv("OCF_RESKEY_CRM_meta_on_node"); own != "" {
-		node = own
+	nodes := []string{c.node}
+	if c.everywhere {
+		nodes = p.nodesWith(c.name)
+	} else if own := os.Getenv("OCF_RESKEY_CRM_meta_on_node"); own != "" {
+		nodes = []string{own}
 	}
-	value, ok, err := p.getAttribute(node, c.name)
-	if err != nil {
-		die("%v", err)
+	known := false
+	for _, node := range nodes {
+		value, ok, err := p.getAttribute(node, c.name)
+		if err != nil {
+			die("%v", err)
+		}
+		if ok {
+			known = true
+			fmt.Printf("name=\"%s\" host=\"%s\" value=\"%s\"\n", c.name, node, value)
+		}
 	}
-	if !ok {
+	if !known {
 		fmt.Fprintf(os.Stderr, "Could not query value of %s: attribute does not exist\n", c.name)
 		os.Exit(number(p.read("nosuch")))
 	}
-	fmt.Printf("name=\"%s\" host=\"%s\" value=\"%s\"\n", c.name, node, value)
 }
 
 func (c attrdCall) store(p place, value string) {

@@ -32,6 +32,7 @@ const longestLife = 3 * time.Minute
 //	fail-queries SQLSTATE TEXT     every query
 //	hang                           takes connections, and says nothing
 //	hang-queries                   answers no query
+//	slow-checkpoint DURATION       takes so long for one
 //	garbage                        answers nonsense
 //	die                            ends as it starts, with a message
 //	killed TIMES                   is killed as it starts, the script's first so many times

@@ -28,11 +28,16 @@ func (s *server) answer(backend *pgproto3.Backend, sql string, replication bool)
 		s.send(backend, table{{s.read("upstream"), "", strconv.Itoa(systemIdentifier), ""}})
 	case strings.Contains(sql, "pg_control_checkpoint"):
 		s.send(backend, s.walEnds())
+	case strings.HasPrefix(sql, "SELECT pid FROM pg_catalog.pg_stat_wal_receiver"):
+		s.send(backend, table{})
 	case strings.Contains(sql, "pg_stat_replication"):
 		s.send(backend, s.status(), s.standbys())
 	case sql == "SELECT pg_catalog.pg_is_in_recovery()":
 		s.send(backend, table{{boolean(s.standby)}})
 	case sql == "CHECKPOINT":
+		if long, ok := s.toldOf(serverName, "slow-checkpoint"); ok {
+			time.Sleep(duration(long))
+		}
 		s.send(backend)
 	default:
 		sendError(backend, "42601", "the fake server does not know this query: "+sql)

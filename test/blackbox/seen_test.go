@@ -118,6 +118,19 @@ func cmdAsked(w *world, args []string) (bool, string, error) {
 	return is, fmt.Sprintf("these calls, looking for %q:\n%s", want, w.shorten(texts(calls))), err
 }
 
+// cmdTimes counts the calls that are the same: times COUNT TEXT.
+func cmdTimes(w *world, args []string) (bool, string, error) {
+	want := strings.Join(args[1:], " ")
+	calls, err := w.readCalls()
+	found := 0
+	for _, c := range calls {
+		if w.matches(c.text, want) {
+			found++
+		}
+	}
+	return found == number(args[0]), fmt.Sprintf("%d times %q", found, want), err
+}
+
 // cmdLogged looks for a line: logged LEVEL TEXT, logged nothing.
 func cmdLogged(w *world, args []string) (bool, string, error) {
 	if slices.Equal(args, []string{"nothing"}) {

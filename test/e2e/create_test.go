@@ -23,7 +23,7 @@ const (
         bindir=/usr/lib/postgresql/15/bin pgdata=/var/lib/postgresql/15/main pghost=/var/run/postgresql \
         start_opts="-c config_file=/etc/postgresql/15/main/postgresql.conf" \
         op start timeout=60s op stop timeout=60s op promote timeout=30s op demote timeout=120s \
-        op monitor interval=15s timeout=10s role=Promoted op monitor interval=16s timeout=10s role=Unpromoted \
+        op monitor interval=1s timeout=10s role=Promoted op monitor interval=2s timeout=10s role=Unpromoted \
         op notify timeout=60s promotable notify=true
     pcs -f pg.xml resource create pgsql-ip ocf:heartbeat:IPaddr2 ip=192.0.2.10 cidr_netmask=24 op monitor interval=10s
     pcs -f pg.xml constraint colocation add pgsql-ip with Promoted pgsqld-clone INFINITY
@@ -37,7 +37,7 @@ const (
                start_opts="-c config_file=/etc/postgresql/15/main/postgresql.conf" \
         op start timeout=60s interval=0 op stop timeout=60s interval=0 \
         op promote timeout=30s interval=0 op demote timeout=120s interval=0 \
-        op monitor interval=15s timeout=10s role=Promoted op monitor interval=16s timeout=10s role=Unpromoted \
+        op monitor interval=1s timeout=10s role=Promoted op monitor interval=2s timeout=10s role=Unpromoted \
         op notify timeout=60s interval=0
     clone pgsqld-clone pgsqld meta promotable=true notify=true
     primitive pgsql-ip IPaddr2 params ip=192.0.2.10 cidr_netmask=24 op monitor interval=10s

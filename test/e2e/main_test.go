@@ -93,24 +93,19 @@ func labName() string {
 	return fmt.Sprintf("e%d", os.Getpid()%1_000_000)
 }
 
-// The monitors' intervals. They are shorter than those of a real cluster, because many tests wait for one.
-const (
-	promotedInterval   = 3 * time.Second
-	unpromotedInterval = 4 * time.Second
-)
+// The monitors' intervals, as recommended.
+var promotedInterval, unpromotedInterval = intervals()
 
-// operations are the recommended ones with shorter intervals.
-func operations() []lab.Op {
-	ops := lab.DefaultOps()
-	for i := range ops {
-		switch ops[i].Role {
+func intervals() (promoted, unpromoted time.Duration) {
+	for _, op := range lab.RecommendedOps("") {
+		switch op.Role {
 		case "Promoted":
-			ops[i].Interval = promotedInterval
+			promoted = op.Interval
 		case "Unpromoted":
-			ops[i].Interval = unpromotedInterval
+			unpromoted = op.Interval
 		}
 	}
-	return ops
+	return promoted, unpromoted
 }
 
 // sharedLab brings the shared cluster up, or finds it up.
@@ -123,7 +118,7 @@ func sharedLab(ctx context.Context, t *testing.T) *lab.Lab {
 		shared.lab = l
 		return l
 	}
-	l, err := lab.Up(ctx, lab.Config{Name: labName(), Agent: agentUnderTest(t), Sync: true, Ops: operations()}, nil)
+	l, err := lab.Up(ctx, lab.Config{Name: labName(), Agent: agentUnderTest(t), Sync: true}, nil)
 	require.NoError(t, err)
 	shared.lab = l
 	primary, err := l.Primary(ctx)

@@ -87,7 +87,7 @@ func NewRunner(o Options) *Runner {
 		o.Say = func(string) {}
 	}
 	config := lab.Config{
-		Name: o.Name, Suite: o.Suite, Agent: o.Agent, Ops: operations(o.Monitor),
+		Name: o.Name, Suite: o.Suite, Agent: o.Agent, Ops: operations(o.Agent, o.Monitor),
 		// The default, 60 s, would end a fencing that takes a minute.
 		Props: map[string]string{"stonith-timeout": "180s"},
 	}
@@ -98,8 +98,8 @@ func NewRunner(o Options) *Runner {
 func (r *Runner) Close(ctx context.Context) error { return r.stand.discard(ctx) }
 
 // operations are the recommended ones with other intervals.
-func operations(monitor time.Duration) []lab.Op {
-	ops := lab.DefaultOps()
+func operations(agent string, monitor time.Duration) []lab.Op {
+	ops := lab.RecommendedOps(agent)
 	for i := range ops {
 		switch ops[i].Role {
 		case "Promoted":

@@ -111,7 +111,7 @@ func TestKillingsByTheirNames(t *testing.T) {
 func TestTriggersOfAFailpoint(t *testing.T) {
 	p := &Play{
 		Primary: "n1", Standbys: []string{"n2", "n3"}, Rand: rand.New(rand.NewPCG(1, 1)),
-		stand: &stand{config: lab.Config{Ops: operations(5 * time.Second)}},
+		stand: &stand{config: lab.Config{Ops: operations("", 5*time.Second)}},
 	}
 	names := func(point string) (all []string) {
 		for _, one := range p.triggersOf(t.Context(), killingOf(point)) {

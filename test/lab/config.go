@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pgsqlms/metadata"
 )
 
 // Names that the lab gives to things in the cluster.
@@ -60,7 +62,7 @@ type Config struct {
 	DCDeadtime time.Duration // 5 s
 
 	Params    map[string]string // of the PostgreSQL resource; added to or replacing the defaults
-	Ops       []Op              // default: DefaultOps
+	Ops       []Op              // default: RecommendedOps
 	CloneMeta map[string]string // added to notify=true, promotable=true, promoted-max=1
 	RscMeta   map[string]string // resource defaults; default: stickiness 10, migration-threshold 5
 	Props     map[string]string // cluster properties, added to the lab's
@@ -84,8 +86,8 @@ type Config struct {
 	Keep bool
 }
 
-// DefaultOps are the operations that PAF's documentation suggests.
-func DefaultOps() []Op {
+// pafOps are the operations that PAF's documentation suggests.
+func pafOps() []Op {
 	return []Op{
 		{Name: "start", Timeout: 60 * time.Second},
 		{Name: "stop", Timeout: 60 * time.Second},
@@ -100,10 +102,25 @@ func DefaultOps() []Op {
 
 // RecommendedOps are the operations that an agent's own documentation suggests.
 func RecommendedOps(agent string) []Op {
-	if agent == AgentShell {
+	switch agent {
+	case AgentShell:
 		return shellOps()
+	case AgentPAF:
+		return pafOps()
 	}
-	return DefaultOps()
+	return ownOps()
+}
+
+// ownOps are those of this agent's meta-data.
+func ownOps() []Op {
+	var ops []Op
+	for _, a := range metadata.Actions() {
+		if slices.Contains([]string{metadata.MetaData, metadata.ValidateAll, metadata.Methods}, a.Name) {
+			continue // nobody configures these
+		}
+		ops = append(ops, Op{Name: a.Name, Role: string(a.Role), Interval: a.Interval, Timeout: a.Timeout})
+	}
+	return ops
 }
 
 func (c Config) withDefaults() Config {

@@ -90,7 +90,7 @@ func (l *Lab) instanceClone(i int, every time.Duration) string {
 	c := l.cib()
 	id := "pgsqld" + at.name
 	var ops strings.Builder
-	for _, op := range DefaultOps() {
+	for _, op := range RecommendedOps(l.Config().Agent) {
 		if op.Name != "monitor" {
 			ops.WriteString(operation(id, op))
 		}

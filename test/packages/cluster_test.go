@@ -41,7 +41,7 @@ func newCluster(t *testing.T) cluster {
 	t.Cleanup(cancel)
 	ctx, cancel = context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(cancel)
-	ops := lab.DefaultOps()
+	ops := lab.RecommendedOps(lab.AgentPAF)
 	for i := range ops {
 		switch ops[i].Role {
 		case "Promoted":

@@ -30,8 +30,8 @@ func TestPcsDescribesTheAgent(t *testing.T) {
 		require.Contains(t, out, name+": "+p.Long)
 	}
 	require.Contains(t, out, "demote: interval=0s timeout=120s")
-	require.Contains(t, out, "monitor: interval=15s timeout=10s role=Promoted")
-	require.Contains(t, out, "monitor: interval=16s timeout=10s role=Unpromoted")
+	require.Contains(t, out, "monitor: interval=1s timeout=10s role=Promoted")
+	require.Contains(t, out, "monitor: interval=2s timeout=10s role=Unpromoted")
 	requireQuiet(t, out)
 }
 
@@ -42,7 +42,7 @@ func TestCrmshDescribesTheAgent(t *testing.T) {
 	}
 	require.Contains(t, out, "pgport (integer, [5432])")
 	require.Contains(t, out, "demote timeout=120s")
-	require.Contains(t, out, "monitor timeout=10s interval=15s role=Promoted")
+	require.Contains(t, out, "monitor timeout=10s interval=1s role=Promoted")
 	requireQuiet(t, out)
 }
 
@@ -61,7 +61,7 @@ func TestPcsTakesTheOperationsFromTheMetaData(t *testing.T) {
 		pcs -f cib.xml resource config`))
 	for _, want := range []string{
 		"interval=0s timeout=60s", "interval=0s timeout=120s",
-		"interval=15s timeout=10s role=Promoted", "interval=16s timeout=10s role=Unpromoted",
+		"interval=1s timeout=10s role=Promoted", "interval=2s timeout=10s role=Unpromoted",
 	} {
 		require.Contains(t, out, want)
 	}
@@ -81,7 +81,7 @@ func TestPcsRefusesASecondResourceOnTheSameData(t *testing.T) {
 func TestCrmshAcceptsTheSuggestedOperations(t *testing.T) {
 	out := sandbox(t, emptyCluster+"crm configure primitive pgsqld ocf:heartbeat:pgsqlms params pgdata=/data "+operations()+
 		"\ncrm configure clone pgsqld-clone pgsqld meta promotable=true notify=true\ncrm configure show\n")
-	require.Contains(t, spaced(out), "op monitor role=Promoted interval=15s timeout=10s")
+	require.Contains(t, spaced(out), "op monitor role=Promoted interval=1s timeout=10s")
 	require.NotContains(t, out, "advised")
 	require.NotContains(t, out, "not found in Resource Agent")
 }

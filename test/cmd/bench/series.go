@@ -276,7 +276,7 @@ func (o options) fault(what string) scenario.Scenario {
 // settle bounds the wait for all nodes to stream: an agent may never bring a lost node back, and the gap is known by then.
 const settle = time.Minute
 
-// slowestMonitor is the longest interval of a monitor that any agent has, see lab.DefaultOps.
+// slowestMonitor is the longest interval of a monitor that any agent has, see lab.RecommendedOps.
 const slowestMonitor = 16 * time.Second
 
 // leastSteady is how long there is writing before any fault.

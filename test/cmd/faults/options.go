@@ -59,7 +59,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&mode, "mode", "both", "sync (ANY 1), async or both")
 	flags.Uint64Var(&o.seed, "seed", 0, "what chance begins with, and which variant of a scenario is the first; 0: the clock's")
 	flags.StringVar(&agents, "agents", "bin/pgsqlms", "comma-separated: files, or "+lab.AgentPAF+" for PAF's from the Debian package")
-	flags.DurationVar(&o.monitor, "monitor", 5*time.Second, "interval of the promoted role's monitor")
+	flags.DurationVar(&o.monitor, "monitor", time.Second, "interval of the promoted role's monitor")
 	flags.IntVar(&o.size.Switchovers, "switchovers", 20, "how many F18 makes")
 	flags.IntVar(&o.size.ReplayMB, "replay", 300, "MB of WAL that F14 leaves to be replayed")
 	flags.StringVar(&o.variant, "variant", "", "only those variants of the scenarios whose name contains this")
