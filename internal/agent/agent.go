@@ -28,7 +28,7 @@ type Cluster interface {
 	SetPrivate(ctx context.Context, node, name, value string) error
 	DeletePrivate(ctx context.Context, node, name string) error
 	PrivateOfAll(ctx context.Context, name string) (values map[string]string, err error)
-	Scores(ctx context.Context, resource string) (scores map[string]int, err error)
+	Scores(ctx context.Context, resource string, nodes []string) (scores map[string]int, err error)
 	StoredScore(ctx context.Context, node, resource string) (score int, ok bool, err error)
 	SetScore(ctx context.Context, node, resource string, score int) error
 	DeleteLastingScore(ctx context.Context, node, resource string) error
@@ -59,6 +59,8 @@ type agent struct {
 	store store
 	node  string // cached by nodeName
 
+	environ []string // of the action
+
 	// beside is what a promotion has begun and PostgreSQL need not wait for. It is over
 	// before the action is.
 	beside sync.WaitGroup
@@ -79,6 +81,7 @@ var actions = map[string]action{
 	metadata.Notify:      (*agent).notify,
 	metadata.Reload:      (*agent).reload,
 	metadata.ValidateAll: (*agent).validate,
+	followAction:         (*agent).follow,
 }
 
 // Run carries out the action that p asks for and returns the process's exit code.
@@ -149,7 +152,7 @@ func newAgent(ctx context.Context, p Process, req ocf.Request, log *ocf.Logger) 
 		req: req, conf: readConfig(ctx, req, env("PGSQLMS_LOG_DIR")), log: log,
 		crm:   crm.New(env("HA_SBIN_DIR"), p.Environ),
 		store: newStore(env("HA_RSCTMP"), req.Instance),
-		node:  req.Node(),
+		node:  req.Node(), environ: p.Environ,
 	}
 	a.openInstance()
 	return a

@@ -128,12 +128,13 @@ func (a *agent) demoteStopped(ctx context.Context) (ocf.ExitCode, error) {
 // before this one perhaps, which did not get that far; of one that was not shut down nothing
 // is known, and what was said of an earlier reign is not true any more.
 func (a *agent) publishStopped(ctx context.Context) {
-	control, err := a.db.Control(ctx)
-	if err != nil || control.State != pg.StateShutDown || a.mayBeBackup() {
-		a.forgetEnd(ctx)
-		return
+	var control pg.ControlData
+	err := sideBySide(
+		func() { a.forgetEnd(ctx) },
+		func() (err error) { control, err = a.db.Control(ctx); return err })
+	if err == nil && control.State == pg.StateShutDown && !a.mayBeBackup() {
+		a.publishEnd(ctx, behindCheckpoint(control))
 	}
-	a.publishEnd(ctx, behindCheckpoint(control))
 }
 
 // behindCheckpoint is where the record of the last checkpoint has been left behind, at which the

@@ -62,8 +62,10 @@ func TestACountOfEverySecond(t *testing.T) {
 		text := func(ago time.Duration) string {
 			return fmt.Sprintf("2@%d", time.Now().Add(-ago).UnixMilli())
 		}
-		assert.Equal(t, 2, a.countedBefore(text(8200*time.Millisecond)))
-		assert.Zero(t, a.countedBefore(text(9200*time.Millisecond)))
+		next, afterAnAnswer := text(time.Second), text(2*time.Second)
+		time.Sleep(8 * time.Second) // PostgreSQL is asked, and storage is slow
+		assert.Equal(t, 2, a.countedBefore(next))
+		assert.Zero(t, a.countedBefore(afterAnAnswer))
 	})(t)
 }
 
@@ -77,7 +79,7 @@ func TestHowOftenAReceiverIsEnded(t *testing.T) {
 		}
 		return at
 	}
-	assert.Equal(t, []int{1, 16, 31}, ended(everySecond("10000")))
+	assert.Equal(t, []int{2, 17, 32}, ended(everySecond("10000")))
 	a, _ := newTestAgent(nil)
 	assert.Len(t, ended(a), 40)
 }

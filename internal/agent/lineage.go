@@ -296,7 +296,7 @@ func (a *agent) lowerOldPrimary(ctx context.Context, self string, t election.Tra
 	if t.OldPrimary == "" || t.OldPrimary == self || !slices.Contains(t.Voters, t.OldPrimary) {
 		return nil
 	}
-	scores, err := a.crm.Scores(ctx, a.req.Instance)
+	scores, err := a.readScores(ctx, []string{t.OldPrimary})
 	if score, ok := scores[t.OldPrimary]; err != nil || !ok || score < election.ScorePrimary {
 		return err
 	}

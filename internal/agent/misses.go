@@ -61,17 +61,21 @@ func (a *agent) missedByAttribute(ctx context.Context) (int, error) {
 	return misses, a.crm.SetPrivate(ctx, self, a.attribute(attrMisses), fmt.Sprintf("%d@%d", misses, time.Now().UnixMilli()))
 }
 
-// countedBefore reads a count and its time, in milliseconds of Unix. Each is made when
-// PostgreSQL has had lookPart of the action's time, so that from one monitor's count to
-// the next it is missEvery; with an answer in between, it is an interval more. A count is
-// believed for half an interval more, and no monitor that has an answer needs to delete it.
+// countedBefore reads a count and its time, in milliseconds of Unix. Each is made at the end
+// of a monitor, and the next one begins an interval later; with an answer in between, it
+// is two. A count is believed for one and a half, and no monitor that has an answer needs
+// to delete it. By hand there is no interval, and it is the time that one monitor waits.
 func (a *agent) countedBefore(text string) int {
 	var misses int
 	var at int64
 	if _, err := fmt.Sscanf(text, "%d@%d", &misses, &at); err != nil {
 		return 0
 	}
-	if !within(time.UnixMilli(at), a.lookTime()+a.req.Interval*3/2) {
+	limit := a.req.Interval * 3 / 2
+	if limit <= 0 {
+		limit = a.lookTime()
+	}
+	if age := a.req.Started.Sub(time.UnixMilli(at)); age > limit || age < -a.req.Timeout {
 		return 0
 	}
 	return misses

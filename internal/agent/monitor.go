@@ -64,10 +64,12 @@ func (a *agent) patiently(ctx context.Context, ask func() error) error {
 }
 
 // insistently is patiently for who needs an answer: it asks again as well while every
-// connection slot is taken. A monitor does not: it has pg_control, and little time.
+// connection slot is taken. Clients that connect as a superuser take those that are reserved
+// for administration, too; in a moment one of them may have come to its end. A monitor does
+// not: it has pg_control, and little time.
 func (a *agent) insistently(ctx context.Context, ask func() error) error {
 	starts := a.startsUp()
-	return askWhile(ctx, func(err error) bool { return starts(err) || noSlot(ctx, err) }, ask)
+	return askWhile(ctx, func(err error) bool { return starts(err) || pg.IsTooManyConnections(err) }, ask)
 }
 
 func (a *agent) startsUp() (passes func(error) bool) {
@@ -75,21 +77,6 @@ func (a *agent) startsUp() (passes func(error) bool) {
 	return func(err error) bool {
 		return pg.IsStartingUp(err) || pg.IsRefused(err) && time.Since(began) < listenWait && a.postmasterRuns()
 	}
-}
-
-// slotEvery is the pause before a connection is tried again for want of a slot. A server
-// that has none has enough to do, and each attempt costs it a process.
-const slotEvery = connectEvery
-
-// noSlot says whether there was no connection slot left, and pauses. Clients that connect
-// as a superuser take those that are reserved for administration, too; in a moment one of
-// them may have come to its end.
-func noSlot(ctx context.Context, err error) bool {
-	none := pg.IsTooManyConnections(err)
-	if none {
-		pause(ctx, slotEvery)
-	}
-	return none
 }
 
 // askWhile asks again while what became of it passes by itself.

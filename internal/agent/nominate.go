@@ -48,10 +48,7 @@ func (a *agent) nominate(ctx context.Context, wasPrimary, patient bool, anyway f
 	m := a.store.load()
 	m.Voted = true
 	a.remember(m)
-	if err := a.publishVote(ctx, me); err != nil {
-		return "", err
-	}
-	if err := a.awaitVoteShown(ctx, me); err != nil {
+	if err := a.voteOnce(ctx, me); err != nil {
 		return "", err
 	}
 	v := election.Vacancy{Members: members, Votes: []election.Vote{me}, Record: record, Guard: a.conf.guard, Patient: patient}
@@ -59,6 +56,19 @@ func (a *agent) nominate(ctx context.Context, wasPrimary, patient bool, anyway f
 		v.WerePrimary = []string{me.Node}
 	}
 	return a.nominateAmong(ctx, v, scores)
+}
+
+// voteOnce publishes a vote, unless it stands already: an election that waits for somebody is
+// looked at by each monitor.
+func (a *agent) voteOnce(ctx context.Context, me election.Vote) error {
+	stands, _, err := a.votesOf(ctx, []string{me.Node}, false)
+	if v, given := stands[me.Node]; err == nil && given && v.Ballot() == me.Ballot() {
+		return nil
+	}
+	if err := a.publishVote(ctx, me); err != nil {
+		return err
+	}
+	return a.awaitVoteShown(ctx, me)
 }
 
 // someonePromoted says whether Pacemaker holds another node for promoted. Its score may be

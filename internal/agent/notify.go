@@ -56,7 +56,7 @@ const (
 
 // checkpoint makes a primary that is to be demoted write its dirty buffers, so that the
 // shutdown has little left to write. One that took long is followed by another one, as long
-// as half of the action's time is left.
+// as half of the action's time is left and another node waits for the role.
 func (a *agent) checkpoint(ctx context.Context) error {
 	if !slices.Contains(a.req.Notify.Demote, a.req.Node()) {
 		return nil
@@ -73,11 +73,17 @@ func (a *agent) checkpoint(ctx context.Context) error {
 		if err := conn.Checkpoint(ctx); err != nil {
 			return err
 		}
-		if time.Since(began) < shortCheckpoint || time.Until(a.req.Deadline) < a.req.Timeout/2 {
+		if time.Since(began) < shortCheckpoint || time.Until(a.req.Deadline) < a.req.Timeout/2 || !a.succeeded() {
 			break
 		}
 	}
 	return nil
+}
+
+// succeeded says whether another node is promoted next. Where nobody is, what is written
+// until the demotion is lost to most, and that should not be put off.
+func (a *agent) succeeded() bool {
+	return len(without(a.req.Notify.Promote, a.req.Node())) > 0
 }
 
 // connectToPrimary gives up soon on one that hangs: the transition waits for it.
@@ -121,24 +127,8 @@ func (a *agent) beforePromote(ctx context.Context) error {
 		return err
 	}
 	failpoint.Hit("notify-voted")
-	return sideBySide(
-		func() { a.leavePrimary(ctx, vote) },
-		func() error { return a.awaitVoteShown(ctx, vote) })
-}
-
-// leavePrimary ends a WAL receiver whose primary is gone. It would notice after
-// wal_receiver_timeout, or by the answer to its next message; the one that follows it asks
-// the address that is about to move, and until it is through, with synchronous replication,
-// nobody can write.
-func (a *agent) leavePrimary(ctx context.Context, vote election.Vote) {
-	if vote.Known == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, roleWait)
-	defer cancel()
-	if _, err := a.db.EndStreaming(ctx); err != nil {
-		a.log.Infof("the WAL receiver of a primary that is gone could not be ended: %v", err)
-	}
+	a.followLater(ctx, vote)
+	return a.awaitVoteShown(ctx, vote)
 }
 
 // voteWait bounds the wait for a connection slot to vote by. All others wait for it, and
@@ -150,8 +140,7 @@ const voteWait = 3 * time.Second
 func (a *agent) insistOnVote(ctx context.Context, self string) (v election.Vote, err error) {
 	wait, cancel := context.WithTimeout(ctx, voteWait)
 	defer cancel()
-	err = askWhile(wait,
-		func(err error) bool { return noSlot(wait, err) },
+	err = askWhile(wait, pg.IsTooManyConnections,
 		func() (err error) { v, _, err = a.ownVote(ctx, self); return err })
 	return v, err
 }

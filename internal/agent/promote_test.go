@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -79,10 +80,12 @@ func (f *fakeCluster) PrivateOfAll(ctx context.Context, name string) (map[string
 	return values, nil
 }
 
-func (f *fakeCluster) Scores(context.Context, string) (map[string]int, error) {
+func (f *fakeCluster) Scores(_ context.Context, _ string, nodes []string) (map[string]int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return maps.Clone(f.scores), f.failing
+	scores := maps.Clone(f.scores)
+	maps.DeleteFunc(scores, func(node string, _ int) bool { return !slices.Contains(nodes, node) })
+	return scores, f.failing
 }
 
 func (f *fakeCluster) StoredScore(_ context.Context, node, _ string) (int, bool, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -78,7 +79,7 @@ func (a *agent) updateScores(ctx context.Context, status pg.Status) error {
 		keep()
 	}
 	m.Record, m.Recorded, m.Since = recorded.Record, recorded.Recorded, recorded.Since
-	if err == nil && !before.Verified.IsZero() { // the first monitor after a promotion runs beside the start of what depends on it
+	if err == nil && unkept == nil && !before.Verified.IsZero() { // the first monitor after a promotion runs beside the start of what depends on it
 		a.takeBack(ctx, &m)
 	}
 	if changed || !m.Verified.Equal(before.Verified) || before.Published || m.Record != before.Record || !m.Recorded.Equal(before.Recorded) || m.Since != before.Since {
@@ -96,13 +97,41 @@ func (a *agent) giveScores(ctx context.Context, m *memory, self string, status p
 	}
 	*m = learned
 	failpoint.Hit("monitor-scores")
-	wanted := election.Scores(a.situation(self, status, *m, h))
+	wanted := a.inOrder(m, election.Scores(a.situation(self, status, *m, h)))
 	changed, err = a.writeScores(ctx, m.Scores, wanted)
 	m.Scores = wanted
 	if err != nil {
 		m.Verified = time.Time{}
 	}
 	return changed, err
+}
+
+// inOrder keeps the standbys in the order that they have for settled's time: under load they
+// pass each other again and again, and each change of a score makes Pacemaker compute a
+// transition. Who can be promoted and who cannot is not put off.
+func (a *agent) inOrder(m *memory, wanted map[string]int) map[string]int {
+	if !onlyOrder(m.Scores, wanted) {
+		return wanted
+	}
+	if within(m.Ordered, settled.span) {
+		return maps.Clone(m.Scores)
+	}
+	m.Ordered = time.Now()
+	return wanted
+}
+
+// onlyOrder says whether two sets of scores differ, and only in who of those that can be
+// promoted comes first.
+func onlyOrder(have, want map[string]int) bool {
+	if maps.Equal(have, want) || len(have) != len(want) {
+		return false
+	}
+	for node, score := range want {
+		if old, ok := have[node]; !ok || old != score && (old < 0 || score < 0) {
+			return false
+		}
+	}
+	return true
 }
 
 // takeBack deletes what was published for the last promotion, and scores that PAF left
@@ -114,10 +143,13 @@ func (a *agent) takeBack(ctx context.Context, m *memory) {
 	if !m.Published {
 		return
 	}
-	private := forEach([]string{attrVote, attrBallot, attrShutdown}, func(name string) error {
-		values, err := a.crm.PrivateOfAll(ctx, a.attribute(name))
-		for node := range values {
-			err = errors.Join(err, a.crm.DeletePrivate(ctx, node, a.attribute(name)))
+	private := forEach([][]string{{attrVote, attrBallot}, {attrShutdown}}, func(names []string) (err error) {
+		for _, name := range names { // a vote without its ballot would pass for PAF's
+			values, asked := a.crm.PrivateOfAll(ctx, a.attribute(name))
+			err = errors.Join(err, asked)
+			for node := range values {
+				err = errors.Join(err, a.crm.DeletePrivate(ctx, node, a.attribute(name)))
+			}
 		}
 		return err
 	})
@@ -171,12 +203,9 @@ func joined(before, now []string) bool {
 
 // readScores are the scores of those nodes that have one.
 func (a *agent) readScores(ctx context.Context, nodes []string) (map[string]int, error) {
-	all, err := a.crm.Scores(ctx, a.req.Instance)
-	scores := map[string]int{}
-	for _, node := range nodes {
-		if score, ok := all[node]; ok {
-			scores[node] = score
-		}
+	scores, err := a.crm.Scores(ctx, a.req.Instance, nodes)
+	if scores == nil {
+		scores = map[string]int{}
 	}
 	return scores, err
 }
@@ -232,7 +261,7 @@ func standby(b pg.Standby, begin wal.LSN) election.Standby {
 }
 
 // forEach runs do for all names side by side and returns one of the errors.
-func forEach(names []string, do func(string) error) error {
+func forEach[T any](names []T, do func(T) error) error {
 	errs := make(chan error, len(names))
 	for _, name := range names {
 		go func() { errs <- do(name) }()

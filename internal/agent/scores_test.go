@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -53,4 +54,27 @@ func TestVotesAreTakenBackUntilTheyAreGone(t *testing.T) {
 	a.takeBack(t.Context(), &m)
 	assert.False(t, m.Published)
 	assert.Empty(t, cluster.private)
+}
+
+// Two standbys that pass each other again and again, while the primary is asked every second. Who cannot be promoted any more
+// loses its score at once, all the same.
+func TestTheOrderOfTheStandbysIsKeptForAWhile(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		a, _ := newTestAgent(nil)
+		m := memory{Scores: map[string]int{"a": 1001, "b": 1000, "c": 990}}
+		swapped := map[string]int{"a": 1001, "b": 990, "c": 1000}
+		give := func(wanted map[string]int) map[string]int {
+			m.Scores = a.inOrder(&m, wanted)
+			return m.Scores
+		}
+		first := map[string]int{"a": 1001, "b": 1000, "c": 990}
+		assert.Equal(t, swapped, give(swapped), "the first time")
+		assert.Equal(t, swapped, give(first))
+		lost := map[string]int{"a": 1001, "b": 1000, "c": -1000}
+		assert.Equal(t, lost, give(lost))
+		assert.Equal(t, first, give(first))
+		time.Sleep(settled.span)
+		assert.Equal(t, swapped, give(swapped))
+		assert.Equal(t, map[string]int{"a": 1001}, give(map[string]int{"a": 1001}))
+	})(t)
 }

@@ -134,7 +134,7 @@ func (a *agent) well(ctx context.Context, m memory) {
 	if m.Voted {
 		m.Voted = !a.withdraw(ctx)
 	}
-	m.Lonely, m.Alone, m.Mute, m.Silent, m.WasPrimary = false, 0, 0, 0, false
+	m.Lonely, m.Alone, m.Mute, m.Silent, m.Willing, m.WasPrimary = false, 0, 0, 0, 0, false
 	m.stands(nil)
 	a.remember(m)
 }
@@ -186,18 +186,19 @@ var number = regexp.MustCompile(`^\(?([0-9]+|[0-9A-F]{1,8}/[0-9A-F]{1,8}|[0-9A-F
 // followsNot asks the primary what PostgreSQL's WAL receiver asks it, times monitors in a
 // row by now. stands says that nothing was replayed meanwhile, for as long as it takes.
 func (a *agent) followsNot(ctx context.Context, times int, stands bool) error {
-	wait, cancel := context.WithTimeout(ctx, watchWait)
+	wait, cancel := context.WithTimeout(ctx, a.askWait(times))
 	defer cancel()
 	up, err := a.db.AskPrimary(wait)
-	a.heard(err == nil)
+	willing := err == nil && up.Refusal == "" && up.Divergence == nil
+	m := a.heard(err == nil, willing)
 	if a.hasDiverged(ctx, up) {
 		return a.diverged(ctx, *up.Divergence)
 	}
-	if err == nil && up.Refusal == "" && up.Divergence == nil {
+	if willing {
 		if stands && a.restartHelps(ctx, up) {
 			return reasonAstray.With(up.Astray, up.Timeline, a.conf.dataDir)
 		}
-		if a.mayReconnect(times) {
+		if a.mayReconnect(m.Willing) {
 			a.reconnect(ctx, up.Address)
 		}
 	}
@@ -250,15 +251,34 @@ func (a *agent) restartHelps(ctx context.Context, up pg.Upstream) bool {
 	return true
 }
 
+// silentWait is what a primary gets to answer that has not answered the monitor before. While
+// this one asks, no notification of a failover is begun on this node.
+const silentWait = 300 * time.Millisecond
+
+// askWait is watchWait for the first monitor that asks and once in settled's time, as there
+// are networks on which an answer takes longer than silentWait.
+func (a *agent) askWait(times int) time.Duration {
+	if a.store.load().Silent == 0 || (times-1)%(a.looksFor(settled)-1) == 0 {
+		return watchWait
+	}
+	return silentWait
+}
+
 // heard counts the monitors in a row in which nobody answered where the primary should
-// be. After some, a promotion score that somebody still has proves no primary.
-func (a *agent) heard(answered bool) {
+// be, and those in which somebody did who would let this standby stream. After some of the
+// former, a promotion score that somebody still has proves no primary.
+func (a *agent) heard(answered, willing bool) memory {
 	m := a.store.load()
 	m.Silent++
 	if answered {
 		m.Silent = 0
 	}
+	m.Willing++
+	if !willing {
+		m.Willing = 0
+	}
 	a.remember(m)
+	return m
 }
 
 // hasDiverged believes the server that is on the record's own timeline, or without a
@@ -289,11 +309,13 @@ func (a *agent) recordSoon(ctx context.Context) (*election.Record, error) {
 	return a.record(ctx)
 }
 
-// mayReconnect lets the first monitor that finds a primary which would have this standby
-// end its WAL receiver, and then one in settled's time: a connection that takes longer
-// than from one monitor to the next would never come about.
-func (a *agent) mayReconnect(times int) bool {
-	return (times-1)%(a.looksFor(settled)-1) == 0
+// mayReconnect says whether the WAL receiver is to be ended that found nobody so far, given
+// the monitors in a row that found a primary which would have this standby. Where they come
+// often it is the second, as the first may have come while the connection was being made,
+// and then one in settled's time: one that takes long would never come about.
+func (a *agent) mayReconnect(willing int) bool {
+	every := a.looksFor(settled) - 1
+	return every == 1 || willing >= 2 && (willing-2)%every == 0
 }
 
 // reconnect helps a WAL receiver on that waits for a primary which is no longer there,

@@ -25,6 +25,7 @@ type memory struct {
 	Scores   map[string]int `json:"scores,omitempty"`
 	Nodes    []string       `json:"nodes,omitempty"`
 	Verified time.Time      `json:"verified,omitzero"`
+	Ordered  time.Time      `json:"ordered,omitzero"` // when the standbys' order among themselves was last changed
 
 	// The last promotion on this node, and who voted in it. Voters keep a score until
 	// they have had the time to connect.
@@ -55,10 +56,11 @@ type memory struct {
 	Alone      int       `json:"alone,omitempty"`
 	WasPrimary bool      `json:"wasPrimary,omitempty"` // before it was started
 	Mute       int       `json:"mute,omitempty"`
-	Stood      wal.LSN   `json:"stood,omitempty"`  // beside one: how far it had replayed,
-	Stands     int       `json:"stands,omitempty"` // and how many of them found it there
-	Silent     int       `json:"silent,omitempty"` // of them, those in which the primary's address was dead
-	Voted      bool      `json:"voted,omitempty"`  // this node's vote may stand
+	Stood      wal.LSN   `json:"stood,omitempty"`   // beside one: how far it had replayed,
+	Stands     int       `json:"stands,omitempty"`  // and how many of them found it there
+	Silent     int       `json:"silent,omitempty"`  // of them, those in which the primary's address was dead
+	Willing    int       `json:"willing,omitempty"` // and in a row those in which the primary would have had it stream
+	Voted      bool      `json:"voted,omitempty"`   // this node's vote may stand
 	Trouble    string    `json:"trouble,omitempty"`
 	Shown      time.Time `json:"shown,omitzero"` // when that was written
 

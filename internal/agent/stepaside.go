@@ -40,8 +40,14 @@ func (a *agent) stepAside(ctx context.Context, self string, t election.Transitio
 				func() error { votes, unknown = a.earlyVotes(ctx, voters); return nil })
 		},
 		func() (err error) { me, record, err = a.ownVote(ctx, self); return err })
-	if err = cmp.Or(err, unknown, asked); err != nil || len(votes) < len(voters) {
+	if err == nil && unknown == nil && len(votes) < len(voters) { // it has taken its time itself
+		votes, unknown = a.earlyVotes(ctx, voters)
+	}
+	if err = cmp.Or(err, unknown); err != nil || len(votes) < len(voters) {
 		return err
+	}
+	if asked != nil {
+		a.log.Infof("the end of the WAL of %s is not known: %v", t.OldPrimary, asked)
 	}
 	o := a.outcome(me, votes, record, end, t)
 	if o.Winner == "" || o.Winner == self {
@@ -56,13 +62,17 @@ func (a *agent) stepAside(ctx context.Context, self string, t election.Transitio
 	return errors.Join(a.awaitScore(ctx, o.Winner, election.ScoreBest), a.awaitScore(ctx, self, election.ScoreFirstStart))
 }
 
-// earlyVotes are those that are there once all are, or the time is over.
+// earlyVotes are those of all nodes, once they are there, or none when the time is over.
 func (a *agent) earlyVotes(ctx context.Context, nodes []string) (votes []election.Vote, err error) {
 	began := time.Now()
-	err = poll(ctx, attributeEvery, func() (bool, error) {
-		var err error
-		votes, err = a.presentVotes(ctx, nodes)
-		return len(votes) == len(nodes) || time.Since(began) > earlyWait, err
+	wait, cancel := context.WithTimeout(ctx, attributeWait)
+	defer cancel()
+	err = poll(wait, attributeEvery, func() (bool, error) {
+		found, missing, err := a.votesOf(wait, nodes, true)
+		if votes = inOrder(nodes, found); len(missing) > 0 {
+			votes = nil
+		}
+		return len(missing) == 0 || time.Since(began) > earlyWait, err
 	})
 	return votes, err
 }

@@ -50,7 +50,7 @@ const ownVotePart = 0.5
 // two attempts.
 const (
 	ownVotePatience = 5 * attributeWait
-	ownVoteEvery    = 50 * time.Millisecond
+	ownVoteEvery    = connectEvery
 )
 
 // awaitOwnVote waits for an instance that still replays what it found at its start, and
@@ -62,7 +62,7 @@ func (a *agent) awaitOwnVote(ctx context.Context, self string) (v election.Vote,
 	defer cancel()
 	var asked error
 	var failing time.Time // since when
-	err = poll(wait, attributeEvery, func() (bool, error) {
+	err = poll(wait, ownVoteEvery, func() (bool, error) {
 		v, r, asked = a.ownVote(ctx, self)
 		switch {
 		case asked == nil:
@@ -78,7 +78,6 @@ func (a *agent) awaitOwnVote(ctx context.Context, self string) (v election.Vote,
 			return false, asked
 		}
 		a.log.Infof("this node cannot tell yet how much WAL it holds: %v", asked)
-		pause(wait, ownVoteEvery)
 		return false, nil
 	})
 	if errors.Is(err, context.DeadlineExceeded) && asked != nil {
@@ -120,8 +119,9 @@ func (a *agent) votes(ctx context.Context, others []string) ([]election.Vote, er
 	var found map[string]election.Vote
 	var missing map[string]error
 	asked := errNoAnswer
+	last := time.Now().Add(attributeWait * 3 / 4) // by when the votes that there are have to do
 	_ = poll(wait, attributeEvery, func() (bool, error) {
-		f, m, err := a.votesOf(wait, others)
+		f, m, err := a.votesOf(wait, others, time.Now().Before(last))
 		if err == nil {
 			found, missing, asked = f, m, nil
 		} else if wait.Err() == nil {
@@ -149,7 +149,7 @@ func (a *agent) votes(ctx context.Context, others []string) ([]election.Vote, er
 func (a *agent) presentVotes(ctx context.Context, nodes []string) ([]election.Vote, error) {
 	ctx, cancel := context.WithTimeout(ctx, attributeWait)
 	defer cancel()
-	found, _, err := a.votesOf(ctx, nodes)
+	found, _, err := a.votesOf(ctx, nodes, false)
 	return inOrder(nodes, found), err
 }
 
@@ -170,20 +170,28 @@ var (
 	errNoAnswer = errors.New("the attribute manager does not answer")
 )
 
-// votesOf are the votes that nodes have published, and why there is none of the others.
-// Who voted had a ballot before, so the votes are asked for first.
-func (a *agent) votesOf(ctx context.Context, nodes []string) (found map[string]election.Vote, missing map[string]error, err error) {
+// votesOf are the votes that nodes have published, and why there is none of the others; of
+// all of them together, as long as one is missing, there is none. Who voted had a ballot
+// before, so the votes are asked for first.
+func (a *agent) votesOf(ctx context.Context, nodes []string, together bool) (found map[string]election.Vote, missing map[string]error, err error) {
+	found, missing = map[string]election.Vote{}, map[string]error{}
+	if len(nodes) == 0 {
+		return found, missing, nil
+	}
 	positions, err := a.crm.PrivateOfAll(ctx, a.attribute(attrVote))
 	if err != nil {
 		return nil, nil, err
 	}
+	voted := slices.DeleteFunc(slices.Clone(nodes), func(n string) bool { return positions[n] == "" })
+	if together && len(voted) < len(nodes) {
+		voted, positions = nil, nil
+	}
 	var ballots map[string]string
-	if slices.ContainsFunc(nodes, func(n string) bool { return positions[n] != "" }) {
+	if len(voted) > 0 {
 		if ballots, err = a.crm.PrivateOfAll(ctx, a.attribute(attrBallot)); err != nil {
 			return nil, nil, err
 		}
 	}
-	found, missing = map[string]election.Vote{}, map[string]error{}
 	for _, node := range nodes {
 		if v, why := a.voteIn(node, positions[node], ballots[node]); why != nil {
 			missing[node] = why

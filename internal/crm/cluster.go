@@ -164,12 +164,19 @@ func BallotAttribute(resource string) string { return "ballot-" + resource }
 // every version of Pacemaker.
 func ScoreAttribute(resource string) string { return "master-" + resource }
 
-// Scores are the promotion scores by node, as they stand until each node's next reboot. A
-// score that is no number is an error, beside those that are.
-func (c *Cluster) Scores(ctx context.Context, resource string) (map[string]int, error) {
+// Scores are the promotion scores of those nodes that have one, as they stand until each
+// node's next reboot. One that is no number is an error, beside those that are.
+func (c *Cluster) Scores(ctx context.Context, resource string, nodes []string) (map[string]int, error) {
+	if len(nodes) == 0 {
+		return nil, nil
+	}
 	values, err := c.query(ctx, ScoreAttribute(resource), "-A")
-	scores := make(map[string]int, len(values))
-	for node, value := range values {
+	scores := make(map[string]int, len(nodes))
+	for _, node := range nodes {
+		value, ok := values[node]
+		if !ok {
+			continue
+		}
 		score, bad := parseScore(value)
 		if bad != nil {
 			err = fmt.Errorf("promotion score of %s on %s is %q: %w", resource, node, value, bad)

@@ -15,6 +15,7 @@ type Request struct {
 	Role     string // of a recurring monitor, as the administrator spelled it
 	Interval time.Duration
 	Timeout  time.Duration // of this action; DefaultTimeout when not given
+	Started  time.Time     // when its process began
 	Deadline time.Time     // when the agent must have answered
 
 	Notify Notification
@@ -51,6 +52,7 @@ func ParseRequest(args, environ []string, started time.Time) Request {
 	if r.Timeout <= 0 {
 		r.Timeout = DefaultTimeout
 	}
+	r.Started = started
 	r.Deadline = started.Add(r.Timeout - time.Duration(Margin*float64(r.Timeout)))
 	r.Notify = parseNotification(r.get)
 	return r

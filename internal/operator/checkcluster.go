@@ -122,15 +122,15 @@ func (j *judgement) operations() {
 	}
 }
 
-// slowMonitor says what a monitor of the primary costs that comes less often than it could.
+// slowMonitor says what a monitor costs that comes less often than it could.
 func (j *judgement) slowMonitor() string {
 	for _, want := range metadata.Actions() {
-		if want.Name != metadata.Monitor || want.Role != metadata.RolePromoted {
+		if want.Name != metadata.Monitor {
 			continue
 		}
 		op, _ := operationOf(j.resource, want.Name, string(want.Role))
 		if d, ok := crm.Duration(op.Interval); ok && d > want.Interval {
-			return fmt.Sprintf("; a crash of the primary's PostgreSQL is noticed up to %s late, interval=%s is recommended", d, recommended(want).Interval)
+			return fmt.Sprintf("; a crash of PostgreSQL in the role %s is noticed up to %s late, interval=%s is recommended", want.Role, d, recommended(want).Interval)
 		}
 	}
 	return "; intervals as recommended"

@@ -18,6 +18,11 @@ import (
 // and in that time some gigabytes are read where the disk is quick.
 const localEndWait = 5 * time.Second
 
+// shutdownEndWait bounds the reading of one segment, of 16 MB mostly, which was written a
+// moment ago. Where it does not suffice the instance tells the same a little later, once it
+// runs.
+const shutdownEndWait = 500 * time.Millisecond
+
 // localEnd is the end of the log that pg_wal holds beyond what is known so far,
 // read from there record by record, along the newest timeline that goes on from
 // what was replayed, and whether it came to that end. Should the time not suffice
@@ -49,6 +54,8 @@ func (i *Instance) ShutdownEnd(ctx context.Context, c ControlData) (end wal.Posi
 	if c.State != StateShutDown || wal.SegmentSuffix(0, c.Segment) == "" {
 		return wal.Position{}, false
 	}
+	ctx, cancel := context.WithTimeout(ctx, shutdownEndWait)
+	defer cancel()
 	err := i.asUser(func() error {
 		files := &logFiles{ctx: ctx, dir: i.path("pg_wal"), segment: c.Segment, history: wal.History{Timeline: c.Timeline}}
 		defer files.close()

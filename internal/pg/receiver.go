@@ -2,9 +2,12 @@ package pg
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"syscall"
+
+	"pgsqlms/internal/wal"
 )
 
 // RestartReceiver ends the WAL receiver of a standby, if one runs, and says whether it
@@ -19,11 +22,32 @@ func (i *Instance) RestartReceiver(ctx context.Context) (bool, error) {
 	return i.endReceiver(ctx, "SELECT pid FROM pg_catalog.pg_stat_activity WHERE backend_type = 'walreceiver'")
 }
 
-// EndStreaming does so with a WAL receiver that has a connection. One that seeks one has
-// failed before, and after two failures the startup process waits for
-// wal_retrieve_retry_interval (WaitForWALToBecomeAvailable in xlogrecovery.c).
-func (i *Instance) EndStreaming(ctx context.Context) (bool, error) {
-	return i.endReceiver(ctx, "SELECT pid FROM pg_catalog.pg_stat_wal_receiver WHERE status = 'streaming'")
+// Streaming is the WAL receiver that has a connection, zero where none has: its process, and
+// the timeline that it receives.
+func (i *Instance) Streaming(ctx context.Context) (pid int, t wal.Timeline, err error) {
+	c, err := i.Connect(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer c.Close()
+	tables, err := c.query(ctx, streamingSQL)
+	if err != nil || len(tables) != 1 || len(tables[0]) != 1 {
+		return 0, 0, err
+	}
+	r := tables[0][0]
+	if t, err = r.timeline(1); err == nil {
+		pid, err = strconv.Atoi(r.text(0))
+	}
+	return pid, t, err
+}
+
+const streamingSQL = "SELECT pid, received_tli FROM pg_catalog.pg_stat_wal_receiver WHERE status = 'streaming'"
+
+// EndStreaming is RestartReceiver for the one that has this process ID and a connection. One
+// that seeks a connection has failed before, and after two failures the startup process waits
+// for wal_retrieve_retry_interval (WaitForWALToBecomeAvailable in xlogrecovery.c).
+func (i *Instance) EndStreaming(ctx context.Context, pid int) (bool, error) {
+	return i.endReceiver(ctx, fmt.Sprintf("%s AND pid = %d", streamingSQL, pid))
 }
 
 func (i *Instance) endReceiver(ctx context.Context, which string) (bool, error) {

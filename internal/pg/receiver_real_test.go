@@ -3,10 +3,16 @@
 package pg
 
 import (
+	"context"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"pgsqlms/internal/wal"
 )
 
 // receiver is the WAL receiver's process; "" while none runs.
@@ -32,7 +38,14 @@ func TestRealRestartReceiver(t *testing.T) {
 	primary.waitStreaming("b")
 
 	streams := standby.receiver()
-	ended, err := standby.EndStreaming(t.Context())
+	pid, timeline, err := standby.Streaming(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, streams, strconv.Itoa(pid))
+	require.Equal(t, wal.Timeline(1), timeline)
+	ended, err := standby.EndStreaming(t.Context(), pid+1)
+	require.NoError(t, err)
+	require.False(t, ended, "it is another one")
+	ended, err = standby.EndStreaming(t.Context(), pid)
 	require.NoError(t, err)
 	require.True(t, ended)
 	standby.wait("another receiver", func() bool { now := standby.receiver(); return now != "" && now != streams })
@@ -47,7 +60,12 @@ func TestRealRestartReceiver(t *testing.T) {
 	})
 	require.Nil(t, standby.status().Receiver, "the trap is not there, this test proves nothing")
 	seeking := standby.receiver()
-	ended, err = standby.EndStreaming(t.Context())
+	pid, _, err = standby.Streaming(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, pid, "it has no connection")
+	number, err := strconv.Atoi(seeking)
+	require.NoError(t, err)
+	ended, err = standby.EndStreaming(t.Context(), number)
 	require.NoError(t, err)
 	require.False(t, ended, "it has no connection")
 	require.Equal(t, seeking, standby.receiver())
@@ -61,4 +79,32 @@ func TestRealRestartReceiver(t *testing.T) {
 	require.False(t, restarted)
 	_, err = newPrimary(t).RestartReceiver(t.Context())
 	require.True(t, IsRefused(err), err)
+}
+
+// Somebody who listens is no new primary, and neither is the old one.
+func TestRealAwaitPrimary(t *testing.T) {
+	primary := newPrimary(t).start()
+	standby := newStandby(t, primary, "b").start()
+	other := newStandby(t, primary, "c").start()
+	primary.waitStreaming("b")
+	primary.waitStreaming("c")
+	there := func(wait time.Duration) bool {
+		ctx, cancel := context.WithTimeout(t.Context(), wait)
+		defer cancel()
+		found, err := standby.AwaitPrimary(ctx, 1)
+		require.NoError(t, err)
+		return found
+	}
+	require.False(t, there(500*time.Millisecond), "it is on the timeline that there is")
+	primary.stop(Fast)
+	require.False(t, there(500*time.Millisecond), "nobody listens")
+
+	standby.follow(other, "b")
+	require.NoError(t, standby.Reload(t.Context()))
+	standby.wait("it asks the other one", func() bool {
+		return strings.Contains(standby.sql("SELECT current_setting('primary_conninfo')"), other.file("socket"))
+	})
+	require.False(t, there(500*time.Millisecond), "it is a standby")
+	require.NoError(t, other.Promote(t.Context()))
+	require.True(t, there(time.Minute))
 }

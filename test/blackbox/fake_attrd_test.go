@@ -76,7 +76,8 @@ func (c attrdCall) answer(p place) {
 	nodes := []string{c.node}
 	if c.everywhere {
 		nodes = p.nodesWith(c.name)
-	} else if own := os.Getenv("OCF_RESKEY_CRM_meta_on_node"); own != "" {
+	}
+	if own := os.Getenv("OCF_RESKEY_CRM_meta_on_node"); own != "" {
 		nodes = []string{own}
 	}
 	known := false

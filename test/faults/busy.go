@@ -24,7 +24,7 @@ func busyPrimary() Fault {
 		ID: "F20", Title: "connection slots used up; statement_timeout 1 ms; commits that hang", Must: "monitor stays 8",
 		Variants: []string{slotsUsedUp, shortTimeout, hangingSync},
 		Play: func(ctx context.Context, p *Play) error {
-			length := 4*p.monitor() + 2*time.Second // more monitors without an answer than a hung one gets
+			length := max(4*p.monitor(), 40*time.Second) + 2*time.Second // more monitors without an answer than a hung one gets
 			p.Allow = Allowance{Serve: promoteTime, Whole: streamTime}
 			switch p.Variant {
 			case slotsUsedUp:

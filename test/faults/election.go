@@ -193,8 +193,7 @@ func (p *Play) showsAwaited(ctx context.Context, alone string, others ...string)
 	if p.stand.config.Agent == lab.AgentPAF {
 		return nil
 	}
-	// It is looked at twice before it is shown.
-	said, err := awaitNamed(ctx, 3*p.monitor()+5*time.Second, p.Lab.Status, alone, others)
+	said, err := awaitNamed(ctx, 3*p.monitor()+shownWait, p.Lab.Status, alone, others)
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}

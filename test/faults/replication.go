@@ -18,8 +18,8 @@ func cutReplication() Fault {
 		ID: "F7", Title: "only the replication between the primary and its synchronous standby cut", Must: "no failover",
 		Variants: []string{"one standby", "every standby"},
 		Play: func(ctx context.Context, p *Play) error {
-			// After six monitors without an answer a standby believes no promotion score any more (standby.go, unreachable).
-			length := 9 * (p.monitor() + time.Second)
+			// After a minute, and five monitors, without an answer a standby believes no promotion score any more (unreachable, in standby.go).
+			length := max(9*(p.monitor()+time.Second), 75*time.Second)
 			p.Allow = Allowance{Serve: promoteTime, Whole: streamTime}
 			standbys := p.Standbys[:1]
 			if p.Variant == "every standby" {

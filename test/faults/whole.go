@@ -180,12 +180,16 @@ func (p *Play) wasDiverged(node string) bool {
 // stopBound is how long a diverged instance may take to stop once the cluster shows what it is.
 const stopBound = 15 * time.Second
 
-// settleDiverged gives the cluster the time of two monitors to show the divergence, and that of a stop to take the instance
+// shownWait is how much longer than two monitors take it may be until a standby's trouble is shown: 15 s (settled, in the
+// agent's standby.go), and what they wait for.
+const shownWait = 25 * time.Second
+
+// settleDiverged gives the cluster the time of two monitors, and shownWait, to show the divergence, and that of a stop to take the instance
 // out of service; writes down what came of it, and rebuilds the node, as an administrator would.
 func (p *Play) settleDiverged(ctx context.Context, node, said string) error {
 	began := time.Now()
 	d := Divergence{Node: node, Said: said}
-	err := d.awaitShown(ctx, 2*p.monitor()+5*time.Second, p.Lab.Status)
+	err := d.awaitShown(ctx, 2*p.monitor()+shownWait, p.Lab.Status)
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}

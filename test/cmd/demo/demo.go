@@ -156,7 +156,7 @@ func (d *demo) verdict(ctx context.Context, err error) int {
 		return exitFailed
 	case code == exitOK:
 		d.print("In doubt: sent, and the connection broke before the answer. A crash of the postmaster alone is noticed by the next\n" +
-			"monitor, every 15 s here; a lost node by Corosync, at once.\n")
+			"monitor, a second later at most; a lost node by Corosync, at once.\n")
 		d.print("Nothing acknowledged was lost, and all nodes stream.\n")
 	}
 	return code
