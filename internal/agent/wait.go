@@ -30,14 +30,6 @@ func poll(ctx context.Context, every time.Duration, done func() (bool, error)) e
 	}
 }
 
-// pause ends early when ctx does.
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
-}
-
 // part is a context that ends after the given part of the time that is left.
 func part(ctx context.Context, fraction float64) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
