@@ -2,13 +2,13 @@ package agent
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"pgsqlms/internal/election"
 	"pgsqlms/internal/ocf"
+	"pgsqlms/internal/pattern"
 	"pgsqlms/internal/pg"
 	"pgsqlms/internal/wal"
 )
@@ -181,7 +181,7 @@ func alike(one, other string) bool {
 }
 
 // number is a word that is one, an LSN, or the name of a WAL segment.
-var number = regexp.MustCompile(`^\(?([0-9]+|[0-9A-F]{1,8}/[0-9A-F]{1,8}|[0-9A-F]{24})[,;:)]*$`)
+var number = pattern.New(`^\(?([0-9]+|[0-9A-F]{1,8}/[0-9A-F]{1,8}|[0-9A-F]{24})[,;:)]*$`)
 
 // followsNot asks the primary what PostgreSQL's WAL receiver asks it, times monitors in a
 // row by now. stands says that nothing was replayed meanwhile, for as long as it takes.

@@ -2,9 +2,10 @@ package crm
 
 import (
 	"maps"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"pgsqlms/internal/pattern"
 )
 
 // LogKind is what a line of Pacemaker's log tells of.
@@ -44,13 +45,13 @@ type LogReader struct {
 }
 
 var (
-	lostLogLine       = regexp.MustCompile(`Node (\S+) state is now lost\b`)
-	fenceAskedLogLine = regexp.MustCompile(`Requesting fencing \(\w+\) (?:of|targeting) node (\S+)`)
-	fencedLogLine     = regexp.MustCompile(`Operation '\w+' targeting (\S+) (?:on|by) .*?: (OK\b|[A-Z][^|]*)`)
-	begunLogLine      = regexp.MustCompile(`Requesting local execution of (\w+) operation for (\S+) on (\S+) `)
-	endedLogLine      = regexp.MustCompile(`Result of (\w+) operation for (\S+) on (\S+): (ok\b|[0-9]+\b)?`)
-	endedCode         = regexp.MustCompile(`\brc=([0-9]+)`)
-	notifiedLogLine   = regexp.MustCompile(`(?:info: |finished - rsc:)(\S+) (?:action:)?notify (?:\(call \d+, PID \d+\) exited|call_id:)`)
+	lostLogLine       = pattern.New(`Node (\S+) state is now lost\b`)
+	fenceAskedLogLine = pattern.New(`Requesting fencing \(\w+\) (?:of|targeting) node (\S+)`)
+	fencedLogLine     = pattern.New(`Operation '\w+' targeting (\S+) (?:on|by) .*?: (OK\b|[A-Z][^|]*)`)
+	begunLogLine      = pattern.New(`Requesting local execution of (\w+) operation for (\S+) on (\S+) `)
+	endedLogLine      = pattern.New(`Result of (\w+) operation for (\S+) on (\S+): (ok\b|[0-9]+\b)?`)
+	endedCode         = pattern.New(`\brc=([0-9]+)`)
+	notifiedLogLine   = pattern.New(`(?:info: |finished - rsc:)(\S+) (?:action:)?notify (?:\(call \d+, PID \d+\) exited|call_id:)`)
 )
 
 // Read takes a whole line. What it does not recognise says nothing.
@@ -123,7 +124,7 @@ func notified(line string) (LogEvent, bool) {
 	return LogEvent{Kind: LogEnded, Operation: "notify", Resource: primitiveName(m[1]), Code: -1}, true
 }
 
-var removedLogLine = regexp.MustCompile(`-- /cib/status/node_state\[@id='([^']+)'\]`)
+var removedLogLine = pattern.New(`-- /cib/status/node_state\[@id='([^']+)'\]`)
 
 // removed is a part of a node's history that was deleted, as when the node comes back:
 // what comes into its place is not logged in a way that is read here.

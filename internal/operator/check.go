@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"pgsqlms/internal/command"
+	"pgsqlms/internal/pattern"
 	"pgsqlms/internal/pg"
 )
 
@@ -192,7 +192,7 @@ const allUnit = "postgresql.service"
 
 // debianName is the name of an instance in the two places where Debian's packages have it:
 // /etc/postgresql/MAJOR/NAME and /var/lib/postgresql/MAJOR/NAME.
-var debianName = regexp.MustCompile(`/postgresql/(\d+)/([\w.-]+)(?:/|$)`)
+var debianName = pattern.New(`/postgresql/(\d+)/([\w.-]+)(?:/|$)`)
 
 // unitsOf are the services that could start an instance: that of Debian's packages under the
 // name which its configuration's or its data's place has, else under the name that the

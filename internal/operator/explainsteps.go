@@ -2,13 +2,13 @@ package operator
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"pgsqlms/internal/crm"
+	"pgsqlms/internal/pattern"
 )
 
 // happening is a line of this node's log that belongs to a change of the promoted role.
@@ -46,8 +46,8 @@ func newCourseReader(f survey) *courseReader {
 }
 
 var (
-	saidLine  = regexp.MustCompile(`\b(?:INFO|WARNING|ERROR): (.*)`)
-	scoreLine = regexp.MustCompile(`Setting ([^ \[]+)\[([^\] ]+)\]: .* -> (\(unset\)|[+-]?[0-9A-Z]+)`)
+	saidLine  = pattern.New(`\b(?:INFO|WARNING|ERROR): (.*)`)
+	scoreLine = pattern.New(`Setting ([^ \[]+)\[([^\] ]+)\]: .* -> (\(unset\)|[+-]?[0-9A-Z]+)`)
 
 	// sayings are what the agent says of an election and of a promotion.
 	sayings = []string{

@@ -1,13 +1,13 @@
 package operator
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"pgsqlms/internal/crm"
 	"pgsqlms/internal/election"
+	"pgsqlms/internal/pattern"
 	"pgsqlms/internal/wal"
 )
 
@@ -84,7 +84,7 @@ func (r eventReader) record(line string) (logEvent, bool) {
 	return logEvent{kind: eventRecord, record: record}, err == nil
 }
 
-var promotedLine = regexp.MustCompile(`Result of promote operation for ([^ ]+) on ([^ ]+): (?:0 \()?ok\b`)
+var promotedLine = pattern.New(`Result of promote operation for ([^ ]+) on ([^ ]+): (?:0 \()?ok\b`)
 
 func (r eventReader) promoted(line string) (logEvent, bool) {
 	m := promotedLine.FindStringSubmatch(line)
@@ -100,7 +100,7 @@ func primitiveOf(name string) string {
 	return name
 }
 
-var fencedLine = regexp.MustCompile(`Operation '(reboot|off)' targeting ([^ ]+) (?:by|on) .*: OK\b`)
+var fencedLine = pattern.New(`Operation '(reboot|off)' targeting ([^ ]+) (?:by|on) .*: OK\b`)
 
 func (r eventReader) fenced(line string) (logEvent, bool) {
 	m := fencedLine.FindStringSubmatch(line)
@@ -110,7 +110,7 @@ func (r eventReader) fenced(line string) (logEvent, bool) {
 	return logEvent{kind: eventFenced, node: m[2], text: m[1]}, true
 }
 
-var failCountLine = regexp.MustCompile(`Setting fail-count-([^ #]+)#([a-z]+)_[0-9]+\[([^\] ]+)\]: .* -> ([0-9]+|INFINITY)\b`)
+var failCountLine = pattern.New(`Setting fail-count-([^ #]+)#([a-z]+)_[0-9]+\[([^\] ]+)\]: .* -> ([0-9]+|INFINITY)\b`)
 
 func (r eventReader) failed(line string) (logEvent, bool) {
 	m := failCountLine.FindStringSubmatch(line)
@@ -120,7 +120,7 @@ func (r eventReader) failed(line string) (logEvent, bool) {
 	return logEvent{kind: eventFailed, node: m[3], text: m[2]}, true
 }
 
-var shutdownLine = regexp.MustCompile(`Setting shutdown\[([^\] ]+)\]: .* -> [1-9][0-9]*\b`)
+var shutdownLine = pattern.New(`Setting shutdown\[([^\] ]+)\]: .* -> [1-9][0-9]*\b`)
 
 func (r eventReader) shutdown(line string) (logEvent, bool) {
 	m := shutdownLine.FindStringSubmatch(line)
@@ -130,7 +130,7 @@ func (r eventReader) shutdown(line string) (logEvent, bool) {
 	return logEvent{kind: eventShutdown, node: m[1]}, true
 }
 
-var standbyLine = regexp.MustCompile(`\+\+? .*nodes-([^ '"]+)-standby.*value="?=?(?:on|true)\b`)
+var standbyLine = pattern.New(`\+\+? .*nodes-([^ '"]+)-standby.*value="?=?(?:on|true)\b`)
 
 func (r eventReader) standby(line string) (logEvent, bool) {
 	m := standbyLine.FindStringSubmatch(line)
@@ -140,7 +140,7 @@ func (r eventReader) standby(line string) (logEvent, bool) {
 	return logEvent{kind: eventStandby, node: r.nodeOfID(m[1])}, true
 }
 
-var movedLine = regexp.MustCompile(`\+\+ .*<rsc_location id="(cli-(?:ban|prefer)-[^"]*)"[^>]* rsc="([^"]*)"`)
+var movedLine = pattern.New(`\+\+ .*<rsc_location id="(cli-(?:ban|prefer)-[^"]*)"[^>]* rsc="([^"]*)"`)
 
 func (r eventReader) moved(line string) (logEvent, bool) {
 	m := movedLine.FindStringSubmatch(line)
@@ -151,10 +151,10 @@ func (r eventReader) moved(line string) (logEvent, bool) {
 }
 
 var (
-	kindLine     = regexp.MustCompile(`: (failover|recovery|switchover|handover): this node is the candidate, `)
-	outcomeLine  = regexp.MustCompile(`INFO: ([^ ]+) (?:alone votes, with WAL up to|holds the most WAL of) `)
-	lostBytes    = regexp.MustCompile(`; ([0-9]+) bytes that were written after that (?:may be lost|are given up)`)
-	divergedLine = regexp.MustCompile(`diverged: left timeline ([0-9]+) at ([0-9A-F]+/[0-9A-F]+), ([0-9]+) bytes of WAL`)
+	kindLine     = pattern.New(`: (failover|recovery|switchover|handover): this node is the candidate, `)
+	outcomeLine  = pattern.New(`INFO: ([^ ]+) (?:alone votes, with WAL up to|holds the most WAL of) `)
+	lostBytes    = pattern.New(`; ([0-9]+) bytes that were written after that (?:may be lost|are given up)`)
+	divergedLine = pattern.New(`diverged: left timeline ([0-9]+) at ([0-9A-F]+/[0-9A-F]+), ([0-9]+) bytes of WAL`)
 )
 
 // isAgents says whether the agent wrote the line, for this resource.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"sync"
 
 	"pgsqlms/internal/wal"
 )
@@ -116,7 +117,7 @@ type record struct {
 	overwritten        bool // only its beginning was written; it goes on with another at end
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })
 
 // read takes one record in, from as many pages as it lies on. The checksum is
 // that of what follows the header, and then of the header.
@@ -138,7 +139,7 @@ func (r *records) read(begin wal.LSN) (record, error) {
 		take := min(uint64(left), uint64(len(part)))
 		taken := copy(head[got:], part[:take])
 		got += taken
-		crc = crc32.Update(crc, castagnoli, part[taken:take])
+		crc = crc32.Update(crc, castagnoli(), part[taken:take])
 		left -= uint32(take)
 		end += wal.LSN(take)
 		if left == 0 {
@@ -165,7 +166,7 @@ func decode(head []byte, crc uint32, end wal.LSN) record {
 		info:     head[16],
 		manager:  head[17],
 		checksum: binary.NativeEndian.Uint32(head[recordCRC:]),
-		computed: crc32.Update(crc, castagnoli, head[:recordCRC]),
+		computed: crc32.Update(crc, castagnoli(), head[:recordCRC]),
 		end:      end,
 	}
 }

@@ -62,8 +62,8 @@ func (w *logWriter) write(data []byte, manager, info byte) {
 	binary.NativeEndian.PutUint32(rec, uint32(recordHeader+len(data)))
 	binary.NativeEndian.PutUint64(rec[8:], uint64(w.before))
 	rec[16], rec[17] = info, manager
-	crc := crc32.Checksum(data, castagnoli)
-	binary.NativeEndian.PutUint32(rec[20:], crc32.Update(crc, castagnoli, rec[:20]))
+	crc := crc32.Checksum(data, castagnoli())
+	binary.NativeEndian.PutUint32(rec[20:], crc32.Update(crc, castagnoli(), rec[:20]))
 	rec = append(rec, data...)
 	for n, b := range rec {
 		if w.at()%walPage == 0 {

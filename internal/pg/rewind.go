@@ -9,13 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"pgsqlms/internal/command"
+	"pgsqlms/internal/pattern"
 	"pgsqlms/internal/wal"
 )
 
@@ -350,7 +350,7 @@ func contains(lines []string, text string) bool {
 }
 
 // progressLine is how pg_basebackup and pg_rewind tell of theirs.
-var progressLine = regexp.MustCompile(`^\s*(\d+)/(\d+) kB \(\d+%\)`)
+var progressLine = pattern.New(`^\s*(\d+)/(\d+) kB \(\d+%\)`)
 
 // maxTail is how many lines of a program's output are kept, the last ones.
 const maxTail = 20

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"pgsqlms/internal/command"
+	"pgsqlms/internal/pattern"
 )
 
 // What Version and CheckVersion find wrong, for errors.Is.
@@ -65,7 +65,7 @@ func parseVersionFile(text string) (int, error) {
 
 // versionOutput is what `postgres --version` prints: "postgres (PostgreSQL)
 // 15.6 (Debian 15.6-0+deb12u1)", or "16beta1" and "17devel" for the number.
-var versionOutput = regexp.MustCompile(`^postgres \(PostgreSQL\) ([0-9]{1,4})([^0-9].*)?$`)
+var versionOutput = pattern.New(`^postgres \(PostgreSQL\) ([0-9]{1,4})([^0-9].*)?$`)
 
 // CheckVersion runs `postgres --version` and compares the program's major
 // version with the data's. A difference wraps ErrVersionMismatch.

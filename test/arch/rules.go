@@ -22,18 +22,22 @@ var mayImport = map[string][]string{
 
 	"internal/agent": {
 		"internal/ocf", "internal/pg", "internal/crm", "internal/election", "internal/wal", "internal/command", "metadata",
-		"internal/failpoint",
+		"internal/failpoint", "internal/pattern",
 	},
-	"internal/operator": {"internal/ocf", "internal/pg", "internal/crm", "internal/election", "internal/wal", "internal/command", "metadata"},
+	"internal/operator": {
+		"internal/ocf", "internal/pg", "internal/crm", "internal/election", "internal/wal", "internal/command", "metadata",
+		"internal/pattern",
+	},
 
-	"internal/pg":  {"internal/command", "internal/wal"},
-	"internal/crm": {"internal/ocf", "internal/command"},
+	"internal/pg":  {"internal/command", "internal/wal", "internal/pattern"},
+	"internal/crm": {"internal/ocf", "internal/command", "internal/pattern"},
 
 	"internal/ocf":       {"internal/command"},
 	"internal/election":  {"internal/wal"},
 	"internal/wal":       nil,
 	"internal/command":   nil,
 	"internal/failpoint": nil,
+	"internal/pattern":   nil,
 	"metadata":           nil,
 
 	// Writes the reference page, for which it collects the tables of other packages. It is no part of the agent.

@@ -130,14 +130,46 @@ func (r *report) gapBudgets(a agent) []budget {
 		more = dirty.Median - clean.Median
 	}
 	return []budget{
-		share("switchover: at most 1.5 times the floor", whatSwitchover, floorName, 1.5),
-		share("switchover: at most a third of PAF's", whatSwitchover, paf, 1.0/3),
-		share("switchover under load: at most a third of PAF's", whatSwitchoverLoad, paf, 1.0/3),
-		judged(fmt.Sprintf("postmaster killed: interval of the monitor + crash recovery + %.1f s at most", slack), a, crash, crash <= slack,
-			"%.2f s beside both at most", crash),
-		judged(fmt.Sprintf("node lost: token + fencing + %.1f s at most", slack), a, loss, loss <= slack, "%.2f s beside both at most", loss),
-		judged("node lost with dirty buffers on the voters: within 1 s of the one without", a, more, more <= 1, "%+.2f s", more),
+		r.all(share("switchover: at most 1.5 times the floor", whatSwitchover, floorName, 1.5), whatSwitchover),
+		r.all(share("switchover: at most a third of PAF's", whatSwitchover, paf, 1.0/3), whatSwitchover),
+		r.all(share("switchover under load: at most a third of PAF's", whatSwitchoverLoad, paf, 1.0/3), whatSwitchoverLoad),
+		r.all(judged(fmt.Sprintf("postmaster killed: interval of the monitor + crash recovery + %.1f s at most", slack), a, crash, crash <= slack,
+			"%.2f s beside both at most", crash), whatKillPG),
+		r.all(judged(fmt.Sprintf("node lost: token + fencing + %.1f s at most", slack), a, loss, loss <= slack,
+			"%.2f s beside both at most", loss), whatKillNode),
+		r.all(judged("node lost with dirty buffers on the voters: within 1 s of the one without", a, more, more <= 1,
+			"%+.2f s, %.0f MB dirty at least", more, r.leastDirty(a.Name)), whatKillNodeDirty, whatKillNodeClean),
 	}
+}
+
+// all does not let a budget be met where one of the faults it is of was never over.
+func (r *report) all(b budget, whats ...string) budget {
+	failed := 0
+	for _, f := range r.Faults {
+		if f.Agent == b.System && slices.Contains(whats, f.What) && !f.Measured {
+			failed++
+		}
+	}
+	if failed > 0 {
+		b.Found, b.Verdict = fmt.Sprintf("%s, and %d without an end", b.Found, failed), notMet
+	}
+	return b
+}
+
+// leastDirty is the least that a standby had in its buffers when the node was lost, in MB.
+func (r *report) leastDirty(agent string) float64 {
+	least := math.Inf(1)
+	for _, f := range r.Faults {
+		if f.What != whatKillNodeDirty || f.Agent != agent || !f.Measured {
+			continue
+		}
+		for node, mb := range f.Dirty {
+			if node != f.Before {
+				least = min(least, mb)
+			}
+		}
+	}
+	return least
 }
 
 // over are figures of each measured fault of a kind.
@@ -177,7 +209,7 @@ func (r *report) patroniBudgets(a agent) []budget {
 			return summarize(r.over(what, agent, func(f faultFigures) (float64, bool) { return f.Gap, true }))
 		}
 		q := ratio(gap(a.Name), gap(a.peer(lab.AgentPatroni)))
-		all = append(all, judged(what+": ahead of Patroni at equal detection settings", a, q, q < 1, "%.2f", q))
+		all = append(all, r.all(judged(what+": ahead of Patroni at equal detection settings", a, q, q < 1, "%.2f", q), what))
 	}
 	return all
 }

@@ -36,7 +36,9 @@ func (r *report) growthText() string {
 			gaps, elections := r.growthOf(what, a.Name)
 			for _, nodes := range gaps.sizes() {
 				gap, election := summarize(gaps[nodes]), summarize(elections[nodes])
-				cells = append(cells, []string{what, a.Name, fmt.Sprint(nodes), fmt.Sprint(gap.N), seconds(gap.Median), seconds(gap.Min), seconds(gap.Max), orNothing(election)})
+				cells = append(cells, slices.Concat(
+					[]string{what, a.Name, fmt.Sprint(nodes), fmt.Sprint(gap.N), seconds(gap.Median), seconds(gap.Min), seconds(gap.Max), orNothing(election)},
+					r.electionParts(what, a.Name, nodes)))
 			}
 			if len(gaps) > 1 {
 				slopes = append(slopes, []string{what, a.Name, milliseconds(gaps.slope()), milliseconds(elections.slope())})
@@ -44,12 +46,27 @@ func (r *report) growthText() string {
 		}
 	}
 	text := "\nBy the number of nodes. The election is what notify, agent, promote and cluster have of the gap, see the split.\n\n" +
-		scenario.Table([]string{"figure", "system", "nodes", "n", "gap, median", "min", "max", "election, median"}, cells)
+		scenario.Table(append([]string{"figure", "system", "nodes", "n", "gap, median", "min", "max", "election, median"}, grown...), cells)
 	if len(slopes) > 0 {
 		text += "\nFor each node more, by the line of least squares through the medians:\n\n" +
 			scenario.Table([]string{"figure", "system", "gap", "election"}, slopes)
 	}
 	return text
+}
+
+// electionParts are the medians of what an election is made of.
+func (r *report) electionParts(what, agent string, nodes int) []string {
+	var parts []string
+	for _, part := range grown {
+		var figures []float64
+		for _, f := range r.Growth {
+			if f.Agent == agent && f.What == what && f.Nodes == nodes && f.Measured && f.Split != nil {
+				figures = append(figures, f.Split[part])
+			}
+		}
+		parts = append(parts, orNothing(summarize(figures)))
+	}
+	return parts
 }
 
 // growthOf are the gaps of a fault, and the elections in them, by the number of nodes.
