@@ -3,9 +3,9 @@ package agent
 import (
 	"context"
 	"os"
+	"time"
 
 	"pgsqlms/internal/command"
-	"pgsqlms/internal/election"
 	"pgsqlms/internal/ocf"
 )
 
@@ -19,14 +19,15 @@ import (
 const followAction = "follow-new-primary"
 
 // followWait is how long it waits at most: as long as a node that voted keeps its score
-// without being connected.
-const followWait = connectGrace
+// without being connected. followPause comes before, as there is no new primary so soon, and
+// the election has a use for the processor.
+const (
+	followWait  = connectGrace
+	followPause = 100 * time.Millisecond
+)
 
-// followLater starts it, where there is a connection to end.
-func (a *agent) followLater(ctx context.Context, vote election.Vote) {
-	if vote.Known == 0 {
-		return
-	}
+// followLater starts it.
+func (a *agent) followLater(ctx context.Context) {
 	self, err := os.Executable()
 	if err == nil {
 		_, err = command.Start(ctx, command.Cmd{Path: self, Args: []string{followAction}, Env: a.environ})
@@ -37,23 +38,42 @@ func (a *agent) followLater(ctx context.Context, vote election.Vote) {
 }
 
 // follow waits for the new primary, and ends a WAL receiver that has been connected to another
-// one all the time: the startup process starts one that connects to this.
+// one all the time, or waits for the kernel to send its first packet again: the startup
+// process starts one that connects to this.
 func (a *agent) follow(ctx context.Context) (ocf.ExitCode, error) {
+	time.Sleep(followPause)
 	ctx, cancel := context.WithTimeout(ctx, followWait)
 	defer cancel()
-	receiver, timeline, err := a.db.Streaming(ctx)
-	if err != nil || receiver == 0 {
-		return ocf.Success, nil //nolint:nilerr // it seeks already
+	before, err := a.db.Streaming(ctx)
+	there := false
+	if err == nil {
+		there, err = a.db.AwaitPrimary(ctx)
 	}
-	there, err := a.db.AwaitPrimary(ctx, timeline)
 	if err == nil && there {
-		there, err = a.db.EndStreaming(ctx, receiver)
+		err = poll(ctx, pollEvery, func() (bool, error) { return a.leaves(ctx, before) })
 	}
-	switch {
-	case err != nil:
-		a.log.Infof("the WAL receiver has to notice by itself that its primary is gone: %v", err)
-	case there:
-		a.log.Infof("there is a new primary: WAL receiver %d, still connected to the one before, was ended", receiver)
+	if err != nil {
+		a.log.Infof("the WAL receiver has to notice by itself that there is a new primary: %v", err)
 	}
 	return ocf.Success, nil
+}
+
+// leaves ends the WAL receiver, if it is still the one before or still seeks, and says whether
+// there is nothing more to do.
+func (a *agent) leaves(ctx context.Context, before int) (bool, error) {
+	now, err := a.db.Streaming(ctx)
+	var ended bool
+	switch {
+	case err != nil:
+	case now == 0:
+		ended, err = a.db.EndSeeking(ctx)
+	case now == before:
+		ended, err = a.db.EndStreaming(ctx, now)
+	default:
+		return true, nil
+	}
+	if ended {
+		a.log.Infof("there is a new primary: a WAL receiver that did not know of it was ended")
+	}
+	return ended, err
 }

@@ -127,7 +127,7 @@ func (a *agent) beforePromote(ctx context.Context) error {
 		return err
 	}
 	failpoint.Hit("notify-voted")
-	a.followLater(ctx, vote)
+	a.followLater(ctx)
 	return a.awaitVoteShown(ctx, vote)
 }
 

@@ -23,9 +23,9 @@ const (
 )
 
 // AwaitPrimary waits until one of the servers that primary_conninfo names would let this
-// standby stream a timeline later than t, and says whether that came before ctx ended. Others
-// may listen all the time where more than one is named.
-func (i *Instance) AwaitPrimary(ctx context.Context, t wal.Timeline) (bool, error) {
+// standby stream a timeline later than what it has, and says whether that came before ctx
+// ended. Others may listen all the time where more than one is named.
+func (i *Instance) AwaitPrimary(ctx context.Context) (bool, error) {
 	self, err := i.follower(ctx)
 	if err != nil {
 		return false, err
@@ -40,7 +40,7 @@ func (i *Instance) AwaitPrimary(ctx context.Context, t wal.Timeline) (bool, erro
 	}
 	lookUp(ctx, targets)
 	for ctx.Err() == nil {
-		if anyListens(ctx, targets) && i.wouldLetStream(ctx, t) {
+		if anyListens(ctx, targets) && i.wouldLetStream(ctx, self.end.Timeline) {
 			return true, nil
 		}
 		_ = pause(ctx, dialEvery)

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
-
-	"pgsqlms/internal/wal"
 )
 
 // RestartReceiver ends the WAL receiver of a standby, if one runs, and says whether it
@@ -22,46 +20,31 @@ func (i *Instance) RestartReceiver(ctx context.Context) (bool, error) {
 	return i.endReceiver(ctx, "SELECT pid FROM pg_catalog.pg_stat_activity WHERE backend_type = 'walreceiver'")
 }
 
-// Streaming is the WAL receiver that has a connection, zero where none has: its process, and
-// the timeline that it receives.
-func (i *Instance) Streaming(ctx context.Context) (pid int, t wal.Timeline, err error) {
-	c, err := i.Connect(ctx)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer c.Close()
-	tables, err := c.query(ctx, streamingSQL)
-	if err != nil || len(tables) != 1 || len(tables[0]) != 1 {
-		return 0, 0, err
-	}
-	r := tables[0][0]
-	if t, err = r.timeline(1); err == nil {
-		pid, err = strconv.Atoi(r.text(0))
-	}
-	return pid, t, err
+// Streaming is the process of the WAL receiver that has a connection, zero where none has.
+func (i *Instance) Streaming(ctx context.Context) (int, error) {
+	return i.receiver(ctx, streamingSQL)
 }
 
-const streamingSQL = "SELECT pid, received_tli FROM pg_catalog.pg_stat_wal_receiver WHERE status = 'streaming'"
+const streamingSQL = "SELECT pid FROM pg_catalog.pg_stat_wal_receiver WHERE status = 'streaming'"
 
-// EndStreaming is RestartReceiver for the one that has this process ID and a connection. One
-// that seeks a connection has failed before, and after two failures the startup process waits
-// for wal_retrieve_retry_interval (WaitForWALToBecomeAvailable in xlogrecovery.c).
+// EndStreaming is RestartReceiver for the one that has this process ID and a connection.
 func (i *Instance) EndStreaming(ctx context.Context, pid int) (bool, error) {
 	return i.endReceiver(ctx, fmt.Sprintf("%s AND pid = %d", streamingSQL, pid))
 }
 
+// EndSeeking is RestartReceiver for one that has sought a connection for longer than
+// wal_retrieve_retry_interval. It is started when the one before has failed, and after two
+// failures within that time the startup process waits for the rest of it
+// (WaitForWALToBecomeAvailable in xlogrecovery.c).
+func (i *Instance) EndSeeking(ctx context.Context) (bool, error) {
+	return i.endReceiver(ctx, `SELECT pid FROM pg_catalog.pg_stat_activity WHERE backend_type = 'walreceiver'
+		AND pg_catalog.clock_timestamp() - backend_start > pg_catalog.current_setting('wal_retrieve_retry_interval')::interval
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_wal_receiver)`)
+}
+
 func (i *Instance) endReceiver(ctx context.Context, which string) (bool, error) {
-	c, err := i.Connect(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer c.Close()
-	tables, err := c.query(ctx, which)
-	if err != nil || len(tables) != 1 || len(tables[0]) != 1 {
-		return false, err
-	}
-	pid, err := strconv.Atoi(tables[0][0].text(0))
-	if err != nil {
+	pid, err := i.receiver(ctx, which)
+	if err != nil || pid == 0 {
 		return false, err
 	}
 	found, err := i.Processes()
@@ -69,4 +52,18 @@ func (i *Instance) endReceiver(ctx context.Context, which string) (bool, error) 
 		return false, err
 	}
 	return true, i.tell(syscall.SIGTERM, pid)
+}
+
+// receiver is the process that a query finds, zero where it finds none.
+func (i *Instance) receiver(ctx context.Context, which string) (int, error) {
+	c, err := i.Connect(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	tables, err := c.query(ctx, which)
+	if err != nil || len(tables) != 1 || len(tables[0]) != 1 {
+		return 0, err
+	}
+	return strconv.Atoi(tables[0][0].text(0))
 }

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"pgsqlms/internal/wal"
 )
 
 // receiver is the WAL receiver's process; "" while none runs.
@@ -33,15 +31,17 @@ func TestRealRestartReceiver(t *testing.T) {
 		require.True(t, restarted)
 		standby.wait("another receiver", func() bool { now := standby.receiver(); return now != "" && now != before })
 	}
+	ended0, err0 := standby.EndSeeking(t.Context())
+	require.NoError(t, err0)
+	require.False(t, ended0, "it has a connection")
 	restart()
 	primary.write()
 	primary.waitStreaming("b")
 
 	streams := standby.receiver()
-	pid, timeline, err := standby.Streaming(t.Context())
+	pid, err := standby.Streaming(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, streams, strconv.Itoa(pid))
-	require.Equal(t, wal.Timeline(1), timeline)
 	ended, err := standby.EndStreaming(t.Context(), pid+1)
 	require.NoError(t, err)
 	require.False(t, ended, "it is another one")
@@ -60,7 +60,7 @@ func TestRealRestartReceiver(t *testing.T) {
 	})
 	require.Nil(t, standby.status().Receiver, "the trap is not there, this test proves nothing")
 	seeking := standby.receiver()
-	pid, _, err = standby.Streaming(t.Context())
+	pid, err = standby.Streaming(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, pid, "it has no connection")
 	number, err := strconv.Atoi(seeking)
@@ -69,6 +69,23 @@ func TestRealRestartReceiver(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, ended, "it has no connection")
 	require.Equal(t, seeking, standby.receiver())
+
+	// It has sought for less than wal_retrieve_retry_interval, and then for longer.
+	standby.configure("wal_retrieve_retry_interval = '1h'")
+	require.NoError(t, standby.Reload(t.Context()))
+	standby.wait("the setting", func() bool { return standby.sql("SHOW wal_retrieve_retry_interval") == "1h" })
+	ended, err = standby.EndSeeking(t.Context())
+	require.NoError(t, err)
+	require.False(t, ended, "PostgreSQL would wait")
+	standby.configure("wal_retrieve_retry_interval = '1ms'")
+	require.NoError(t, standby.Reload(t.Context()))
+	standby.wait("the setting", func() bool { return standby.sql("SHOW wal_retrieve_retry_interval") == "1ms" })
+	standby.wait("it is ended", func() bool {
+		ended, err = standby.EndSeeking(t.Context())
+		require.NoError(t, err)
+		return ended
+	})
+	standby.wait("another receiver", func() bool { now := standby.receiver(); return now != "" && now != seeking })
 	restart()
 	signal(t, primary.processes().Postmaster, syscall.SIGCONT)
 	primary.write()
@@ -91,7 +108,7 @@ func TestRealAwaitPrimary(t *testing.T) {
 	there := func(wait time.Duration) bool {
 		ctx, cancel := context.WithTimeout(t.Context(), wait)
 		defer cancel()
-		found, err := standby.AwaitPrimary(ctx, 1)
+		found, err := standby.AwaitPrimary(ctx)
 		require.NoError(t, err)
 		return found
 	}

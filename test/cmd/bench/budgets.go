@@ -95,7 +95,20 @@ func (r *report) monitorBudgets(a agent) []budget {
 		}
 	}
 	share := most(summarize(shares))
-	return append(all, judged("a monitor every second under 1 % of a core, an instance", a, share, share < 0.01, "%.2f %% at most", 100*share))
+	own := median(r.cpuRows("primary"), a.Name)
+	return append(all,
+		judged("a monitor every second under 1 % of a core: the agent's own", a, own, own < 0.01, "%.2f %%", 100*own),
+		judged("the same with what Pacemaker and PostgreSQL do for it, an instance", a, share, share < 0.01, "%.2f %% at most", 100*share))
+}
+
+// median is that of an agent's row; NaN where it has none.
+func median(rows []row, agent string) float64 {
+	for _, one := range rows {
+		if one.Agent == agent {
+			return one.Stats.Median
+		}
+	}
+	return math.NaN()
 }
 
 // most is the largest figure; NaN when there is none.

@@ -65,13 +65,14 @@ func (p *plotter) rows(title string, rows []row, shown func(float64) string) {
 // paragraph is text in as many lines as it needs.
 func (p *plotter) paragraph(s string) {
 	const letters = (plotWidth - 2*plotMargin) / plotLetter
-	for line := ""; s != ""; {
-		if line, s = s, ""; len(line) > letters {
-			at := max(strings.LastIndexAny(line[:letters], " ,"), letters/2) + 1
-			line, s = line[:at], line[at:]
+	for s != "" {
+		at := len(s)
+		if at > letters {
+			at = max(strings.LastIndexAny(s[:letters], " ,"), letters/2) + 1
 		}
-		p.text(plotMargin, p.y+12, "start", "normal", line)
+		p.text(plotMargin, p.y+12, "start", "normal", s[:at])
 		p.y += plotRow
+		s = s[at:]
 	}
 }
 
