@@ -111,6 +111,9 @@ func Run(ctx context.Context, p Process) ocf.ExitCode {
 		log.ExitReason(ocf.Explain(err))
 		return err.Code
 	}
+	if idle(req) {
+		return ocf.Success
+	}
 	ctx, cancel := context.WithDeadline(ctx, req.Deadline)
 	defer cancel()
 	code, err := inTime(req, func() (ocf.ExitCode, error) {
@@ -181,10 +184,9 @@ func (a *agent) nodeName(ctx context.Context) (string, error) {
 }
 
 // transition is the promotion under way as Pacemaker's lists describe it.
-func (a *agent) transition() election.Transition { return election.Classify(a.lists()) }
+func (a *agent) transition() election.Transition { return election.Classify(lists(a.req.Notify)) }
 
-func (a *agent) lists() election.Lists {
-	n := a.req.Notify
+func lists(n ocf.Notification) election.Lists {
 	return election.Lists{
 		Active: n.Active, Promoted: n.Promoted, Unpromoted: n.Unpromoted,
 		Start: n.Start, Stop: n.Stop, Promote: n.Promote, Demote: n.Demote,

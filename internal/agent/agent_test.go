@@ -29,7 +29,7 @@ func TestActionThatDoesNotComeBack(t *testing.T) {
 			began := time.Now()
 			code := Run(t.Context(), Process{
 				Args: []string{name}, Stderr: &stderr, Started: began,
-				Environ: []string{"OCF_RESKEY_CRM_meta_timeout=400", "OCF_RESKEY_pgdata=" + t.TempDir()},
+				Environ: []string{"OCF_RESKEY_CRM_meta_timeout=400", "OCF_RESKEY_pgdata=" + t.TempDir(), "OCF_RESKEY_CRM_meta_notify_type=pre", "OCF_RESKEY_CRM_meta_notify_operation=start"},
 			})
 			assert.Equal(t, want.code, code)
 			assert.Contains(t, stderr.String(), want.says)

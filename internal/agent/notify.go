@@ -12,7 +12,23 @@ import (
 	"pgsqlms/internal/failpoint"
 	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
+	"pgsqlms/metadata"
 )
+
+// idle says whether a request is a notification that asks for nothing. Most do, Pacemaker waits
+// for each on all nodes, and clients wait for Pacemaker: so not even the parameters are read.
+func idle(r ocf.Request) bool {
+	if r.Action != metadata.Notify {
+		return false
+	}
+	switch r.Notify.Phase() {
+	case "pre-start", "pre-demote":
+		return false
+	case "pre-promote":
+		return r.Notify.Problem() == nil && election.Classify(lists(r.Notify)).Kind == election.Switchover
+	}
+	return true
+}
 
 // notify prepares the actions of a transition. Pacemaker ignores its result, so it
 // always succeeds, and what promote must know travels in private attributes. All other
@@ -24,11 +40,7 @@ func (a *agent) notify(ctx context.Context) (ocf.ExitCode, error) {
 		"pre-demote":  a.beforeDemote,
 		"pre-promote": a.beforePromote,
 	}
-	do, ours := phases[a.req.Notify.Phase()]
-	if !ours {
-		return ocf.Success, nil
-	}
-	if err := do(ctx); err != nil {
+	if err := phases[a.req.Notify.Phase()](ctx); err != nil { // the others are idle
 		a.log.Warnf("notification %s: %v", a.req.Notify.Phase(), err)
 	}
 	return ocf.Success, nil
@@ -112,7 +124,7 @@ func (a *agent) beforePromote(ctx context.Context) error {
 		return err
 	}
 	self, t := a.req.Node(), a.transition()
-	if !slices.Contains(t.Voters, self) || t.Kind == election.Switchover {
+	if !slices.Contains(t.Voters, self) {
 		return nil
 	}
 	if self == t.Candidate {

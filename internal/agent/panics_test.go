@@ -42,7 +42,7 @@ func TestPanicOfAnAction(t *testing.T) {
 		instead(t, name, (*agent).outOfRange)
 		var stderr bytes.Buffer
 		code := Run(t.Context(), Process{
-			Args: []string{name}, Stderr: &stderr, Started: time.Now(), Environ: []string{"OCF_RESKEY_pgdata=" + t.TempDir()},
+			Args: []string{name}, Stderr: &stderr, Started: time.Now(), Environ: []string{"OCF_RESKEY_pgdata=" + t.TempDir(), "OCF_RESKEY_CRM_meta_notify_type=pre", "OCF_RESKEY_CRM_meta_notify_operation=start"},
 		})
 		assert.Equal(t, want.code, code)
 		assert.Contains(t, stderr.String(), want.says)
