@@ -221,7 +221,14 @@ func TestRejoinOfALostStandby(t *testing.T) {
 	c.run(other, "crm_standby", "-N", node, "-v", "on")
 	c.await("stopped", 60*time.Second, func() error { return c.hasRole(c.ctx, node, "") })
 	for range 3 {
-		c.sql(c.before.primary, "select pg_switch_wal()")
+		end := c.sql(c.before.primary, "select pg_switch_wal()")
+		c.await("the other standby has it, before it is removed", time.Minute, func() error {
+			has := c.sql(c.before.primary, fmt.Sprintf("select count(*) from pg_stat_replication where application_name = '%s' and flush_lsn >= '%s'", other, end))
+			if has != "1" {
+				return fmt.Errorf("%s has not got it up to %s", other, end)
+			}
+			return nil
+		})
 		c.sql(c.before.primary, "checkpoint")
 	}
 	c.run(other, "crm_standby", "-N", node, "-D")
