@@ -50,7 +50,7 @@ func (a *agent) follow(ctx context.Context) (ocf.ExitCode, error) {
 		there, err = a.db.AwaitPrimary(ctx)
 	}
 	if err == nil && there {
-		err = poll(ctx, pollEvery, func() (bool, error) { return a.leaves(ctx, before) })
+		err = poll(ctx, connectEvery, func() (bool, error) { return a.leaves(ctx, before) })
 	}
 	if err != nil {
 		a.log.Infof("the WAL receiver has to notice by itself that there is a new primary: %v", err)

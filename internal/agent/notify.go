@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -15,19 +14,27 @@ import (
 	"pgsqlms/metadata"
 )
 
+// prePromote is the phase of the vote.
+const prePromote = "pre-promote"
+
+// phases are those of a notification in which there is something to do.
+var phases = map[string]func(*agent, context.Context) error{
+	"pre-start":  (*agent).beforeStart,
+	"pre-demote": (*agent).beforeDemote,
+	prePromote:   (*agent).beforePromote,
+}
+
 // idle says whether a request is a notification that asks for nothing. Most do, Pacemaker waits
 // for each on all nodes, and clients wait for Pacemaker: so not even the parameters are read.
 func idle(r ocf.Request) bool {
 	if r.Action != metadata.Notify {
 		return false
 	}
-	switch r.Notify.Phase() {
-	case "pre-start", "pre-demote":
-		return false
-	case "pre-promote":
+	phase := r.Notify.Phase()
+	if phase == prePromote { // in a switchover nobody votes
 		return r.Notify.Problem() == nil && election.Classify(lists(r.Notify)).Kind == election.Switchover
 	}
-	return true
+	return phases[phase] == nil
 }
 
 // notify prepares the actions of a transition. Pacemaker ignores its result, so it
@@ -35,12 +42,7 @@ func idle(r ocf.Request) bool {
 // actions of a transition wait for it, so it does nothing that can wait: the clean-up
 // after a promotion is left to the new primary's monitors.
 func (a *agent) notify(ctx context.Context) (ocf.ExitCode, error) {
-	phases := map[string]func(context.Context) error{
-		"pre-start":   a.beforeStart,
-		"pre-demote":  a.beforeDemote,
-		"pre-promote": a.beforePromote,
-	}
-	if err := phases[a.req.Notify.Phase()](ctx); err != nil { // the others are idle
+	if err := phases[a.req.Notify.Phase()](a, ctx); err != nil { // the others are idle
 		a.log.Warnf("notification %s: %v", a.req.Notify.Phase(), err)
 	}
 	return ocf.Success, nil
@@ -159,9 +161,8 @@ func (a *agent) insistOnVote(ctx context.Context, self string) (v election.Vote,
 
 // awaitVoteShown waits until both parts of a vote can be read back.
 func (a *agent) awaitVoteShown(ctx context.Context, v election.Vote) error {
-	shown := map[string]string{attrBallot: v.Ballot(), attrVote: v.Position.String()}
-	return forEach(slices.Collect(maps.Keys(shown)), func(name string) error {
-		return a.awaitAttribute(ctx, v.Node, a.attribute(name), shown[name])
+	return forEach([][2]string{{attrBallot, v.Ballot()}, {attrVote, v.Position.String()}}, func(part [2]string) error {
+		return a.awaitAttribute(ctx, v.Node, a.attribute(part[0]), part[1])
 	})
 }
 

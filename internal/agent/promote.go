@@ -177,17 +177,18 @@ type evidence struct {
 
 // gather asks for what does not hang on what this node holds.
 func (a *agent) gather(ctx context.Context, self string, t election.Transition) (e evidence) {
-	others := without(t.Voters, self)
-	_ = sideBySide(
-		func() { e.end, e.endAsked = a.endOf(ctx, t.OldPrimary) },
-		func() error {
-			if t.Kind == election.Switchover { // where nobody has to vote
-				e.votes, e.asked = a.presentVotes(ctx, others)
-				return nil
-			}
-			e.votes, e.asked = a.votes(ctx, others)
-			return nil
-		})
+	votes := a.votes
+	if t.Kind == election.Switchover { // where nobody has to vote
+		votes = a.presentVotes
+	}
+	return a.gatherWith(ctx, self, t, votes)
+}
+
+func (a *agent) gatherWith(ctx context.Context, self string, t election.Transition, votes func(context.Context, []string) ([]election.Vote, error)) (e evidence) {
+	var running sync.WaitGroup
+	running.Go(func() { e.end, e.endAsked = a.endOf(ctx, t.OldPrimary) })
+	e.votes, e.asked = votes(ctx, without(t.Voters, self))
+	running.Wait()
 	return e
 }
 
@@ -291,10 +292,7 @@ func (a *agent) elect(ctx context.Context, me election.Vote, record *election.Re
 	if told.asked != nil {
 		return nil, reasonVotes.Because(told.asked)
 	}
-	if told.endAsked != nil {
-		a.log.Infof("the end of the WAL of %s is not known: %v", t.OldPrimary, told.endAsked)
-	}
-	o := a.outcome(me, told.votes, record, told.end, t)
+	o := a.outcome(me, record, t, told)
 	a.log.Infof("%s", o)
 	switch {
 	case o.Winner == me.Node:
@@ -308,7 +306,11 @@ func (a *agent) elect(ctx context.Context, me election.Vote, record *election.Re
 
 // outcome is the election's. An old primary that was stopped cleanly counts as a voter
 // that cannot win.
-func (a *agent) outcome(me election.Vote, votes []election.Vote, record *election.Record, end wal.Position, t election.Transition) election.Outcome {
+func (a *agent) outcome(me election.Vote, record *election.Record, t election.Transition, told evidence) election.Outcome {
+	if told.endAsked != nil {
+		a.log.Infof("the end of the WAL of %s is not known: %v", t.OldPrimary, told.endAsked)
+	}
+	votes, end := told.votes, told.end
 	if t.Kind == election.Handover && end.Timeline == me.Position.Timeline {
 		votes = append(slices.Clone(votes), election.Vote{
 			Node: t.OldPrimary, Position: end, History: me.History, Serial: me.Serial, Witness: true,

@@ -97,7 +97,7 @@ func (a *agent) giveScores(ctx context.Context, m *memory, self string, status p
 	}
 	*m = learned
 	failpoint.Hit("monitor-scores")
-	wanted := a.inOrder(m, election.Scores(a.situation(self, status, *m, h)))
+	wanted := a.keepOrder(m, election.Scores(a.situation(self, status, *m, h)))
 	changed, err = a.writeScores(ctx, m.Scores, wanted)
 	m.Scores = wanted
 	if err != nil {
@@ -106,10 +106,10 @@ func (a *agent) giveScores(ctx context.Context, m *memory, self string, status p
 	return changed, err
 }
 
-// inOrder keeps the standbys in the order that they have for settled's time: under load they
+// keepOrder keeps the standbys in the order that they have for settled's time: under load they
 // pass each other again and again, and each change of a score makes Pacemaker compute a
 // transition. Who can be promoted and who cannot is not put off.
-func (a *agent) inOrder(m *memory, wanted map[string]int) map[string]int {
+func (a *agent) keepOrder(m *memory, wanted map[string]int) map[string]int {
 	if !onlyOrder(m.Scores, wanted) {
 		return wanted
 	}
@@ -153,8 +153,8 @@ func (a *agent) takeBack(ctx context.Context, m *memory) {
 		}
 		return err
 	})
-	lasting := forEach(m.Nodes, func(node string) error { return a.crm.DeleteLastingScore(ctx, node, a.req.Instance) })
-	if err := errors.Join(private, lasting); err != nil {
+	ofPAF := forEach(m.Nodes, func(node string) error { return a.crm.DeleteLastingScore(ctx, node, a.req.Instance) })
+	if err := errors.Join(private, ofPAF); err != nil {
 		a.log.Infof("the votes of the last promotion could not be taken back: %v", err)
 		return
 	}
@@ -203,11 +203,7 @@ func joined(before, now []string) bool {
 
 // readScores are the scores of those nodes that have one.
 func (a *agent) readScores(ctx context.Context, nodes []string) (map[string]int, error) {
-	scores, err := a.crm.Scores(ctx, a.req.Instance, nodes)
-	if scores == nil {
-		scores = map[string]int{}
-	}
-	return scores, err
+	return a.crm.Scores(ctx, a.req.Instance, nodes)
 }
 
 // writeScores writes those that differ, side by side: Pacemaker then sees them as few

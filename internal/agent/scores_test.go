@@ -64,7 +64,7 @@ func TestTheOrderOfTheStandbysIsKeptForAWhile(t *testing.T) {
 		m := memory{Scores: map[string]int{"a": 1001, "b": 1000, "c": 990}}
 		swapped := map[string]int{"a": 1001, "b": 990, "c": 1000}
 		give := func(wanted map[string]int) map[string]int {
-			m.Scores = a.inOrder(&m, wanted)
+			m.Scores = a.keepOrder(&m, wanted)
 			return m.Scores
 		}
 		first := map[string]int{"a": 1001, "b": 1000, "c": 990}

@@ -64,7 +64,7 @@ func (a *agent) watch(ctx context.Context, status pg.Status) error {
 		m.Alone, m.Mute = 0, m.Mute+1
 		m.stands(status.Replay)
 		a.remember(m)
-		return a.followsNot(ctx, m.Mute, m.Stands >= a.looksFor(settled))
+		return a.followsNot(ctx, m)
 	}
 	m.Alone, m.Mute = m.Alone+1, 0
 	m.stands(nil)
@@ -183,31 +183,30 @@ func alike(one, other string) bool {
 // number is a word that is one, an LSN, or the name of a WAL segment.
 var number = pattern.New(`^\(?([0-9]+|[0-9A-F]{1,8}/[0-9A-F]{1,8}|[0-9A-F]{24})[,;:)]*$`)
 
-// followsNot asks the primary what PostgreSQL's WAL receiver asks it, times monitors in a
-// row by now. stands says that nothing was replayed meanwhile, for as long as it takes.
-func (a *agent) followsNot(ctx context.Context, times int, stands bool) error {
-	wait, cancel := context.WithTimeout(ctx, a.askWait(times))
+// followsNot asks the primary what PostgreSQL's WAL receiver asks it.
+func (a *agent) followsNot(ctx context.Context, m memory) error {
+	wait, cancel := context.WithTimeout(ctx, a.askWait(m))
 	defer cancel()
 	up, err := a.db.AskPrimary(wait)
-	willing := err == nil && up.Refusal == "" && up.Divergence == nil
-	m := a.heard(err == nil, willing)
+	willing := err == nil && up.LetsStream()
+	a.heard(&m, err == nil, willing)
 	if a.hasDiverged(ctx, up) {
 		return a.diverged(ctx, *up.Divergence)
 	}
 	if willing {
-		if stands && a.restartHelps(ctx, up) {
+		if m.Stands >= a.looksFor(settled) && a.restartHelps(ctx, up) {
 			return reasonAstray.With(up.Astray, up.Timeline, a.conf.dataDir)
 		}
 		if a.mayReconnect(m.Willing) {
 			a.reconnect(ctx, up.Address)
 		}
 	}
-	if times >= a.looksFor(settled) && !compared(up, err) {
+	if m.Mute >= a.looksFor(settled) && !compared(up, err) {
 		if d := a.leftRecord(ctx); d != nil {
 			return a.diverged(ctx, *d)
 		}
 	}
-	if text := a.muteText(up, err, times); text != "" {
+	if text := a.muteText(up, err, m.Mute); text != "" {
 		a.trouble(ctx, text)
 	}
 	return nil
@@ -257,8 +256,8 @@ const silentWait = 300 * time.Millisecond
 
 // askWait is watchWait for the first monitor that asks and once in settled's time, as there
 // are networks on which an answer takes longer than silentWait.
-func (a *agent) askWait(times int) time.Duration {
-	if a.store.load().Silent == 0 || (times-1)%(a.looksFor(settled)-1) == 0 {
+func (a *agent) askWait(m memory) time.Duration {
+	if m.Silent == 0 || (m.Mute-1)%a.perSettled() == 0 {
 		return watchWait
 	}
 	return silentWait
@@ -267,8 +266,7 @@ func (a *agent) askWait(times int) time.Duration {
 // heard counts the monitors in a row in which nobody answered where the primary should
 // be, and those in which somebody did who would let this standby stream. After some of the
 // former, a promotion score that somebody still has proves no primary.
-func (a *agent) heard(answered, willing bool) memory {
-	m := a.store.load()
+func (a *agent) heard(m *memory, answered, willing bool) {
 	m.Silent++
 	if answered {
 		m.Silent = 0
@@ -277,9 +275,11 @@ func (a *agent) heard(answered, willing bool) memory {
 	if !willing {
 		m.Willing = 0
 	}
-	a.remember(m)
-	return m
+	a.remember(*m)
 }
+
+// perSettled is how many monitors there are in settled's time.
+func (a *agent) perSettled() int { return a.looksFor(settled) - 1 }
 
 // hasDiverged believes the server that is on the record's own timeline, or without a
 // record one that is not behind: an old primary that nobody has stopped yet, and one
@@ -314,7 +314,7 @@ func (a *agent) recordSoon(ctx context.Context) (*election.Record, error) {
 // often it is the second, as the first may have come while the connection was being made,
 // and then one in settled's time: one that takes long would never come about.
 func (a *agent) mayReconnect(willing int) bool {
-	every := a.looksFor(settled) - 1
+	every := a.perSettled()
 	return every == 1 || willing >= 2 && (willing-2)%every == 0
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"pgsqlms/internal/election"
 	"pgsqlms/internal/failpoint"
-	"pgsqlms/internal/wal"
 )
 
 // earlyWait is how long votes are waited for before a promotion begins. They are given
@@ -28,28 +27,19 @@ func (a *agent) stepAside(ctx context.Context, self string, t election.Transitio
 	if len(voters) == 0 {
 		return nil
 	}
-	var end wal.Position
+	var told evidence
 	var me election.Vote
 	var record *election.Record
-	var votes []election.Vote
-	var asked, unknown error
 	err := sideBySide(
-		func() {
-			_ = sideBySide(
-				func() { end, asked = a.endOf(ctx, t.OldPrimary) },
-				func() error { votes, unknown = a.earlyVotes(ctx, voters); return nil })
-		},
+		func() { told = a.gatherWith(ctx, self, t, a.earlyVotes) },
 		func() (err error) { me, record, err = a.ownVote(ctx, self); return err })
-	if err == nil && unknown == nil && len(votes) < len(voters) { // it has taken its time itself
-		votes, unknown = a.earlyVotes(ctx, voters)
+	if err == nil && told.asked == nil && len(told.votes) < len(voters) { // it has taken its time itself
+		told.votes, told.asked = a.earlyVotes(ctx, voters)
 	}
-	if err = cmp.Or(err, unknown); err != nil || len(votes) < len(voters) {
+	if err = cmp.Or(err, told.asked); err != nil || len(told.votes) < len(voters) {
 		return err
 	}
-	if asked != nil {
-		a.log.Infof("the end of the WAL of %s is not known: %v", t.OldPrimary, asked)
-	}
-	o := a.outcome(me, votes, record, end, t)
+	o := a.outcome(me, record, t, told)
 	if o.Winner == "" || o.Winner == self {
 		return nil
 	}

@@ -167,11 +167,11 @@ func ScoreAttribute(resource string) string { return "master-" + resource }
 // Scores are the promotion scores of those nodes that have one, as they stand until each
 // node's next reboot. One that is no number is an error, beside those that are.
 func (c *Cluster) Scores(ctx context.Context, resource string, nodes []string) (map[string]int, error) {
+	scores := make(map[string]int, len(nodes))
 	if len(nodes) == 0 {
-		return nil, nil
+		return scores, nil
 	}
 	values, err := c.query(ctx, ScoreAttribute(resource), "-A")
-	scores := make(map[string]int, len(nodes))
 	for _, node := range nodes {
 		value, ok := values[node]
 		if !ok {

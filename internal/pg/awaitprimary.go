@@ -3,9 +3,9 @@ package pg
 import (
 	"context"
 	"net"
-	"path/filepath"
-	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"pgsqlms/internal/wal"
 )
@@ -34,13 +34,13 @@ func (i *Instance) AwaitPrimary(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	targets, err := primaryTargets(values)
+	configs, err := i.primaryConfigs(ctx, values)
 	if err != nil {
 		return false, err
 	}
-	lookUp(ctx, targets)
+	addresses := lookUp(ctx, configs)
 	for ctx.Err() == nil {
-		if anyListens(ctx, targets) && i.wouldLetStream(ctx, self.end.Timeline) {
+		if anyListens(ctx, addresses) && i.wouldLetStream(ctx, self.end.Timeline) {
 			return true, nil
 		}
 		_ = pause(ctx, dialEvery)
@@ -52,39 +52,35 @@ func (i *Instance) wouldLetStream(ctx context.Context, later wal.Timeline) bool 
 	ctx, cancel := context.WithTimeout(ctx, askedWait)
 	defer cancel()
 	up, err := i.AskPrimary(ctx)
-	return err == nil && up.Refusal == "" && up.Divergence == nil && up.Timeline > later
+	return err == nil && up.LetsStream() && up.Timeline > later
 }
 
-// lookUp puts addresses in the place of names, once: it may take longer than dialWait.
-func lookUp(ctx context.Context, targets []primaryTarget) {
+// address is one for net.Dial.
+type address struct{ network, address string }
+
+// lookUp finds the servers' addresses, once: for a name that may take longer than dialWait.
+func lookUp(ctx context.Context, configs []*pgconn.Config) []address {
 	ctx, cancel := context.WithTimeout(ctx, askedWait)
 	defer cancel()
-	for n, t := range targets {
-		if t.addr != "" || isSocketDir(t.host) {
-			continue
+	var all []address
+	for _, c := range configs {
+		network, at := pgconn.NetworkAddress(c.Host, c.Port)
+		if network != "unix" {
+			found, err := c.LookupFunc(ctx, c.Host)
+			if err != nil || len(found) == 0 {
+				continue
+			}
+			_, at = pgconn.NetworkAddress(found[0], c.Port)
 		}
-		if found, err := net.DefaultResolver.LookupHost(ctx, t.host); err == nil && len(found) > 0 {
-			targets[n].addr = found[0]
-		}
+		all = append(all, address{network, at})
 	}
+	return all
 }
 
-func isSocketDir(host string) bool {
-	return strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@")
-}
-
-func anyListens(ctx context.Context, targets []primaryTarget) bool {
-	for _, t := range targets {
-		network, address := "tcp", net.JoinHostPort(t.addr, t.port)
-		switch {
-		case t.addr != "":
-		case isSocketDir(t.host):
-			network, address = "unix", filepath.Join(t.host, ".s.PGSQL."+t.port)
-		default:
-			continue // a name without an address
-		}
+func anyListens(ctx context.Context, addresses []address) bool {
+	for _, a := range addresses {
 		dialer := net.Dialer{Timeout: dialWait}
-		if c, err := dialer.DialContext(ctx, network, address); err == nil {
+		if c, err := dialer.DialContext(ctx, a.network, a.address); err == nil {
 			_ = c.Close()
 			return true
 		}

@@ -67,30 +67,23 @@ func TestParseControlData(t *testing.T) {
 	}
 }
 
-// A primary's has none, and nobody is kept from running for want of it.
-func TestMinimumRecoveryIsNotNeeded(t *testing.T) {
-	for what, text := range map[string]string{
-		"none":    strings.NewReplacer("16/46351A8", "0/0", "timeline:   2", "timeline:   0").Replace(controlSample),
-		"garbage": strings.Replace(controlSample, "16/46351A8", "nothing", 1),
-		"no line": strings.Replace(controlSample, "Minimum recovery", "Other", 1),
+// A primary has no minimum recovery, and nobody is kept from running for want of it, nor of a segment's size.
+func TestWhatPgControlNeedNotHave(t *testing.T) {
+	noMinimum, noSegment := sampleControl(), sampleControl()
+	noMinimum.MinRecovery, noSegment.Segment = wal.Position{}, 0
+	for what, c := range map[string]struct {
+		text string
+		want ControlData
+	}{
+		"minimum: none":    {strings.NewReplacer("16/46351A8", "0/0", "timeline:   2", "timeline:   0").Replace(controlSample), noMinimum},
+		"minimum: garbage": {strings.Replace(controlSample, "16/46351A8", "nothing", 1), noMinimum},
+		"minimum: no line": {strings.Replace(controlSample, "Minimum recovery", "Other", 1), noMinimum},
+		"segment: garbage": {strings.Replace(controlSample, "16777216", "16 MB", 1), noSegment},
+		"segment: no line": {strings.Replace(controlSample, "Bytes per WAL segment", "Other", 1), noSegment},
 	} {
-		c, err := ParseControlData(text)
+		found, err := ParseControlData(c.text)
 		require.NoError(t, err, what)
-		require.Zero(t, c.MinRecovery, what)
-		require.Equal(t, sampleControl().Checkpoint, c.Checkpoint, what)
-	}
-}
-
-// Nor for want of the size of a segment.
-func TestSegmentSizeIsNotNeeded(t *testing.T) {
-	for what, text := range map[string]string{
-		"garbage": strings.Replace(controlSample, "16777216", "16 MB", 1),
-		"no line": strings.Replace(controlSample, "Bytes per WAL segment", "Other", 1),
-	} {
-		c, err := ParseControlData(text)
-		require.NoError(t, err, what)
-		require.Zero(t, c.Segment, what)
-		require.Equal(t, sampleControl().Checkpoint, c.Checkpoint, what)
+		require.Equal(t, c.want, found, what)
 	}
 }
 
@@ -112,7 +105,7 @@ func TestParseControlDataIgnoresTheRest(t *testing.T) {
 			needed.WriteString(line)
 			continue
 		case labelRecovery, labelRecoveryTLI, labelSegment:
-			continue // see TestMinimumRecoveryIsNotNeeded and TestSegmentSizeIsNotNeeded
+			continue // see TestWhatPgControlNeedNotHave
 		}
 		for _, other := range []string{label + ": \x00\xff\n", line + line, label + "\n"} {
 			c, err := ParseControlData(strings.Replace(controlSample, line, other, 1))

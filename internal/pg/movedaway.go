@@ -22,11 +22,12 @@ func (e *MovedAwayError) Error() string {
 }
 
 // movedAway gives a MovedAwayError where the process, which works elsewhere, is such a
-// server. One that begins has come to the data directory meanwhile: it has arrived. A postmaster writes its own number and its data directory into the postmaster.pid
-// there (CreateLockFile in miscinit.c), and ends itself once that is gone; until it has
-// noticed, which takes it up to a minute, its command line still says what it was started
-// with. Another instance names a directory of its own. And in another file system than
-// ours, as in a container, the same path is another place.
+// server. One that begins has come to the data directory meanwhile: it has arrived. A
+// postmaster writes its own number and its data directory into the postmaster.pid there
+// (CreateLockFile in miscinit.c), and ends itself once that is gone; until it has noticed,
+// which takes it up to a minute, its command line still says what it was started with.
+// Another instance names a directory of its own. And in another file system than ours, as
+// in a container, the same path is another place.
 //
 // A child, which a busy instance has hundreds of, is not looked at: its postmaster is.
 func (i *Instance) movedAway(base string, pid int, dir directory) (arrived bool, err error) {

@@ -71,6 +71,9 @@ type Divergence struct {
 // PostgreSQL itself may be able to.
 var ErrConninfo = errors.New("primary_conninfo cannot be used to ask the primary")
 
+// LetsStream says whether the server would let this standby stream, and it would follow.
+func (u Upstream) LetsStream() bool { return u.Refusal == "" && u.Divergence == nil }
+
 // AskPrimary asks the primary what this running standby's WAL receiver asks it:
 // it connects by primary_conninfo as the system user, has it identify itself, and
 // begins to stream from the place that was replayed, to leave again at once. An

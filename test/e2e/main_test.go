@@ -94,19 +94,10 @@ func labName() string {
 }
 
 // The monitors' intervals, as recommended.
-var promotedInterval, unpromotedInterval = intervals()
-
-func intervals() (promoted, unpromoted time.Duration) {
-	for _, op := range lab.RecommendedOps("") {
-		switch op.Role {
-		case "Promoted":
-			promoted = op.Interval
-		case "Unpromoted":
-			unpromoted = op.Interval
-		}
-	}
-	return promoted, unpromoted
-}
+var (
+	promotedInterval   = lab.MonitorInterval(lab.RecommendedOps(""), "Promoted")
+	unpromotedInterval = lab.MonitorInterval(lab.RecommendedOps(""), "Unpromoted")
+)
 
 // sharedLab brings the shared cluster up, or finds it up.
 func sharedLab(ctx context.Context, t *testing.T) *lab.Lab {

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -116,12 +117,7 @@ func settings(l *lab.Lab, mode Mode, more map[string]string) map[string]string {
 
 // monitor is the interval of the promoted role's.
 func (s *stand) monitor() time.Duration {
-	for _, op := range s.config.Ops {
-		if op.Role == "Promoted" {
-			return op.Interval
-		}
-	}
-	return 15 * time.Second
+	return cmp.Or(lab.MonitorInterval(s.config.Ops, "Promoted"), 15*time.Second)
 }
 
 // tidy takes back what a scenario may have left, whether it was played to its end or not.

@@ -184,8 +184,8 @@ const stopBound = 15 * time.Second
 // agent's standby.go), and what they wait for.
 const shownWait = 25 * time.Second
 
-// settleDiverged gives the cluster the time of two monitors, and shownWait, to show the divergence, and that of a stop to take the instance
-// out of service; writes down what came of it, and rebuilds the node, as an administrator would.
+// settleDiverged gives the cluster the time of two monitors, and shownWait, to show the divergence, and that of a stop to
+// take the instance out of service; writes down what came of it, and rebuilds the node, as an administrator would.
 func (p *Play) settleDiverged(ctx context.Context, node, said string) error {
 	began := time.Now()
 	d := Divergence{Node: node, Said: said}

@@ -111,6 +111,16 @@ func RecommendedOps(agent string) []Op {
 	return ownOps()
 }
 
+// MonitorInterval is that of a role's monitor, zero where there is none. The role is Promoted or Unpromoted.
+func MonitorInterval(ops []Op, role string) time.Duration {
+	for _, op := range ops {
+		if op.Name == "monitor" && op.Role == role {
+			return op.Interval
+		}
+	}
+	return 0
+}
+
 // ownOps are those of this agent's meta-data.
 func ownOps() []Op {
 	var ops []Op

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -71,21 +72,11 @@ func (r *report) monitorBudgets(a agent) []budget {
 	var all []budget
 	for _, role := range []string{"primary", "standby"} {
 		what := "healthy monitor, " + role + ": "
-		cost := func(agent string, of func(monitorFigures) float64) summary {
-			var figures []float64
-			for _, m := range r.Monitors {
-				if m.Role == role && m.Agent == agent {
-					figures = append(figures, of(m))
-				}
-			}
-			return summarize(figures)
-		}
-		cpu := func(m monitorFigures) float64 { return m.CPU }
-		q := ratio(cost(a.Name, cpu), cost(a.peer(lab.AgentPAF), cpu))
+		q := ratio(r.monitorStats(role, a.Name, cpuSeconds), r.monitorStats(role, a.peer(lab.AgentPAF), cpuSeconds))
 		all = append(all, judged(what+"CPU at most 1/20 of PAF's", a, q, q <= 1.0/20, "1/%.0f", 1/q))
-		forks := most(cost(a.Name, func(m monitorFigures) float64 { return float64(m.Forks) }))
+		forks := most(r.monitorStats(role, a.Name, func(m monitorFigures) float64 { return float64(m.Forks) }))
 		all = append(all, judged(what+"no forked process", a, forks, forks == 0, "%.0f", forks))
-		peak := most(cost(a.Name, func(m monitorFigures) float64 { return m.PeakMB }))
+		peak := most(r.monitorStats(role, a.Name, func(m monitorFigures) float64 { return m.PeakMB }))
 		all = append(all, judged(what+"peak memory under 25 MB", a, peak, peak < 25, "%.1f MB", peak))
 	}
 	var shares []float64
@@ -95,20 +86,14 @@ func (r *report) monitorBudgets(a agent) []budget {
 		}
 	}
 	share := most(summarize(shares))
-	own := median(r.cpuRows("primary"), a.Name)
-	return append(all,
-		judged("a monitor every second under 1 % of a core: the agent's own", a, own, own < 0.01, "%.2f %%", 100*own),
-		judged("the same with what Pacemaker and PostgreSQL do for it, an instance", a, share, share < 0.01, "%.2f %% at most", 100*share))
-}
-
-// median is that of an agent's row; NaN where it has none.
-func median(rows []row, agent string) float64 {
-	for _, one := range rows {
-		if one.Agent == agent {
-			return one.Stats.Median
-		}
+	own := r.monitorStats("primary", a.Name, cpuSeconds)
+	ownShare := math.NaN()
+	if own.N > 0 {
+		ownShare = own.Median
 	}
-	return math.NaN()
+	return append(all,
+		judged("a monitor every second under 1 % of a core: the agent's own", a, ownShare, ownShare < 0.01, "%.2f %%", 100*ownShare),
+		judged("the same with what Pacemaker and PostgreSQL do for it, an instance", a, share, share < 0.01, "%.2f %% at most", 100*share))
 }
 
 // most is the largest figure; NaN when there is none.
@@ -171,18 +156,12 @@ func (r *report) all(b budget, whats ...string) budget {
 
 // leastDirty is the least that a standby had in its buffers when the node was lost, in MB.
 func (r *report) leastDirty(agent string) float64 {
-	least := math.Inf(1)
-	for _, f := range r.Faults {
-		if f.What != whatKillNodeDirty || f.Agent != agent || !f.Measured {
-			continue
-		}
-		for node, mb := range f.Dirty {
-			if node != f.Before {
-				least = min(least, mb)
-			}
-		}
-	}
-	return least
+	return summarize(r.over(whatKillNodeDirty, agent, func(f faultFigures) (float64, bool) {
+		standbys := maps.Clone(f.Dirty)
+		delete(standbys, f.Before)
+		least := summarize(slices.Collect(maps.Values(standbys)))
+		return least.Min, least.N > 0
+	})).Min
 }
 
 // over are figures of each measured fault of a kind.

@@ -58,30 +58,30 @@ func (r *report) growthText() string {
 func (r *report) electionParts(what, agent string, nodes int) []string {
 	var parts []string
 	for _, part := range grown {
-		var figures []float64
-		for _, f := range r.Growth {
-			if f.Agent == agent && f.What == what && f.Nodes == nodes && f.Measured && f.Split != nil {
-				figures = append(figures, f.Split[part])
-			}
-		}
-		parts = append(parts, orNothing(summarize(figures)))
+		figures := r.byNodes(what, agent, func(f faultFigures) (float64, bool) { return f.Split[part], f.Split != nil })
+		parts = append(parts, orNothing(summarize(figures[nodes])))
 	}
 	return parts
 }
 
 // growthOf are the gaps of a fault, and the elections in them, by the number of nodes.
 func (r *report) growthOf(what, agent string) (gaps, elections points) {
-	gaps, elections = points{}, points{}
+	return r.byNodes(what, agent, func(f faultFigures) (float64, bool) { return f.Gap, true }),
+		r.byNodes(what, agent, func(f faultFigures) (float64, bool) { return f.election(), f.Split != nil })
+}
+
+// byNodes are figures of each measured fault of a kind, by the number of nodes.
+func (r *report) byNodes(what, agent string, of func(faultFigures) (float64, bool)) points {
+	by := points{}
 	for _, f := range r.Growth {
 		if f.Agent != agent || f.What != what || !f.Measured {
 			continue
 		}
-		gaps[f.Nodes] = append(gaps[f.Nodes], f.Gap)
-		if f.Split != nil {
-			elections[f.Nodes] = append(elections[f.Nodes], f.election())
+		if v, ok := of(f); ok {
+			by[f.Nodes] = append(by[f.Nodes], v)
 		}
 	}
-	return gaps, elections
+	return by
 }
 
 func (f faultFigures) election() float64 {

@@ -121,13 +121,7 @@ func (r *report) electionRows(what string) []row {
 func (r *report) cpuRows(role string) []row {
 	var rows []row
 	for _, a := range r.Agents {
-		var figures []float64
-		for _, m := range r.Monitors {
-			if m.Role == role && m.Agent == a.Name {
-				figures = append(figures, m.CPU)
-			}
-		}
-		if s := summarize(figures); s.N > 0 {
+		if s := r.monitorStats(role, a.Name, cpuSeconds); s.N > 0 {
 			rows = append(rows, row{Agent: a.Name, Stats: s})
 		}
 	}

@@ -137,15 +137,22 @@ func (r *report) faultRow(what string, a agent) (row, bool) {
 }
 
 func (r *report) monitorRow(role string, kind monitorKind, a agent) (row, bool) {
+	stats := r.monitorStats(role, a.Name, kind.of)
+	return row{Figure: fmt.Sprintf("monitor, %s, %s", role, kind.name), Agent: a.Name, Unit: kind.unit, Stats: stats}, stats.N > 0
+}
+
+// monitorStats are of one figure of a system's monitors in a role.
+func (r *report) monitorStats(role, agent string, of func(monitorFigures) float64) summary {
 	var figures []float64
 	for _, m := range r.Monitors {
-		if m.Role == role && m.Agent == a.Name {
-			figures = append(figures, kind.of(m))
+		if m.Role == role && m.Agent == agent {
+			figures = append(figures, of(m))
 		}
 	}
-	return row{Figure: fmt.Sprintf("monitor, %s, %s", role, kind.name), Agent: a.Name, Unit: kind.unit, Stats: summarize(figures)},
-		len(figures) > 0
+	return summarize(figures)
 }
+
+func cpuSeconds(m monitorFigures) float64 { return m.CPU }
 
 // monitorKind is one thing that a monitor costs.
 type monitorKind struct {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -307,12 +308,7 @@ func lookInterval(l *lab.Lab) time.Duration {
 	if c.Agent == lab.AgentPatroni {
 		return c.Patroni.LoopWait
 	}
-	for _, op := range c.Ops {
-		if op.Name == "monitor" && op.Role == "Promoted" {
-			return op.Interval
-		}
-	}
-	return slowestMonitor
+	return cmp.Or(lab.MonitorInterval(c.Ops, "Promoted"), slowestMonitor)
 }
 
 // untilPhase is the time, not below the least, until a monitor that ran first some time ago is at a phase of its interval.
