@@ -36,9 +36,10 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 func operate(args, environ []string, stdout, stderr io.Writer) int {
 	ctx, again, stop := interruptible()
 	defer stop()
+	columns, rows := terminalSize(stdout)
 	return int(operator.Run(ctx, operator.Process{
 		Args: args, Environ: environ, Stdin: os.Stdin, Stdout: stdout, Stderr: stderr, Again: again,
-		Asks: isTerminal(os.Stdin), Terminal: isTerminal(stdout), Columns: columns(stdout), Version: version(),
+		Asks: isTerminal(os.Stdin), Terminal: isTerminal(stdout), Columns: columns, Rows: rows, Version: version(),
 	}))
 }
 

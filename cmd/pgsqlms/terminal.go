@@ -26,16 +26,17 @@ func isTerminal(w io.Writer) bool {
 	return major == 4 || major == 5 || (major >= 136 && major <= 143)
 }
 
-// columns is how wide a terminal is, by tty_ioctl(4); 0 for what is none, or does not say.
-func columns(w io.Writer) int {
+// terminalSize is how wide and how high a terminal is, by tty_ioctl(4); 0 for what is none,
+// or does not say.
+func terminalSize(w io.Writer) (columns, rows int) {
 	f, ok := w.(*os.File)
 	if !ok || !isTerminal(w) {
-		return 0
+		return 0, 0
 	}
 	var size struct{ rows, columns, xPixels, yPixels uint16 }
 	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), syscall.TIOCGWINSZ, uintptr(unsafe.Pointer(&size)))
 	if errno != 0 {
-		return 0
+		return 0, 0
 	}
-	return int(size.columns)
+	return int(size.columns), int(size.rows)
 }

@@ -60,6 +60,7 @@ type agent struct {
 	node  string // cached by nodeName
 
 	environ []string // of the action
+	program string   // the version of this one
 
 	// beside is what a promotion has begun and PostgreSQL need not wait for. It is over
 	// before the action is.
@@ -155,7 +156,7 @@ func newAgent(ctx context.Context, p Process, req ocf.Request, log *ocf.Logger) 
 		req: req, conf: readConfig(ctx, req, env("PGSQLMS_LOG_DIR")), log: log,
 		crm:   crm.New(env("HA_SBIN_DIR"), p.Environ),
 		store: newStore(env("HA_RSCTMP"), req.Instance),
-		node:  req.Node(), environ: p.Environ,
+		node:  req.Node(), environ: p.Environ, program: p.Version,
 	}
 	a.openInstance()
 	return a

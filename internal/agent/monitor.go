@@ -31,6 +31,7 @@ func (a *agent) monitor(ctx context.Context) (ocf.ExitCode, error) {
 	a.refreshScores(ctx, status)
 	if a.req.RolePromoted() && time.Since(began) < scoreWait { // else nobody answers
 		a.trouble(ctx, "")
+		a.tellVersion(ctx)
 	}
 	return ocf.RunningPromoted, nil
 }

@@ -42,6 +42,7 @@ func (a *agent) watch(ctx context.Context, status pg.Status) error {
 	if streams(status) {
 		a.noteRecord(ctx, m, status.Receiver.Timeline)
 		a.well(ctx, m)
+		a.tellVersion(ctx)
 		return nil
 	}
 	if !a.req.Recurring() {

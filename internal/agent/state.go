@@ -67,6 +67,9 @@ type memory struct {
 	// The primary's timeline for which this instance was to be started again; see
 	// restartHelps.
 	Restarted wal.Timeline `json:"restarted,omitempty"`
+
+	// The version of this program that the other nodes were told.
+	Version string `json:"version,omitempty"`
 }
 
 // store keeps the memory in resource-agents' run-time directory, which only root can

@@ -238,21 +238,36 @@ func (c CIB) Record(resource string) string { return c.Properties[PropertyName(r
 // NodeOfID is the name of the node that has that id; empty if none has.
 func (c CIB) NodeOfID(id string) string { return c.nodeIDs[id] }
 
+// fencingNames are those of the property that says whether the cluster may fence, the newest
+// first, which wins (cluster_options in Pacemaker's options.c).
+var fencingNames = []string{"fencing-enabled", "stonith-enabled", "stonith_enabled"}
+
 // Fencing says whether the cluster may fence; it does unless told otherwise.
 func (c CIB) Fencing() bool {
-	for _, name := range []string{"stonith-enabled", "stonith_enabled"} {
-		if v, found := c.Properties[name]; found {
-			return ocf.IsTrue(v)
+	value, found := c.Properties[c.FencingProperty()]
+	return !found || ocf.IsTrue(value)
+}
+
+// FencingProperty is the name under which Fencing is set, or where it is not the one that
+// every release of Pacemaker knows.
+func (c CIB) FencingProperty() string {
+	for _, name := range fencingNames {
+		if _, found := c.Properties[name]; found {
+			return name
 		}
 	}
-	return true
+	return "stonith-enabled"
 }
 
 // WatchdogFencing says whether nodes fence themselves by their watchdogs, as with SBD that
 // has no shared disk: without a fence resource. The time that the others wait for it may be
 // left to Pacemaker, by a negative one.
 func (c CIB) WatchdogFencing() bool {
-	wait := strings.TrimSpace(c.Properties["stonith-watchdog-timeout"])
+	wait, newer := c.Properties["fencing-watchdog-timeout"]
+	if !newer {
+		wait = c.Properties["stonith-watchdog-timeout"]
+	}
+	wait = strings.TrimSpace(wait)
 	d, ok := Duration(strings.TrimPrefix(wait, "-"))
 	return ok && d > 0 && ocf.IsTrue(c.Properties["have-watchdog"])
 }

@@ -34,7 +34,8 @@ func TestParseCIBOfAHealthyCluster(t *testing.T) {
 		"start_opts": "-c config_file=/etc/postgresql/15/main/postgresql.conf",
 	}, r.Params)
 	require.Equal(t, "true", r.Meta["notify"])
-	require.Contains(t, r.Ops, Op{Name: "monitor", Interval: "15s", Timeout: "10s", Role: RolePromoted})
+	require.Contains(t, r.Ops, Op{Name: "monitor", Interval: "15s", Timeout: "10s", Role: RolePromoted,
+		Own: map[string]string{"interval": "15s", "timeout": "10s", "role": "Promoted"}})
 	for node, want := range map[string]int{"n1": 1001, "n2": 1000, "n3": 990} {
 		score, ok := c.Score(node, "pgsqld")
 		require.True(t, ok)
@@ -108,10 +109,11 @@ func TestResourcesInOtherForms(t *testing.T) {
 	require.True(t, a.Promotable())
 	require.True(t, a.ByRule)
 	require.Equal(t, map[string]string{"bindir": "/t", "pgport": "2"}, a.Params)
-	require.Equal(t, []Op{{Name: "start", Timeout: "60s"}}, a.Ops)
+	require.Equal(t, []Op{{Name: "start", Timeout: "60s", Own: map[string]string{"timeout": "60s"}}}, a.Ops)
 	require.Equal(t, "c", b.Clone)
 	require.True(t, b.Promotable())
 	require.Equal(t, "true", b.Meta["notify"], "the clone's wins")
+	require.Equal(t, []string{"--resource", "c", "--meta", "--delete-parameter", "notify"}, b.Unset("notify"))
 	require.Equal(t, map[string]string{"bindir": "/t", "pgport": "1"}, b.Params)
 	require.Equal(t, []Location{{ID: "l", Resource: "m", Node: "n1", Score: -Infinity, Role: RolePromoted, Rule: true}}, c.LocationsOf(a))
 }
@@ -153,4 +155,38 @@ func FuzzParseCIB(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The property that says whether the cluster may fence has had three names, and the newest wins.
+func TestNamesOfFencing(t *testing.T) {
+	for _, c := range []struct {
+		properties map[string]string
+		on         bool
+		name       string
+	}{
+		{map[string]string{}, true, "stonith-enabled"},
+		{map[string]string{"stonith-enabled": "false"}, false, "stonith-enabled"},
+		{map[string]string{"fencing-enabled": "false", "stonith-enabled": "true"}, false, "fencing-enabled"},
+		{map[string]string{"fencing-enabled": "true", "stonith-enabled": "false"}, true, "fencing-enabled"},
+	} {
+		cib := CIB{Properties: c.properties}
+		require.Equal(t, c.on, cib.Fencing(), "%v", c.properties)
+		require.Equal(t, c.name, cib.FencingProperty(), "%v", c.properties)
+	}
+	watchdog := CIB{Properties: map[string]string{"have-watchdog": "true", "fencing-watchdog-timeout": "10s"}}
+	require.True(t, watchdog.WatchdogFencing())
+	watchdog.Properties["fencing-watchdog-timeout"] = "0"
+	require.False(t, watchdog.WatchdogFencing())
+}
+
+// A meta attribute is taken away where it is set.
+func TestUnsetOfAMetaAttribute(t *testing.T) {
+	c, err := ParseCIB(`<cib><configuration><resources><clone id="c"><meta_attributes id="m"><nvpair id="n" name="notify" value="true"/></meta_attributes>
+		<primitive id="p" type="pgsqlms"><meta_attributes id="q"><nvpair id="t" name="target-role" value="Stopped"/></meta_attributes></primitive></clone>
+		<primitive id="alone" type="pgsqlms"><meta_attributes id="a"><nvpair id="u" name="target-role" value="Stopped"/></meta_attributes></primitive></resources></configuration></cib>`)
+	require.NoError(t, err)
+	of := func(name string) Resource { r, _ := c.Resource(name); return r }
+	require.Equal(t, []string{"--resource", "p", "--meta", "--delete-parameter", "target-role", "--force"}, of("p").Unset("target-role"))
+	require.Equal(t, []string{"--resource", "c", "--meta", "--delete-parameter", "notify"}, of("p").Unset("notify"))
+	require.Equal(t, []string{"--resource", "alone", "--meta", "--delete-parameter", "target-role"}, of("alone").Unset("target-role"))
 }

@@ -160,6 +160,10 @@ func (c *Cluster) DeletePrivate(ctx context.Context, node, name string) error {
 // promotion, with the history of its timeline.
 func BallotAttribute(resource string) string { return "ballot-" + resource }
 
+// VersionAttribute is the private node attribute that says which version of this program
+// looks after a resource there.
+func VersionAttribute(resource string) string { return "version-" + resource }
+
 // ScoreAttribute is the node attribute that holds a resource's promotion score in
 // every version of Pacemaker.
 func ScoreAttribute(resource string) string { return "master-" + resource }

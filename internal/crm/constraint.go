@@ -86,5 +86,16 @@ func (c CIB) followers(r Resource, least int) (names []string) {
 	return names
 }
 
+// GroupOf is the group of which a resource is a member, or else the resource itself: what
+// constraints are about.
+func (c CIB) GroupOf(resource string) string {
+	for name, members := range c.groups {
+		if slices.Contains(members, resource) {
+			return name
+		}
+	}
+	return resource
+}
+
 // Group are the members of a group; nil where the name is none's.
 func (c CIB) Group(name string) []string { return c.groups[name] }

@@ -70,8 +70,9 @@ func TestOptionsOfOperations(t *testing.T) {
 		`<op_defaults><meta_attributes id="d"><nvpair id="t" name="timeout" value="90s"/></meta_attributes></op_defaults></configuration></cib>`)
 	require.NoError(t, err)
 	require.Equal(t, []Op{
-		{Name: "start", Timeout: "60s"}, {Name: "stop", Timeout: "90s", OnFail: "block"},
-		{Name: "monitor", Role: RolePromoted, Interval: "15s", Timeout: "90s", Enabled: "false"},
+		{Name: "start", Timeout: "60s", Own: map[string]string{"timeout": "60s"}},
+		{Name: "stop", Timeout: "90s", OnFail: "block", Own: map[string]string{"on-fail": "block"}},
+		{Name: "monitor", Role: RolePromoted, Interval: "15s", Timeout: "90s", Enabled: "false", Own: map[string]string{"interval": "15s", "role": "Master", "enabled": "false"}},
 	}, cib.Resources[0].Ops)
 	require.Equal(t, []string{"sets"}, cib.ColocationSets)
 }

@@ -18,6 +18,7 @@ type Resource struct {
 	Clone  string            // empty where it is not cloned
 	Params map[string]string // those set, without the defaults
 	Meta   map[string]string // of the clone, and where that has none of the name, of the primitive
+	Inner  map[string]bool   // which of them are the primitive's
 	Ops    []Op
 
 	// ByRule says that a set of parameters holds by a rule only, which is not evaluated
@@ -35,6 +36,28 @@ type Op struct {
 	Timeout        string
 	OnFail         string // empty for Pacemaker's own choice
 	Enabled        string // false: a monitor that is not run
+
+	// Own are the options that it says itself, by name, as they are spelled there: without
+	// the defaults, and without its id and its name.
+	Own map[string]string
+}
+
+// Outer is the name by which the resource is moved, told its role and its meta attributes: the
+// clone's, or where it is not cloned its own.
+func (r Resource) Outer() string {
+	if r.Clone != "" {
+		return r.Clone
+	}
+	return r.Name
+}
+
+// Unset are the arguments of crm_resource that take a meta attribute away where it is set:
+// it looks at the clone, and only --force makes it look at the primitive in it.
+func (r Resource) Unset(name string) []string {
+	if r.Inner[name] && r.Clone != "" {
+		return []string{"--resource", r.Name, "--meta", "--delete-parameter", name, "--force"}
+	}
+	return []string{"--resource", r.Outer(), "--meta", "--delete-parameter", name}
 }
 
 // Promotable says whether the resource is a promotable clone, in either spelling.
@@ -77,7 +100,7 @@ func typeOf(e, template *etree.Element) string {
 }
 
 func readResource(root, e, template *etree.Element) Resource {
-	r := Resource{Name: attr(e, "id"), Params: map[string]string{}, Meta: map[string]string{}}
+	r := Resource{Name: attr(e, "id"), Params: map[string]string{}, Meta: map[string]string{}, Inner: map[string]bool{}}
 	for up := e.Parent(); up != nil && up.Tag != "resources"; up = up.Parent() {
 		if up.Tag == "clone" || up.Tag == "master" {
 			r.Clone = attr(up, "id")
@@ -92,7 +115,13 @@ func readResource(root, e, template *etree.Element) Resource {
 			continue
 		}
 		r.merge(r.Params, root, from, "instance_attributes")
+		outer := maps.Clone(r.Meta)
 		r.merge(r.Meta, root, from, "meta_attributes")
+		for name := range r.Meta {
+			if _, found := outer[name]; !found {
+				r.Inner[name] = true
+			}
+		}
 		for _, op := range from.FindElements("./operations/op") {
 			r.Ops = append(r.Ops, readOp(root, op))
 		}
@@ -104,8 +133,15 @@ func readResource(root, e, template *etree.Element) Resource {
 // then the defaults.
 func readOp(root, e *etree.Element) Op {
 	var defaults Resource
-	values := map[string]string{}
+	values, own := map[string]string{}, map[string]string{}
+	for _, a := range e.Attr {
+		if a.Key != "id" && a.Key != "name" {
+			own[a.Key] = a.Value
+		}
+	}
 	defaults.merge(values, root, e, "meta_attributes")
+	defaults.merge(own, root, e, "meta_attributes")
+	defaults.merge(own, root, e, "instance_attributes")
 	if all := root.FindElement("./configuration/op_defaults"); all != nil {
 		defaults.merge(values, root, all, "meta_attributes")
 	}
@@ -117,7 +153,7 @@ func readOp(root, e *etree.Element) Op {
 	}
 	return Op{
 		Name: attr(e, "name"), Interval: attr(e, "interval"), Role: roleOf(attr(e, "role")),
-		Timeout: get("timeout"), OnFail: get("on-fail"), Enabled: get("enabled"),
+		Timeout: get("timeout"), OnFail: get("on-fail"), Enabled: get("enabled"), Own: own,
 	}
 }
 

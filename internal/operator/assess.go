@@ -27,7 +27,7 @@ func assess(f survey) statusView {
 	a := assessor{survey: f, v: statusView{
 		Taken: f.taken, Cluster: f.cib.Properties["cluster-name"], AskedOn: f.node,
 		Resource: f.resource.Name, Clone: f.resource.Clone,
-		Nodes: []nodeView{}, Failures: []failureView{}, Constraints: []constraintView{},
+		Nodes: []nodeView{}, Followers: []followerView{}, Failures: []failureView{}, Constraints: []constraintView{},
 		Problems: []remark{}, Notices: []remark{}, Unknown: []remark{},
 	}}
 	a.pacemaker()
@@ -36,10 +36,13 @@ func assess(f survey) statusView {
 	for _, name := range a.nodeNames() {
 		a.v.Nodes = append(a.v.Nodes, a.view(a.subject(name)))
 	}
+	a.followers()
+	a.fenceDevices()
 	a.failures()
 	a.record()
 	a.events()
 	a.constraints()
+	a.guards()
 	a.v.Well = len(a.v.Problems) == 0
 	return a.v
 }
@@ -95,8 +98,8 @@ func (a *assessor) pacemaker() {
 		a.problem("", "bring nodes back: corosync-quorumtool", "this part of the cluster has no quorum: Pacemaker starts and promotes nothing")
 	}
 	if !fencing {
-		a.problem("", "configure a fence device, then: crm_attribute -n stonith-enabled -v true",
-			"fencing is off (stonith-enabled=false): no failover is safe, and two primaries are possible")
+		a.problem("", "configure a fence device, then: "+fencingOn(a.cib),
+			"fencing is off (%s=%s): no failover is safe, and two primaries are possible", a.cib.FencingProperty(), a.cib.Properties[a.cib.FencingProperty()])
 	}
 	if on {
 		a.notice("", "crm_attribute -n maintenance-mode -v false", "maintenance mode is on: Pacemaker watches nothing and recovers nothing")
@@ -136,7 +139,7 @@ func (a *assessor) findPrimary() {
 	case len(promoted) > 0:
 		a.primary = promoted[0]
 	case a.live():
-		a.problem("", "the reasons are below; where an election waits, bring back the nodes that it names", "no node is promoted: nobody can write")
+		a.nobody()
 	case a.byAddress.ok() && !a.byAddress.report.InRecovery:
 		report := a.byAddress.report
 		a.upstream = &report
@@ -146,6 +149,14 @@ func (a *assessor) findPrimary() {
 	}
 	if a.upstream == nil {
 		a.upstream = a.reportOf(a.primary)
+	}
+}
+
+// nobody is for a cluster without a primary.
+func (a *assessor) nobody() {
+	a.problem("", "pgsqlms explain; where an election waits, bring back the nodes that it names", "no node is promoted: nobody can write")
+	for _, cause := range a.toldSo() {
+		a.problem("", cause.ToDo, "%s", cause.Text)
 	}
 }
 
@@ -218,8 +229,14 @@ func (a *assessor) failures() {
 	for _, f := range a.state.Failures {
 		a.v.Failures = append(a.v.Failures, failureView{f.Node, f.Operation, f.Code, f.Text, f.Reason, known(f.At)})
 	}
+	var cleanups []string
+	for _, f := range a.state.Failures {
+		if command := cleanupOf(f.Resource(), f.Node); !slices.Contains(cleanups, command) {
+			cleanups = append(cleanups, command)
+		}
+	}
 	if n := len(a.v.Failures); n > 0 {
-		a.problem("", "mend the cause, then crm_resource --cleanup", "Pacemaker remembers %s, see below", plural(n, "failed action"))
+		a.problem("", "mend the cause, then "+strings.Join(cleanups, "; "), "Pacemaker remembers %s, see below", plural(n, "failed action"))
 	}
 }
 
@@ -252,7 +269,7 @@ func (a *assessor) record() {
 
 // acknowledgements says when commits wait for standbys that are not there.
 func (a *assessor) acknowledgements() {
-	if a.upstream == nil || a.primary == "" {
+	if a.upstream == nil || a.upstream.Blind != "" || a.primary == "" {
 		return
 	}
 	var connected []string
@@ -333,10 +350,12 @@ func onlyRole(l crm.Location) crm.Role {
 // removal is what takes a constraint away. crm_resource knows those that it made itself.
 func removal(l crm.Location, r crm.Resource) string {
 	switch {
+	case crm.IsMove(l.ID) && l.Node != "":
+		return "crm_resource --clear -r " + r.Outer() + " --node " + l.Node
 	case crm.IsMove(l.ID):
-		return "crm_resource --clear -r " + r.Clone
+		return "crm_resource --clear -r " + r.Outer()
 	case crm.IsRejoin(l.ID):
-		return "wait for the pgsqlms rejoin there, or, where none is under way, run it again"
+		return "wait for the pgsqlms rejoin there, or, where none is under way, run it again; if that refuses: cibadmin --delete --xml-text '<rsc_location id=\"" + l.ID + "\"/>'"
 	}
 	return "pcs constraint delete " + l.ID + ", or crm configure delete " + l.ID
 }

@@ -84,7 +84,7 @@ func (a *assessor) stateOf(s subject) nodeState {
 	case s.report != nil && a.followsAnother(s):
 		return stateFollowsAnother
 	case s.report != nil:
-		return streamingState(s.report.Receiver, s.row)
+		return streamingState(s.report, s.row)
 	case s.row != nil && s.row.State != "":
 		return connectionState(s.row.State)
 	case s.here && a.local.err != nil:
@@ -110,7 +110,7 @@ func (a *assessor) placedState(s subject) nodeState {
 		return stateSilent
 	case s.placed.Role == crm.RolePromoted:
 		return stateRunning
-	case a.upstream != nil:
+	case a.upstream != nil && a.upstream.Blind == "":
 		return stateNotStreaming // the primary does not know it
 	}
 	return stateUnknown
@@ -127,12 +127,12 @@ func (a *assessor) unreachable(node string) bool {
 // primary nor any standby that was asked has a connection of it. Where one could not be
 // asked, that one may be it.
 func (a *assessor) followsAnother(s subject) bool {
-	if a.upstream == nil || a.primary == "" || s.row != nil || s.report.Receiver == nil || s.report.Receiver.Status != "streaming" {
+	if a.upstream == nil || a.upstream.Blind != "" || a.primary == "" || s.row != nil || s.report.Receiver == nil || s.report.Receiver.Status != "streaming" {
 		return false
 	}
 	for _, name := range a.nodeNames() {
 		placed, runs := a.state.On(a.resource.Name, name)
-		if a.reportOf(name) == nil && (!a.live() || runs && placed.Role != crm.RoleStopped) {
+		if r := a.reportOf(name); (r == nil || r.Blind != "") && (!a.live() || runs && placed.Role != crm.RoleStopped) {
 			return false
 		}
 	}
@@ -144,9 +144,11 @@ const divergedPrefix = "diverged"
 
 // streamingState is a standby's own word; its receiver does not tell whether it is
 // still behind, its upstream does.
-func streamingState(r *pg.ReceiverReport, row *pg.StandbyReport) nodeState {
+func streamingState(r *pg.Report, row *pg.StandbyReport) nodeState {
 	switch {
-	case r == nil || r.Status != "streaming":
+	case r.Blind != "" && row == nil:
+		return stateUnknown
+	case r.Blind == "" && (r.Receiver == nil || r.Receiver.Status != "streaming"):
 		return stateNotStreaming
 	case row != nil && row.State != "":
 		return connectionState(row.State)
@@ -271,11 +273,14 @@ func (a *assessor) remarks(v nodeView, s subject) {
 		a.silence(v)
 		return
 	}
+	if s.report.Blind != "" {
+		a.unknown(v.Name, a.psql(a.primary, "grant pg_monitor to "+s.report.Blind), "its instance was asked as %s, who is not in pg_monitor: who streams from it, and from whom it does", s.report.Blind)
+	}
 	if len(s.report.PendingRestart) > 0 {
 		a.notice(v.Name, "", "waits for a restart to use: %s", strings.Join(s.report.PendingRestart, ", "))
 	}
 	if s.report.ReplayPaused {
-		a.problem(v.Name, "select pg_wal_replay_resume()", "replay is paused: it receives, and what it receives is not in the data")
+		a.problem(v.Name, a.psql(v.Name, "select pg_wal_replay_resume()"), "replay is paused: it receives, and what it receives is not in the data")
 	}
 	if v.ToReplayBytes != nil && *v.ToReplayBytes >= muchToReplay {
 		a.notice(v.Name, "", "%s of WAL are received and not replayed yet: a promotion of it waits for that", bytesText(*v.ToReplayBytes))
@@ -388,7 +393,7 @@ func (a *assessor) stopped(v nodeView, member crm.Node) {
 		todo = cleanupOf(a.resource.Name, v.Name)
 	}
 	switch {
-	case member.Standby, reason == "" && a.banned(v.Name):
+	case member.Standby, reason == "" && (a.banned(v.Name) || a.keptOff(v.Name) != "" || a.toldToStop()):
 	case a.maintained():
 		a.notice(v.Name, "", "PostgreSQL does not run there, and under maintenance mode Pacemaker does not start it")
 	default:
@@ -438,14 +443,14 @@ func (a *assessor) contradiction(s subject) {
 		a.problem(s.name, a.awaited(s, "wait for the transition, or for the next monitor, at which Pacemaker recovers it"),
 			"PostgreSQL is a standby there, and Pacemaker says that it is promoted: a transition is under way, or the role was changed by hand")
 	case s.report.InRecovery && !s.runs:
-		a.problem(s.name, "crm_resource --refresh -r "+a.resource.Name, "PostgreSQL runs there, and Pacemaker does not know")
+		a.problem(s.name, "crm_resource --refresh -r "+a.resource.Name+" --node "+s.name, "PostgreSQL runs there, and Pacemaker does not know")
 	}
 }
 
 // placeRemarks tells what Pacemaker does with the instance, or does not.
 func (a *assessor) placeRemarks(s subject) {
 	if s.placed.Blocked {
-		a.problem(s.name, "crm_resource --cleanup -r "+a.resource.Name, "Pacemaker has given the instance up (blocked)")
+		a.problem(s.name, cleanupOf(a.resource.Name, s.name), "Pacemaker has given the instance up (blocked)")
 	}
 	if s.runs && !s.placed.Managed && !a.maintained() {
 		a.notice(s.name, "", "the instance is unmanaged: Pacemaker does not recover it")

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pgsqlms/internal/command"
+	"pgsqlms/internal/crm"
 	"pgsqlms/internal/pattern"
 	"pgsqlms/internal/pg"
 )
@@ -33,13 +34,18 @@ const checkWait = 3 * time.Second
 // checkFacts are a survey, and what only a check asks. Maps are by node.
 type checkFacts struct {
 	survey
-	version     string // of this program
-	appName     string // application_name in this node's primary_conninfo
+	version     string            // of this program
+	versions    map[string]string // of it on the other nodes, for those that have told
+	appName     string            // application_name in this node's primary_conninfo
+	hosts       string            // host in there, as it is
 	conninfoErr error
+	selfTried   bool  // a connection for replication from this node to itself
+	selfErr     error // how that ended
 	checkups    map[string]checkup
 	replication map[string]replicationTest
 	space       []pg.Space
 	spaceErr    error
+	oldData     []string          // what rejoins have kept
 	units       map[string]string // of PostgreSQL's own service, what systemctl is-enabled says
 	unitsErr    error
 }
@@ -75,7 +81,7 @@ func check(ctx context.Context, c *call) (ExitCode, error) {
 	if err != nil {
 		return ExitUnknown, err
 	}
-	f := gather(ctx, found, c.Version)
+	f := gather(ctx, s.crm, found, c.Version)
 	if ctx.Err() != nil {
 		return ExitUnknown, errInterrupted
 	}
@@ -112,15 +118,19 @@ func (v checkView) text(s style) string {
 }
 
 // gather asks what a survey does not, everything at once.
-func gather(ctx context.Context, s survey, version string) checkFacts {
+func gather(ctx context.Context, cluster *crm.Cluster, s survey, version string) checkFacts {
 	f := checkFacts{survey: s, version: version, checkups: map[string]checkup{}, replication: map[string]replicationTest{}}
-	if s.instance.Instance == nil { // its parameters are wrong
-		f.conninfoErr, f.spaceErr, f.unitsErr = s.local.err, s.local.err, errNotAsked
-		return f
-	}
 	ctx, cancel := context.WithTimeout(ctx, checkWait)
 	defer cancel()
 	var asked sync.WaitGroup
+	if s.stateErr == nil {
+		asked.Go(func() { f.versions, _ = cluster.PrivateOfAll(ctx, crm.VersionAttribute(s.resource.Name)) })
+	}
+	if s.instance.Instance == nil { // its parameters are wrong
+		f.conninfoErr, f.spaceErr, f.unitsErr = s.local.err, s.local.err, errNotAsked
+		asked.Wait()
+		return f
+	}
 	var mu sync.Mutex
 	if s.local.ok() {
 		asked.Go(func() {
@@ -131,14 +141,19 @@ func gather(ctx context.Context, s survey, version string) checkFacts {
 		})
 	}
 	asked.Go(func() { f.space, f.spaceErr = s.instance.Space(ctx) })
+	asked.Go(func() { f.oldData, _ = s.instance.OldData(ctx) }) // where this cannot be told, nor can the space
 	asked.Go(func() { f.units, f.unitsErr = enabledUnits(ctx, s.instance) })
 	conninfo, err := s.instance.Conninfo(ctx)
 	if err == nil && conninfo.Empty() {
-		err = errors.New("primary_conninfo is not set")
+		err = errNoConninfo
 	}
 	f.conninfoErr = err
 	if err == nil {
-		f.appName = conninfo.ApplicationName()
+		f.appName, f.hosts = conninfo.ApplicationName(), conninfo.Host()
+		if s.local.ok() && s.node != "" {
+			f.selfTried = true
+			asked.Go(func() { _, f.selfErr = s.instance.TryReplication(ctx, conninfo.At(s.node)) })
+		}
 		for _, node := range f.askable() {
 			there := conninfo.At(node)
 			asked.Go(func() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -11,9 +12,11 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"pgsqlms/internal/crm"
+	"pgsqlms/internal/election"
 	"pgsqlms/internal/pg"
 )
 
@@ -31,6 +34,7 @@ func wellSettings() map[string]string {
 func wellSetUp(t *testing.T) checkFacts {
 	f := checkFacts{
 		survey: situations(t)["healthy"], version: "v1", appName: "n2", checkups: map[string]checkup{}, replication: map[string]replicationTest{},
+		versions: map[string]string{"n1": "v1", "n3": "v1"}, hosts: "10.77.0.100", selfTried: true, selfErr: &pgconn.PgError{Code: "28000"},
 		space: []pg.Space{{Path: "/data", Free: 60 << 30, Total: 100 << 30}}, units: map[string]string{"postgresql.service": "disabled", "postgresql@15-main.service": "enabled-runtime"},
 	}
 	f.others = maps.Clone(f.others)
@@ -154,6 +158,44 @@ func TestCheckFindsEach(t *testing.T) {
 		"address without a role": {"constraints", levelWarning, func(f *checkFacts) {
 			f.cib.Colocations = append(f.cib.Colocations, crm.Colocation{ID: "ro", Resource: "ro-ip", With: "pgsqld-clone", Score: crm.Infinity})
 		}},
+		"sync of one node":   {"synchronous", levelError, everywhere("synchronous_standby_names", "n2")},
+		"sync of two nodes":  {"synchronous", levelError, everywhere("synchronous_standby_names", "FIRST 2 (n2, n3)")},
+		"sync of two, one":   {"synchronous", levelWarning, everywhere("synchronous_standby_names", "FIRST 1 (n2, n3)")},
+		"sync and no commit": {"settings", levelWarning, func(f *checkFacts) { f.checkups["n3"].Settings["synchronous_commit"] = "local" }},
+		"no guard":           {"synchronous", levelError, param("sync_guard", "no")},
+		"no guard, no sync": {"synchronous", levelWarning, func(f *checkFacts) {
+			everywhere("synchronous_standby_names", "")(f)
+			param("sync_guard", "false")(f)
+		}},
+		"archive": {"settings", levelWarning, func(f *checkFacts) {
+			c := f.checkups["n1"]
+			c.Archiving = "000000020000000000000017"
+			f.checkups["n1"] = c
+		}},
+		"blind": {"settings", levelWarning, func(f *checkFacts) {
+			other := f.others["n3"]
+			other.report.Blind, other.report.Receiver = "replicator", nil
+			f.others["n3"] = other
+		}},
+		"one host": {"primary_conninfo", levelError, func(f *checkFacts) { f.hosts = "n1" }},
+		"leads here": {"primary_conninfo", levelError, func(f *checkFacts) {
+			f.byAddress = silent(fmt.Errorf("%w: the name leads to this node itself", errOtherCluster))
+		}},
+		"lets itself in": {"replication", levelWarning, func(f *checkFacts) { f.selfErr = nil }},
+		"does not listen": {"replication", levelError, func(f *checkFacts) {
+			f.replication["n3"] = replicationTest{err: errNobody}
+		}},
+		"older program":       {"versions", levelWarning, func(f *checkFacts) { f.versions["n3"] = "v0" }},
+		"unused slot":         {"kept WAL", levelWarning, func(f *checkFacts) { withSlot(f, "n1", pg.Slot{Name: "old", Retained: 1 << 20}) }},
+		"inodes":              {"free space", levelError, func(f *checkFacts) { f.space[0].Files, f.space[0].FreeFiles = 1000000, 12 }},
+		"old data":            {"free space", levelWarning, func(f *checkFacts) { f.oldData = []string{"/data.before-rejoin-20261121T175230Z"} }},
+		"monitor not enabled": {"operations", levelError, op(2, func(o *crm.Op) { o.Enabled = "off" })},
+		"unique":              {"globally-unique", levelError, meta("globally-unique", "yes")},
+		"few clones":          {"clone-max", levelWarning, meta("clone-max", "2")},
+		"no threshold":        {"migration-threshold", levelWarning, meta("migration-threshold", "0")},
+		"address that may stay": {"constraints", levelWarning, func(f *checkFacts) {
+			f.cib.Colocations = append(f.cib.Colocations, crm.Colocation{ID: "ro", Resource: "pgsql-vip", With: "pgsqld-clone", WithRole: crm.RolePromoted, Score: 100})
+		}},
 		"no SQL":        {"settings", levelWarning, func(f *checkFacts) { f.checkups["n3"] = checkup{err: errPgHba} }},
 		"service":       {"service", levelError, func(f *checkFacts) { f.units["postgresql@15-main.service"] = "enabled" }},
 		"all instances": {"service", levelError, func(f *checkFacts) { f.units["postgresql.service"] = "enabled" }},
@@ -191,6 +233,116 @@ func op(kind int, change func(*crm.Op)) func(*checkFacts) {
 		name := []string{"start", "stop", "monitor"}[kind]
 		change(&f.resource.Ops[slices.IndexFunc(f.resource.Ops, func(o crm.Op) bool { return o.Name == name })])
 	}
+}
+
+func meta(name, value string) func(*checkFacts) {
+	return func(f *checkFacts) {
+		f.resource.Meta = maps.Clone(f.resource.Meta)
+		f.resource.Meta[name] = value
+	}
+}
+
+func param(name, value string) func(*checkFacts) {
+	return func(f *checkFacts) {
+		f.resource.Params = maps.Clone(f.resource.Params)
+		f.resource.Params[name] = value
+	}
+}
+
+// What cannot be told is no error, and none is made of a node that is not meant to run.
+func TestCheckKnowsWhatItCannotKnow(t *testing.T) {
+	for name, breaks := range map[string]func(*checkFacts){
+		"primary_conninfo": func(f *checkFacts) { f.conninfoErr, f.appName = errSlow, "" },
+		"in standby mode": func(f *checkFacts) {
+			f.state.Instances = slices.DeleteFunc(slices.Clone(f.state.Instances), func(i crm.Instance) bool { return i.Node == "n3" && i.Resource == "pgsqld" })
+			f.replication["n3"] = replicationTest{err: errNobody}
+			f.state.Nodes = slices.Clone(f.state.Nodes)
+			f.state.Nodes[slices.IndexFunc(f.state.Nodes, func(n crm.Node) bool { return n.Name == "n3" })].Standby = true
+			f.others["n3"], f.checkups["n3"] = silent(errNobody), checkup{err: errNobody}
+			f.others["n1"].report.Standbys[1].ApplicationName = "n3"
+		},
+		"no version": func(f *checkFacts) { delete(f.versions, "n3") },
+	} {
+		f := wellSetUp(t)
+		breaks(&f)
+		v := viewCheck(f)
+		require.Zero(t, v.Errors+v.Warnings, "%s: %v", name, v.Findings)
+		require.Greater(t, v.Unknown, viewCheck(wellSetUp(t)).Unknown, name)
+	}
+}
+
+// A node that is there for the quorum only is not looked at: neither is it missed, nor is it a
+// name to wait for.
+func TestCheckLeavesOutWhoRunsNothing(t *testing.T) {
+	f := wellSetUp(t)
+	f.cib.NodeNames = append(slices.Clone(f.cib.NodeNames), "n4")
+	f.state.Nodes = append(slices.Clone(f.state.Nodes), crm.Node{Name: "n4", Online: true})
+	require.NotZero(t, viewCheck(f).Errors, "n4 is missed")
+	f.cib.Locations = []crm.Location{{ID: "no-pgsql", Resource: "pgsqld-clone", Node: "n4", Score: -crm.Infinity}}
+	everywhere("synchronous_standby_names", "*")(&f)
+	v := viewCheck(f)
+	require.Zero(t, v.Errors, "%v", v.Findings)
+	for _, one := range v.Findings {
+		require.NotContains(t, one.ToDo, "n4", "%v", one)
+		require.True(t, one.Node != "n4" || one.Check == "nodes", "%v", one)
+	}
+	f.cib.Locations, f.cib.Properties["symmetric-cluster"] = []crm.Location{}, "false"
+	for _, node := range []string{"n1", "n2", "n3"} {
+		f.cib.Locations = append(f.cib.Locations, crm.Location{ID: "on-" + node, Resource: "pgsqld", Node: node, Score: 10})
+	}
+	require.Zero(t, viewCheck(f).Errors, "%v", viewCheck(f).Findings)
+}
+
+// The names that are suggested can be read back, whatever the nodes are called.
+func TestSuggestedNamesCanBeRead(t *testing.T) {
+	names := []string{"n1", "pg-1", "db1.example.com", "1st", "ANY", "First", `a"b`, "N2"}
+	parsed, err := election.ParseSynchronousStandbyNames("ANY 1 (" + strings.Join(quoted(names), ", ") + ")")
+	require.NoError(t, err)
+	require.Equal(t, names, parsed.Names)
+}
+
+// The slot of a standby that is away is not to be dropped.
+func TestCheckKeepsSlotsThatAreWanted(t *testing.T) {
+	todo := func(change func(*checkFacts)) string {
+		f := wellSetUp(t)
+		change(&f)
+		n := slices.IndexFunc(viewCheck(f).Findings, func(one finding) bool {
+			return one.Level == levelWarning && strings.Contains(one.Found, "used by nobody")
+		})
+		return viewCheck(f).Findings[n].ToDo
+	}
+	slot := pg.Slot{Name: "n3", Retained: 1 << 20}
+	of := func(f *checkFacts) {
+		f.checkups["n3"].Settings["primary_slot_name"] = "n3"
+		withSlot(f, "n2", pg.Slot{Name: "n3"})
+	}
+	require.Contains(t, todo(func(f *checkFacts) { of(f); withSlot(f, "n1", slot) }), "look why n3 does not")
+	require.Contains(t, todo(func(f *checkFacts) { f.checkups["n3"] = checkup{err: errSlow}; withSlot(f, "n1", slot) }), "bring these back; only if nobody")
+	require.NotContains(t, todo(func(f *checkFacts) { withSlot(f, "n1", slot) }), "bring these back")
+	there := todo(func(f *checkFacts) {
+		f.checkups["n3"].Settings["primary_slot_name"] = "n3"
+		withSlot(f, "n1", pg.Slot{Name: "n3", Active: true})
+		withSlot(f, "n2", slot)
+	})
+	require.Contains(t, there, "pg_drop_replication_slot('n3'); select pg_create_physical_replication_slot('n3')")
+	require.Contains(t, there, "on n2")
+}
+
+// pcs makes an operation anew of what it is given: nothing else of it may be lost.
+func TestMendedOperationsKeepTheirOptions(t *testing.T) {
+	f := wellSetUp(t)
+	own := map[string]string{"interval": "1s", "timeout": "2s", "role": "Master", "OCF_CHECK_LEVEL": "10", "on-fail": "block"}
+	op(2, func(o *crm.Op) { o.Timeout, o.OnFail, o.Own = "2s", "block", own })(&f)
+	var todo []string
+	for _, one := range viewCheck(f).Findings {
+		if one.Check == "operations" {
+			todo = append(todo, strings.TrimSuffix(one.ToDo, ", or crm configure edit pgsqld"))
+		}
+	}
+	require.Equal(t, []string{
+		"pcs resource update pgsqld op monitor interval=1s timeout=10s role=Master OCF_CHECK_LEVEL=10 on-fail=block",
+		"pcs resource update pgsqld op monitor interval=1s timeout=2s role=Master OCF_CHECK_LEVEL=10",
+	}, todo)
 }
 
 // Sets are said not to be read.

@@ -2,11 +2,13 @@ package operator
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"pgsqlms/internal/crm"
+	"pgsqlms/internal/ocf"
 	"pgsqlms/metadata"
 )
 
@@ -21,16 +23,19 @@ func judge(f checkFacts) findings {
 	for _, name := range f.cib.Followers(f.resource) {
 		j.orders(name)
 	}
-	j.versions()
+	j.compareVersions()
 	j.names()
 	j.replicationTests()
+	j.selfTest()
 	for _, node := range j.nodes() {
 		j.settings(node)
 	}
 	j.synchronous()
+	j.guards()
 	j.keptWAL()
 	j.service()
 	j.freeSpace()
+	j.keptData()
 	return j.all
 }
 
@@ -48,8 +53,12 @@ func (j *judgement) unknown(check, node, found, todo string) {
 	j.all = append(j.all, finding{check, levelUnknown, node, found, "", todo})
 }
 
-// nodes are those that may run an instance.
-func (j *judgement) nodes() []string { return (&assessor{survey: j.survey}).nodeNames() }
+// nodes are those that may run an instance: without those that a constraint keeps it from
+// for good, such as a third node that is there for the quorum only.
+func (j *judgement) nodes() []string {
+	all := (&assessor{survey: j.survey}).nodeNames()
+	return slices.DeleteFunc(all, func(node string) bool { return j.keptOff(node) != "" && node != j.node })
+}
 
 func (j *judgement) cluster() {
 	if j.stateErr != nil {
@@ -70,9 +79,9 @@ func (j *judgement) cluster() {
 // clone looks at the meta attributes, in both spellings.
 func (j *judgement) clone() {
 	r := j.resource
-	j.add("promotable", "", r.Promotable(), levelError, "promotable="+orUnset(r.Meta["promotable"]), "a promotable clone", "README.md, Quick start")
+	j.add("promotable", "", r.Promotable(), levelError, "promotable="+orUnset(r.Meta["promotable"]), "a promotable clone", readme)
 	meta := func(name string) string {
-		return fmt.Sprintf("crm_resource --meta -r %s -p %s -v ", r.Clone, name)
+		return fmt.Sprintf("crm_resource --meta -r %s -p %s -v ", r.Outer(), name)
 	}
 	notify := strings.ToLower(r.Meta["notify"])
 	j.add("notify", "", slices.Contains([]string{"true", "yes", "on", "y", "1"}, notify), levelError, "notify="+orUnset(notify),
@@ -82,6 +91,21 @@ func (j *judgement) clone() {
 			if value := r.Meta[name]; value != "" || name == names[0] {
 				j.add(names[0], "", value == "" || value == "1", levelError, name+"="+orUnset(value), "1", meta(name)+"1")
 			}
+		}
+	}
+	if unique := r.Meta["globally-unique"]; ocf.IsTrue(unique) {
+		j.add("globally-unique", "", false, levelError, "globally-unique="+unique, "not set: the instances are copies of one", meta("globally-unique")+"false")
+	}
+	if most := r.Meta["clone-max"]; most != "" && number(most) < len(j.nodes()) {
+		j.add("clone-max", "", false, levelWarning, "clone-max="+most, fmt.Sprintf("not set, or one a node: there are %d", len(j.nodes())), fmt.Sprintf("%s%d", meta("clone-max"), len(j.nodes())))
+	}
+	if threshold := j.cib.MigrationThreshold(r); threshold == 0 || threshold >= crm.Infinity {
+		j.add("migration-threshold", "", false, levelWarning, "migration-threshold not set", "some failures, such as 5: a primary that fails again and again is recovered in place for ever else, and no other node promoted",
+			meta("migration-threshold")+"5")
+	}
+	for _, node := range (&assessor{survey: j.survey}).nodeNames() {
+		if why := j.keptOff(node); why != "" && node != j.node {
+			j.add("nodes", node, true, levelOK, "runs no PostgreSQL, and is not looked at: "+why, "", "")
 		}
 	}
 }
@@ -109,7 +133,7 @@ func (j *judgement) operations() {
 			if want.Name == metadata.Monitor {
 				l = levelError
 			}
-			j.operation(l, recommended(want), opName(want)+" is not configured", "timeout "+want.Timeout.String())
+			j.operation(l, opCommand(j.resource.Name, want.Name, options(recommended(want))), opName(want)+" is not configured", "timeout "+want.Timeout.String())
 			continue
 		}
 		j.options(want, op)
@@ -144,9 +168,20 @@ func slowest(role metadata.Role) time.Duration {
 	return 16 * time.Second
 }
 
-// operation adds what is wrong with one, which mended sets right.
-func (j *judgement) operation(l level, mended crm.Op, found, expected string) {
-	j.add("operations", "", false, l, found, expected, j.opCommand(mended)+", or crm configure edit "+j.resource.Name)
+// operation adds what is wrong with one, which a command of pcs sets right.
+func (j *judgement) operation(l level, mend, found, expected string) {
+	j.add("operations", "", false, l, found, expected, mend+", or crm configure edit "+j.resource.Name)
+}
+
+// mended is the command that changes options of an operation, and leaves the others as they
+// are: pcs makes the operation anew, of what it is given. One without a value is left out.
+func (j *judgement) mended(op crm.Op, changes map[string]string) string {
+	all := maps.Clone(op.Own)
+	if all == nil { // nobody has read them
+		all = options(op)
+	}
+	maps.Copy(all, changes)
+	return opCommand(j.resource.Name, op.Name, all)
 }
 
 func opName(a metadata.Action) string { return strings.TrimSpace(a.Name + " " + string(a.Role)) }
@@ -154,26 +189,29 @@ func opName(a metadata.Action) string { return strings.TrimSpace(a.Name + " " + 
 // options are those that any operation has.
 func (j *judgement) options(want metadata.Action, op crm.Op) {
 	if d, ok := crm.Duration(op.Timeout); !ok || d < want.Timeout {
-		mended := crm.Op{Name: op.Name, Interval: op.Interval, Role: op.Role, Timeout: recommended(want).Timeout}
-		j.operation(levelWarning, mended, opName(want)+": timeout "+orUnset(op.Timeout), want.Timeout.String()+" or more")
+		mend := j.mended(op, map[string]string{"timeout": recommended(want).Timeout})
+		j.operation(levelWarning, mend, opName(want)+": timeout "+orUnset(op.Timeout), want.Timeout.String()+" or more")
 	}
 	if op.OnFail == "ignore" || op.OnFail == "block" {
-		mended := crm.Op{Name: op.Name, Interval: op.Interval, Role: op.Role, OnFail: "none"}
-		j.operation(levelError, mended, opName(want)+": on-fail="+op.OnFail, "on-fail not set: Pacemaker does nothing about a failure else")
+		mend := j.mended(op, map[string]string{"on-fail": ""})
+		if op.Own["on-fail"] == "" { // it has it from the defaults of all operations
+			mend = "crm_attribute --type op_defaults --name on-fail --delete"
+		}
+		j.operation(levelError, mend, opName(want)+": on-fail="+op.OnFail, "on-fail not set: Pacemaker does nothing about a failure else")
 	}
 }
 
 // monitor is about one of the two; intervals are those of the monitors before it.
 func (j *judgement) monitor(want metadata.Action, op crm.Op, intervals map[string]bool) {
-	if strings.EqualFold(op.Enabled, "false") {
-		j.add("operations", "", false, levelError, opName(want)+" is disabled (enabled=false)", "enabled: nobody notices a failure else", "pcs resource manage "+j.resource.Name+" --monitor")
+	if op.Enabled != "" && !ocf.IsTrue(op.Enabled) {
+		j.add("operations", "", false, levelError, opName(want)+" is disabled (enabled="+op.Enabled+")", "enabled: nobody notices a failure else", "pcs resource manage "+j.resource.Name+" --monitor")
 	}
 	d, ok := crm.Duration(op.Interval)
 	if !ok || d == 0 || d > slowest(want.Role) {
-		j.operation(levelWarning, recommended(want), opName(want)+": interval "+orUnset(op.Interval), want.Interval.String()+" or less")
+		j.operation(levelWarning, j.mended(op, map[string]string{"interval": recommended(want).Interval}), opName(want)+": interval "+orUnset(op.Interval), want.Interval.String()+" or less")
 	}
 	if intervals[d.String()] {
-		j.operation(levelError, recommended(want), opName(want)+": interval "+op.Interval+", as the other role's", "two different ones: Pacemaker tells the monitors apart by it")
+		j.operation(levelError, j.mended(op, map[string]string{"interval": recommended(want).Interval}), opName(want)+": interval "+op.Interval+", as the other role's", "two different ones: Pacemaker tells the monitors apart by it")
 	}
 	intervals[d.String()] = true
 }
@@ -189,30 +227,42 @@ func recommended(a metadata.Action) crm.Op {
 	return crm.Op{Name: a.Name, Role: crm.Role(a.Role), Timeout: seconds(a.Timeout), Interval: seconds(a.Interval)}
 }
 
-// opCommand is what sets an operation's options to those that are not empty here; to take one
-// away, pcs is given none for it.
-func (j *judgement) opCommand(op crm.Op) string {
-	text := "pcs resource update " + j.resource.Name + " op " + op.Name
-	for _, option := range []struct{ name, value string }{
-		{"interval", op.Interval}, {"timeout", op.Timeout}, {"role", string(op.Role)}, {"on-fail", op.OnFail},
-	} {
-		switch {
-		case option.value == "none":
-			text += " " + option.name + "="
-		case option.value != "":
-			text += " " + option.name + "=" + option.value
+// options are those of an operation by their names.
+func options(op crm.Op) map[string]string {
+	return map[string]string{"interval": op.Interval, "timeout": op.Timeout, "role": string(op.Role)}
+}
+
+// opCommand sets an operation's options to those that have a value here, and to no others.
+func opCommand(resource, name string, all map[string]string) string {
+	text := "pcs resource update " + resource + " op " + name
+	order := []string{"interval", "timeout", "role"}
+	for _, option := range slices.Sorted(maps.Keys(all)) {
+		if !slices.Contains(order, option) {
+			order = append(order, option)
+		}
+	}
+	for _, option := range order {
+		if value := all[option]; value != "" {
+			text += " " + option + "=" + value
 		}
 	}
 	return text
 }
 
-// colocations looks for what would follow any instance, and not the primary.
+// colocations looks for what would follow any instance, and not the primary, and for what
+// may stay behind.
 func (j *judgement) colocations() {
 	const check = "constraints"
 	for _, l := range j.cib.Colocations {
-		if l.Score > 0 && (l.With == j.resource.Clone || l.With == j.resource.Name) && l.WithRole == "" {
-			j.add(check, "", false, levelWarning, fmt.Sprintf("%s: %s runs with any instance of %s", l.ID, l.Resource, l.With), "with the promoted one, unless it is to lead to standbys too",
-				fmt.Sprintf("pcs constraint delete %s; pcs constraint colocation add %s with Promoted %s INFINITY", l.ID, l.Resource, j.resource.Clone))
+		ours := l.With == j.resource.Clone || l.With == j.resource.Name
+		mend := fmt.Sprintf("pcs constraint delete %s; pcs constraint colocation add %s with Promoted %s score=INFINITY, or crm configure delete %[1]s; crm configure colocation %[2]s-with-primary inf: %[2]s %[3]s:Promoted",
+			l.ID, l.Resource, j.resource.Outer())
+		switch {
+		case !ours || l.Score <= 0:
+		case l.WithRole == "" || l.WithRole == crm.RoleStarted:
+			j.add(check, "", false, levelWarning, fmt.Sprintf("%s: %s runs with any instance of %s", l.ID, l.Resource, l.With), "with the promoted one, unless it is to lead to standbys too", mend)
+		case l.WithRole == crm.RolePromoted && l.Score < crm.Infinity:
+			j.add(check, "", false, levelWarning, fmt.Sprintf("%s: %s prefers to run with the primary (%d)", l.ID, l.Resource, l.Score), "INFINITY: it may stay behind else, and lead to a standby", mend)
 		}
 	}
 	if len(j.cib.ColocationSets) > 0 {
@@ -220,9 +270,15 @@ func (j *judgement) colocations() {
 	}
 }
 
+// operationOf finds an operation by its name and role. A monitor without a role is the one of
+// unpromoted instances (pcmk__create_recurring_actions of Pacemaker's pcmk_sched_recurring.c).
 func operationOf(r crm.Resource, name, role string) (crm.Op, bool) {
 	for _, op := range r.Ops {
-		if op.Name == name && (role == "" || string(op.Role) == role) {
+		of := string(op.Role)
+		if of == "" && role == string(metadata.RoleUnpromoted) {
+			of = role
+		}
+		if op.Name == name && (role == "" || of == role) {
 			return op, true
 		}
 	}
@@ -253,16 +309,20 @@ func (j *judgement) constraints() {
 func (j *judgement) orders(follower string) {
 	for _, want := range []struct{ first, then string }{{"promote", "start"}, {"demote", "stop"}} {
 		check, expected := "order", fmt.Sprintf("%s, then %s of %s, mandatory, symmetrical=false", want.first, want.then, follower)
-		todo := fmt.Sprintf("pcs constraint order %s %s then %s %s symmetrical=false kind=Mandatory", want.first, j.resource.Clone, want.then, follower)
+		moved := j.cib.GroupOf(follower)
+		pcs := fmt.Sprintf("pcs constraint order %s %s then %s %s symmetrical=false kind=Mandatory", want.first, j.resource.Outer(), want.then, moved)
+		crmsh := fmt.Sprintf("crm configure order %s-then-%s-%s Mandatory: %s:%[1]s %[3]s:%[2]s symmetrical=false", want.first, want.then, moved, j.resource.Outer())
 		o, found := j.orderOf(follower, want.first, want.then)
 		switch {
 		case !found && len(j.cib.OrderSets) > 0:
 			j.unknown(check, "", "order sets are not read ("+strings.Join(j.cib.OrderSets, ", ")+"); wanted: "+expected, "pcs constraint config, or crm configure show")
 		case !found:
-			j.add(check, "", false, levelError, "none of "+want.first+" and "+want.then+" of "+follower, expected, todo)
+			j.add(check, "", false, levelError, "none of "+want.first+" and "+want.then+" of "+follower, expected, pcs+", or "+crmsh)
 		default:
+			// pcs takes another one of the same two actions for a duplicate: the old one goes first.
 			text := fmt.Sprintf("%s: %s, then %s of %s, mandatory=%t, symmetrical=%t", o.ID, want.first, want.then, follower, o.Mandatory, o.Symmetrical)
-			j.add(check, "", o.Mandatory && !o.Symmetrical, levelError, text, expected, todo+"; and remove "+o.ID)
+			j.add(check, "", o.Mandatory && !o.Symmetrical, levelError, text, expected,
+				fmt.Sprintf("pcs constraint delete %s; %s, or crm configure delete %[1]s; %[3]s", o.ID, pcs, crmsh))
 		}
 	}
 }

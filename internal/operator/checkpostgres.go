@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,20 +9,29 @@ import (
 	"strings"
 	"time"
 
+	"pgsqlms/internal/crm"
 	"pgsqlms/internal/election"
+	"pgsqlms/internal/pattern"
 	"pgsqlms/internal/pg"
+	"pgsqlms/metadata"
 )
 
 func (j *judgement) checkOn(node string) string { return "pgsqlms check, on " + node }
 
 // versions compares the servers; of this program the other nodes' is not known here.
-func (j *judgement) versions() {
+func (j *judgement) compareVersions() {
 	const check = "versions"
 	assessor := assessor{survey: j.survey}
 	var own, text string
+	looked := false // at this node, which is looked at first
 	for _, node := range append([]string{j.node}, j.nodes()...) {
 		r := assessor.reportOf(node)
-		if r == nil || node == j.node && text != "" {
+		if node == j.node && looked {
+			continue
+		}
+		looked = looked || node == j.node
+		if r == nil {
+			j.unknown(check, node, "its version of PostgreSQL cannot be told from here: it did not answer", j.checkOn(node))
 			continue
 		}
 		text, _, _ = strings.Cut(r.Version, " ")
@@ -36,8 +46,13 @@ func (j *judgement) versions() {
 	}
 	j.add(check, j.node, true, levelOK, "pgsqlms "+orUnknown(j.version, false), "", "")
 	for _, node := range j.nodes() {
-		if node != j.node {
-			j.unknown(check, node, "its version of pgsqlms cannot be told from here", "pgsqlms help, on "+node)
+		version, told := j.versions[node]
+		switch {
+		case node == j.node:
+		case !told:
+			j.unknown(check, node, "its version of pgsqlms is not known: its monitor has not told it", "pgsqlms --version, on "+node)
+		default:
+			j.add(check, node, version == j.version, levelWarning, "pgsqlms "+version, orUnknown(j.version, false)+" as here", "upgrade the other one")
 		}
 	}
 }
@@ -51,11 +66,15 @@ func majorOf(version string) string {
 func (j *judgement) names() {
 	const check = "application_name"
 	const todo = "application_name in primary_conninfo"
-	if j.conninfoErr != nil {
+	switch {
+	case j.conninfoErr != nil && !errors.Is(j.conninfoErr, errNoConninfo):
+		j.unknown(check, j.node, "primary_conninfo cannot be read: "+first(j.conninfoErr), "pgsqlms status")
+	case j.conninfoErr != nil:
 		j.add(check, j.node, false, levelError, first(j.conninfoErr), "a primary_conninfo with application_name="+j.node, todo)
-	} else {
+	default:
 		j.add(check, j.node, j.appName == j.node, levelError, "application_name="+orUnset(j.appName), "the node's own name, "+j.node, todo+" = "+j.node)
 	}
+	j.leadsToOne()
 	primary := (&assessor{survey: j.survey}).reportOf(j.primaryNode())
 	if primary == nil {
 		return
@@ -64,6 +83,44 @@ func (j *judgement) names() {
 		if row.State == "streaming" && !slices.Contains(j.nodes(), row.ApplicationName) {
 			j.add(check, "", false, levelWarning, "a standby calls itself "+strconv.Quote(row.ApplicationName), "a node's name, unless it is none of the cluster's", todo)
 		}
+	}
+}
+
+// leadsToOne is for a primary_conninfo that names nodes, and not all of them: it is in use on a
+// standby only, and shows itself after the next failover.
+func (j *judgement) leadsToOne() {
+	if j.conninfoErr != nil {
+		return
+	}
+	hosts := strings.Split(j.hosts, ",")
+	var left []string
+	for _, node := range j.nodes() {
+		if node != j.node && !slices.Contains(hosts, node) {
+			left = append(left, node)
+		}
+	}
+	ofNodes := !slices.ContainsFunc(hosts, func(host string) bool { return !slices.Contains(j.cib.NodeNames, host) })
+	const check = "primary_conninfo"
+	switch {
+	case ofNodes && len(left) > 0:
+		j.add(check, j.node, false, levelError, "host="+j.hosts+" leads to no primary on "+strings.Join(left, ", "), "an address that goes with the primary, or all other nodes with target_session_attrs=read-write",
+			"host in primary_conninfo, on "+j.node)
+	case j.local.ok() && j.local.report.InRecovery && errors.Is(j.byAddress.err, errOtherCluster):
+		j.add(check, j.node, false, levelError, "host="+j.hosts+": "+first(j.byAddress.err), "the primary", "look where that address leads")
+	}
+}
+
+// selfTest looks whether this node would let itself in for replication. A standby whose
+// address for the primary is still, or already, its own would stream from itself.
+func (j *judgement) selfTest() {
+	const check = "replication"
+	switch {
+	case !j.selfTried:
+	case j.selfErr == nil:
+		j.add(check, j.node, false, levelWarning, "a connection for replication from "+j.node+" to itself is let in", "refused: a standby may follow itself else, when the address of the primary comes here",
+			`the first lines of pg_hba.conf: "host replication all `+j.node+` reject", and the same of the virtual IP; then `+j.psql(j.node, "select pg_reload_conf()"))
+	case pg.IsAuth(j.selfErr):
+		j.add(check, j.node, true, levelOK, "a connection for replication from "+j.node+" to itself is refused, as it should be", "", "")
 	}
 }
 
@@ -79,15 +136,37 @@ func (j *judgement) replicationTests() {
 		switch {
 		case !tried:
 			j.unknown(check, node, "not tried from here: it is not in the cluster, or nothing says how to connect", j.checkOn(node))
+		case test.err != nil && !pg.IsAuth(test.err) && !j.runsOn(node):
+			j.unknown(check, node, "not tried from here: PostgreSQL does not run there", j.checkOn(node))
 		case test.err != nil:
 			j.add(check, node, false, levelError, "a connection for replication from "+orUnknown(j.node, false)+" fails: "+first(test.err),
-				"to be let in: any node may become the primary", "pg_hba.conf, password and address, on "+node+"; then pg_ctl reload there")
+				"to be let in: any node may become the primary", j.letIn(node, test.err))
 		case local != nil && local.System != test.system:
 			j.add(check, node, false, levelError, "the server there is of another database cluster ("+test.system+")", local.System, "look where the name "+node+" leads")
 		default:
 			j.add(check, node, true, levelOK, "a connection for replication from "+orUnknown(j.node, false)+" is let in", "", "")
 		}
 	}
+}
+
+// runsOn says whether an instance is meant to answer on a node: Pacemaker says that it runs
+// there, or cannot be asked.
+func (j *judgement) runsOn(node string) bool {
+	i, found := j.state.On(j.resource.Name, node)
+	return j.stateErr != nil || found && i.Role != crm.RoleStopped
+}
+
+// letIn is what to look at where a connection fails.
+func (j *judgement) letIn(node string, err error) string {
+	switch {
+	case pg.IsAuth(err):
+		return "pg_hba.conf on " + node + ", and the password here; then " + j.psql(node, "select pg_reload_conf()")
+	case pg.IsRefused(err):
+		return "listen_addresses in postgresql.conf, on " + node + ", and the port; then a restart there"
+	case pg.IsTimeout(err):
+		return "a firewall between the two; or PostgreSQL there hangs: pgsqlms status, on " + node
+	}
+	return "where the name " + node + " leads, and pg_hba.conf there"
 }
 
 // settings are what an instance's configuration must have, or better had.
@@ -101,7 +180,7 @@ func (j *judgement) settings(node string) {
 	before := len(j.all)
 	must := func(name string, ok bool, bad level, expected string) {
 		if value, known := c.Settings[name]; known && !ok {
-			j.add(check, node, false, bad, name+"="+orUnset(value), expected, name+" in postgresql.conf, on "+node)
+			j.add(check, node, false, bad, name+"="+orUnset(value), expected, j.set(node, name))
 		}
 	}
 	s := c.Settings
@@ -113,17 +192,34 @@ func (j *judgement) settings(node string) {
 	must("max_wal_senders", number(s["max_wal_senders"]) >= senders, levelError, fmt.Sprintf("%d or more: the standbys, and one to ask with", senders))
 	must("wal_log_hints", s["wal_log_hints"] == "on" || s["data_checksums"] == "on", levelWarning, "on, or data checksums: pg_rewind needs one of them")
 	for _, name := range slices.Sorted(maps.Keys(s)) {
-		if name == "recovery_target_timeline" {
+		switch name {
+		case "recovery_target_timeline":
 			must(name, s[name] == "latest" || s[name] == "", levelError, "latest: or a standby does not follow a new primary")
-		} else if strings.HasPrefix(name, "recovery_target") && name != "recovery_target_action" && name != "recovery_target_inclusive" {
-			must(name, s[name] == "", levelError, "nothing: a standby would stop there")
+		case "recovery_target_action", "recovery_target_inclusive":
+		default:
+			must(name, !strings.HasPrefix(name, "recovery_target") || s[name] == "", levelError, "nothing: a standby would stop there")
 		}
 	}
+	local := s["synchronous_commit"] == "off" || s["synchronous_commit"] == "local"
+	must("synchronous_commit", s["synchronous_standby_names"] == "" || !local, levelWarning,
+		"on: commits wait for no standby else, whatever synchronous_standby_names says")
+	j.beside(check, node, c)
 	j.notSmaller(check, node, s)
 	if len(j.all) == before {
 		j.add(check, node, true, levelOK, "wal_level, hot_standby, fsync, max_wal_senders, recovery targets as they should be", "", "")
 	}
 	j.clock(node, c)
+}
+
+// beside is what is no setting, and was told with them.
+func (j *judgement) beside(check, node string, c checkup) {
+	if c.Archiving != "" {
+		j.add(check, node, false, levelWarning, "archive_command has failed with "+c.Archiving+", and has not worked since", "an archive that works: all WAL since then is kept, until the disk is full", "read PostgreSQL's log on "+node)
+	}
+	if r := (&assessor{survey: j.survey}).reportOf(node); r != nil && r.Blind != "" {
+		j.add(check, node, false, levelWarning, "asked as "+r.Blind+", it does not say who streams", "a role in pg_monitor, by which status and switchover see the cluster from every node",
+			j.psql(j.primaryNode(), "grant pg_monitor to "+r.Blind))
+	}
 }
 
 // unasked is for a node whose instance could not be asked, for that reason, nil where nothing
@@ -137,7 +233,7 @@ func (j *judgement) unasked(check, node string, err error) {
 	if test, tried := j.replication[node]; err != nil && tried && test.err == nil {
 		// That it lets this node in for replication says that it is there.
 		j.add(check, node, false, levelWarning, "it lets "+orUnknown(j.node, false)+" in for replication, and not to ask by SQL: "+why,
-			"both: pg_rewind needs it, and the commands on every node but the primary's", "pg_hba.conf on "+node+": the line for the database postgres in README.md, Quick start; then reload")
+			"both: pg_rewind needs it, and the commands on every node but the primary's", "pg_hba.conf on "+node+": the line for the database postgres in "+readme+"; then reload")
 	}
 }
 
@@ -155,7 +251,7 @@ func (j *judgement) notSmaller(check, node string, s map[string]string) {
 		least, there := p.Settings[name]
 		if known && there && number(value) < number(least) {
 			j.add(check, node, false, levelError, name+"="+value, least+" or more, as "+primary+" has: a standby with less stops replaying, or does not start",
-				name+" in postgresql.conf, on "+node+"; then a restart of it")
+				j.set(node, name))
 		}
 	}
 }
@@ -217,7 +313,7 @@ func (j *judgement) synchronous() {
 }
 
 func (j *judgement) synchronousNames(check, text, value string) {
-	todo := "synchronous_standby_names = 'ANY 1 (" + strings.Join(j.nodes(), ", ") + ")' in postgresql.conf on every node, then reload"
+	todo := "synchronous_standby_names = 'ANY 1 (" + strings.Join(quoted(j.nodes()), ", ") + ")' in postgresql.conf on every node, then on each " + j.psql("", "select pg_reload_conf()")
 	names, err := election.ParseSynchronousStandbyNames(value)
 	switch {
 	case err != nil:
@@ -240,13 +336,80 @@ func (j *judgement) synchronousNames(check, text, value string) {
 		j.add(check, "", false, levelWarning, text, nodesOnly, todo)
 	case len(strangers) > 0:
 		j.add(check, "", false, levelWarning, text+": "+strings.Join(strangers, ", ")+" no node", nodesOnly, "docs/election.md, What is not")
-	case names.Need > len(j.nodes())-1:
-		j.add(check, "", false, levelError, text, fmt.Sprintf("at most %d to wait for: nothing commits else", len(j.nodes())-1), todo)
-	case names.Need == len(j.nodes())-1:
-		j.add(check, "", false, levelWarning, text, "fewer to wait for than there are standbys: the loss of one stops all commits", todo+", or add a node")
+	default:
+		j.enough(check, text, value, todo)
+	}
+}
+
+// enough counts for each node how many there are to wait for once it is the primary, which
+// does not wait for itself.
+func (j *judgement) enough(check, text, value, todo string) {
+	var none, all []string
+	for _, node := range j.nodes() {
+		rule, err := election.RuleFor(value, node, j.nodes(), nil)
+		switch {
+		case err != nil: // it was read before
+		case len(rule.Of) < rule.Need:
+			none = append(none, node)
+		case len(rule.Of) == rule.Need:
+			all = append(all, node)
+		}
+	}
+	switch {
+	case len(none) > 0:
+		j.add(check, "", false, levelError, text, "more nodes than are waited for: once the primary is on "+strings.Join(none, ", ")+", nothing commits", todo)
+	case len(all) > 0:
+		j.add(check, "", false, levelWarning, text, "fewer to wait for than there are standbys: with the primary on "+strings.Join(all, ", ")+", the loss of one stops all commits", todo+"; or add a node")
 	default:
 		j.add(check, "", true, levelOK, text, "", "")
 	}
+}
+
+// plainName is one that needs no quotation marks in synchronous_standby_names (syncrep_scanner.l).
+var plainName = pattern.New(`^[A-Za-z_][A-Za-z0-9_$]*$`)
+
+// keywords are the words of synchronous_standby_names that are no names.
+var keywords = []string{"any", "first"}
+
+// quoted are names as synchronous_standby_names wants them.
+func quoted(names []string) (all []string) {
+	for _, name := range names {
+		if !plainName.MatchString(name) || slices.Contains(keywords, strings.ToLower(name)) {
+			name = `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+		}
+		all = append(all, name)
+	}
+	return all
+}
+
+// restarts are the settings of those looked at here that are read at a start only.
+var restarts = []string{
+	"wal_level", "hot_standby", "max_wal_senders", "wal_log_hints", "max_connections", "max_locks_per_transaction",
+	"max_prepared_transactions", "max_worker_processes",
+}
+
+// set says where a setting is changed, and what makes it count.
+func (j *judgement) set(node, name string) string {
+	text := name + " in postgresql.conf, on " + node + "; then "
+	if slices.Contains(restarts, name) || strings.HasPrefix(name, "recovery_target") {
+		return text + "a restart there (cookbook.md)"
+	}
+	return text + j.psql(node, "select pg_reload_conf()")
+}
+
+// guards are the parameters of the agent that keep acknowledged commits from being lost.
+func (j *judgement) guards() {
+	value, off := j.guardOff()
+	if !off {
+		return
+	}
+	l := levelWarning
+	for _, c := range j.checkups {
+		if c.err == nil && c.Settings["synchronous_standby_names"] != "" {
+			l = levelError
+		}
+	}
+	j.add("synchronous", "", false, l, metadata.SyncGuard+"="+value, "true: a promotion does not wait for who may hold acknowledged commits else", j.guardOn())
 }
 
 // keptWAL holds what the primary keeps for its standbys against what they lack.
@@ -274,10 +437,10 @@ func (j *judgement) slots(check, node string, c checkup) {
 		switch {
 		case slot.Status == pg.SlotLost:
 			j.add(check, node, false, levelError, fmt.Sprintf("slot %s has lost its WAL", slot.Name), "a slot that a standby can stream by",
-				fmt.Sprintf("select pg_drop_replication_slot('%s'), pg_create_physical_replication_slot('%[1]s'), on %s; then pgsqlms rejoin, on the standby", slot.Name, node))
+				j.anew(node, slot.Name)+"; then pgsqlms rejoin, on the standby")
 		case !slot.Active && slot.Retained > 0:
-			j.add(check, node, false, levelWarning, fmt.Sprintf("slot %s is used by nobody and keeps %s", slot.Name, bytesText(slot.Retained)),
-				"no slot that nobody uses: it fills the disk", "select pg_drop_replication_slot('"+slot.Name+"'), on "+node)
+			expected, todo := j.unused(node, slot.Name)
+			j.add(check, node, false, levelWarning, fmt.Sprintf("slot %s is used by nobody and keeps %s", slot.Name, bytesText(slot.Retained)), expected, todo)
 		case most > 0 && slot.Retained > most/2:
 			l := levelWarning
 			if slot.Retained > most {
@@ -287,6 +450,35 @@ func (j *judgement) slots(check, node string, c checkup) {
 				"less than half of that: beyond it the slot is lost", bound+" in postgresql.conf on every node, then reload; and what keeps the standby")
 		}
 	}
+}
+
+// anew empties a slot: one that was just made keeps nothing.
+func (j *judgement) anew(node, slot string) string {
+	return j.psql(node, fmt.Sprintf("select pg_drop_replication_slot('%s'); select pg_create_physical_replication_slot('%[1]s')", slot))
+}
+
+// unused is about a slot that nobody uses: that of a standby which is away is dropped only
+// if it never comes back.
+func (j *judgement) unused(node, slot string) (expected, todo string) {
+	drop := j.psql(node, "select pg_drop_replication_slot('"+slot+"')")
+	var unasked []string
+	for _, other := range j.nodes() {
+		c, asked := j.checkups[other]
+		switch {
+		case other == node:
+		case !asked || c.err != nil:
+			unasked = append(unasked, other)
+		case c.Settings["primary_slot_name"] != slot:
+		case node == j.primaryNode():
+			return other + " to stream by it", "look why " + other + " does not: pgsqlms status; only if it never comes back, " + drop
+		default: // after a failover it is wanted here
+			return "a slot on a standby that keeps nothing: it fills the disk", j.anew(node, slot)
+		}
+	}
+	if len(unasked) > 0 {
+		return "in use, by " + strings.Join(unasked, " or ") + ", which did not say", "bring these back; only if nobody will use it any more, " + drop
+	}
+	return "no slot that nobody uses: it fills the disk", "only if nobody will use it any more, " + drop
 }
 
 // slotOf looks for the slot by which a node's instance streams on all others: any of them may
@@ -302,7 +494,7 @@ func (j *judgement) slotOf(check, node string, c checkup) {
 			continue
 		}
 		j.add(check, other, false, levelError, fmt.Sprintf("no slot %s, by which %s would stream from here", slot, node), "the slot, wherever the primary may run",
-			fmt.Sprintf("select pg_create_physical_replication_slot('%s'), on %s", slot, other))
+			j.psql(other, "select pg_create_physical_replication_slot('"+slot+"')"))
 	}
 }
 
@@ -398,6 +590,13 @@ func (j *judgement) service() {
 	}
 }
 
+// keptData are the data of before a rejoin: each takes as much room as the database.
+func (j *judgement) keptData() {
+	for _, path := range j.oldData {
+		j.add("free space", j.node, false, levelWarning, "data of before a rejoin are kept in "+path, "none that nobody needs any more", "rm -r "+path)
+	}
+}
+
 // How full a file system may be, in percent of it that is free.
 const (
 	spaceWarning = 15
@@ -426,5 +625,8 @@ func (j *judgement) freeSpace() {
 		j.add(check, j.node, percent >= spaceWarning, l, fmt.Sprintf("%s of %s free at %s", bytesText(s.Free), bytesText(s.Total), s.Path),
 			fmt.Sprintf("%d %% or more", spaceWarning),
 			"make room, or give the file system more: df "+s.Path+"; in pg_wal remove nothing by hand")
+		if files := s.FreeFiles / (s.Files/100 + 1); s.Files > 0 && files < spaceError {
+			j.add(check, j.node, false, levelError, fmt.Sprintf("%d of %d inodes free at %s", s.FreeFiles, s.Files, s.Path), fmt.Sprintf("%d %% or more", spaceError), "df -i "+s.Path)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"pgsqlms/internal/crm"
 	"pgsqlms/internal/election"
+	"pgsqlms/metadata"
 )
 
 // verdicts says who is promoted and why, or why nobody is, and the same of each node.
@@ -29,7 +30,7 @@ func (e *explainer) verdicts(v *explainView) {
 		v.Because = append(v.Because, e.beside(v.Primary)...)
 		return
 	}
-	v.Because = append(v.Because, e.causes()...)
+	v.Because = append(v.Because, e.causes(&a)...)
 	v.Verdict = "nobody is promoted"
 	if len(v.Because) > 0 {
 		v.Verdict += ": " + v.Because[0].Text
@@ -105,7 +106,7 @@ func (e *explainer) beside(primary string) (said []remark) {
 
 // causes are why nobody is promoted, the one to look at first first: Pacemaker does not
 // come to the later ones before the earlier ones are mended.
-func (e *explainer) causes() (causes []remark) {
+func (e *explainer) causes(a *assessor) (causes []remark) {
 	if e.stateErr != nil {
 		return []remark{{e.node, "Pacemaker does not answer on this node: " + first(e.stateErr), pacemakerToDo(e.stateErr)}}
 	}
@@ -115,6 +116,9 @@ func (e *explainer) causes() (causes []remark) {
 	causes = append(causes, e.elections()...)
 	if len(causes) > 0 {
 		return causes
+	}
+	if slices.ContainsFunc(e.v.Nodes, func(n nodeView) bool { return len(e.against(a, n)) == 0 }) {
+		return []remark{{Text: "no reason is known; a transition may be about to begin", ToDo: "crm_resource --wait; then pgsqlms explain"}}
 	}
 	return []remark{{Text: "every node has a reason against it, see below", ToDo: "mend the one whose data count: pgsqlms status"}}
 }
@@ -128,13 +132,7 @@ func (e *explainer) clusterCauses() (causes []remark) {
 	add(e.state.DC == "", "no node coordinates the cluster", "corosync-quorumtool")
 	add(e.state.DC != "" && !e.state.Quorum, "this part of the cluster has no quorum, and Pacemaker promotes nothing in it", "bring nodes back: corosync-quorumtool")
 	add(*e.v.Pacemaker.Maintenance, "maintenance mode is on: Pacemaker does nothing", "crm_attribute -n maintenance-mode -v false")
-	role := e.resource.Meta["target-role"]
-	add(role != "" && !slices.Contains([]string{"started", "master", "promoted"}, strings.ToLower(role)),
-		fmt.Sprintf("the resource is told so: its target-role is %s", role), "crm_resource -r "+e.resource.Clone+" --meta -d target-role")
-	add(strings.EqualFold(e.resource.Meta["is-managed"], "false"), "the resource is unmanaged (is-managed=false): Pacemaker does nothing with it",
-		manageAgain(e.resource.Clone))
-	add(!e.resource.Promotable(), "the resource is no promotable clone", "README.md, Quick start")
-	return causes
+	return append(causes, e.toldSo()...)
 }
 
 // fencings are the nodes that wait to be fenced: nothing that ran there goes on elsewhere
@@ -199,18 +197,31 @@ func (e *explainer) elections() (causes []remark) {
 		}
 		if strings.HasPrefix(text, election.NoneWithinLimit) {
 			return []remark{{n.Name, text, "bring the old primary back, with the data it had"},
-				{Text: "only if what that node lacks may be lost:", ToDo: "crm_resource -r " + e.resource.Name + " --set-parameter maxlag --parameter-value 0"}}
+				e.only("only if what that node lacks may be lost", metadata.MaxLag, "0")}
 		}
 	}
 	if len(causes) > 0 {
-		return append(causes, remark{Text: "only if these are lost for good, and with them what they alone held:",
-			ToDo: "crm_resource -r " + e.resource.Name + " --set-parameter sync_guard --parameter-value false"})
+		return append(causes, e.only("only if these are lost for good, and with them what they alone held", metadata.SyncGuard, "false"))
 	}
 	if reason := e.nomination(); reason != "" {
 		return []remark{{Text: reason, ToDo: "bring the node back that it names; without a record of a primary, give the node whose data count a score: attrd_updater -n " +
 			crm.ScoreAttribute(e.resource.Name) + " -N NODE -U 1"}}
 	}
 	return nil
+}
+
+// only is the way that costs data: a guard is switched off, and on again before the next
+// failover.
+func (e *explainer) only(when, parameter, off string) remark {
+	set := "crm_resource -r " + e.resource.Name + " --set-parameter " + parameter + " --parameter-value "
+	back := e.resource.Params[parameter]
+	if back == "" || back == off {
+		back = metadata.Default(parameter)
+	}
+	if back != off {
+		when += ", and as soon as there is a primary: " + set + back
+	}
+	return remark{Text: when + ":", ToDo: set + off}
 }
 
 // nomination is what the votes come to that stand now; empty where they have a winner, a

@@ -190,6 +190,10 @@ func (i instance) Settings(ctx context.Context, names ...string) (map[string]str
 	return ask(ctx, i, func(of *pg.Instance) (map[string]string, error) { return of.Settings(ctx, names...) })
 }
 
+func (i instance) OldData(ctx context.Context) ([]string, error) {
+	return look(ctx, i, func(of *pg.Instance) ([]string, error) { return of.OldData() })
+}
+
 func (i instance) Space(ctx context.Context) ([]pg.Space, error) {
 	return look(ctx, i, func(of *pg.Instance) ([]pg.Space, error) { return of.Space() })
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pgsqlms/internal/command"
+	"pgsqlms/internal/crm"
 	"pgsqlms/internal/pg"
 )
 
@@ -102,7 +103,7 @@ func TestCheckOnStorageThatHangs(t *testing.T) {
 	h.still.Store(true)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	facts := gather(ctx, f, "v1")
+	facts := gather(ctx, crm.New(t.TempDir(), nil), f, "v1")
 	require.ErrorIs(t, facts.spaceErr, errHangs)
 	require.ErrorIs(t, facts.conninfoErr, errHangs)
 	require.ErrorIs(t, facts.checkups["n2"].err, errHangs)

@@ -266,7 +266,7 @@ func (r *logReader) journal(ctx context.Context, program string) error {
 		return err
 	}
 	out, err := command.Run(ctx, command.Cmd{Path: program, Args: []string{
-		"--quiet", "--no-pager", "--output=short-unix", "--since=-90days", "--facility=daemon",
+		"--quiet", "--no-pager", "--output=short-unix", "--since=-90days", "SYSLOG_FACILITY=3", // daemon; --facility is younger than EL 8's systemd
 		`--grep=Result of (start|stop|promote|demote|notify)|Requesting (local execution|fencing)|Operation '\w+' targeting|state is now lost|` +
 			`Setting (fail-count|shutdown|master-)|record of its timelines|diverged: left|` + strings.Join(sayings, "|"),
 	}})

@@ -24,6 +24,7 @@ type Process struct {
 	Stderr   io.Writer
 	Terminal bool // standard output is a terminal
 	Columns  int  // of that terminal; 0 if unknown
+	Rows     int  // the same
 	Version  string
 
 	// Again is closed when the process is asked a second time to end; nil where nobody
@@ -89,13 +90,16 @@ func commands() []verb {
 // The words that ask what there is.
 var helpWords = []string{"help", "--help", "-help", "-h"}
 
+// The words that ask which version this is.
+var versionWords = []string{"version", "--version", "-version", "-V"}
+
 // Knows says whether the arguments are for this package, and not an action of Pacemaker's.
 func Knows(args []string) bool {
 	if len(args) == 0 {
 		return false
 	}
 	_, known := find(args[0])
-	return known || slices.Contains(helpWords, args[0])
+	return known || slices.Contains(helpWords, args[0]) || slices.Contains(versionWords, args[0])
 }
 
 // Mistyped says whether a person has given what is neither a command nor an action, or
@@ -129,6 +133,10 @@ func Run(ctx context.Context, p Process) ExitCode {
 	}
 	if slices.Contains(helpWords, p.Args[0]) {
 		return help(p)
+	}
+	if slices.Contains(versionWords, p.Args[0]) {
+		fmt.Fprintf(p.Stdout, "pgsqlms %s\n", p.Version)
+		return ExitWell
 	}
 	cmd, _ := find(p.Args[0])
 	c, err := parse(cmd, p)
@@ -199,7 +207,7 @@ func help(p Process) ExitCode {
 	for _, cmd := range commands() {
 		fmt.Fprintf(p.Stdout, "  pgsqlms %-12s %s\n", cmd.name, cmd.purpose)
 	}
-	fmt.Fprint(p.Stdout, "\nRun them as root, on any node of the cluster; each takes --help.\n"+
+	fmt.Fprint(p.Stdout, "\nRun them as root, on any node of the cluster; each takes --help. pgsqlms --version says which one this is.\n"+
 		"Pacemaker runs the same program as resource agent ocf:heartbeat:pgsqlms, with an action for an argument.\n")
 	return ExitWell
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -13,7 +14,7 @@ func statusCommand() verb {
 	return verb{
 		name:    "status",
 		purpose: "who is the primary, who streams from whom, and what is not well",
-		args:    " [SECONDS]",
+		args:    " [--watch SECONDS]",
 		example: "pgsqlms status                     # once\n" +
 			"pgsqlms status --watch 5           # anew every 5 seconds, until Ctrl-C\n" +
 			"pgsqlms status --output json | jq '.nodes[] | {node, role, state, lag_bytes}'\n",
@@ -93,9 +94,8 @@ func statusOnce(ctx context.Context, c *call, s surveyor) (ExitCode, error) {
 	}
 	v := assess(found)
 	text := v.text
-	if c.watch.on && c.Terminal {
-		const home, clearDown = "\x1b[H", "\x1b[J"
-		text = func(s style) string { return home + clearDown + v.text(s) }
+	if c.watch.on {
+		text = func(s style) string { return s.anew(v.text(s), c.Rows) }
 	}
 	if err := c.print(v, text); err != nil {
 		return ExitUnknown, err
@@ -104,6 +104,20 @@ func statusOnce(ctx context.Context, c *call, s surveyor) (ExitCode, error) {
 		return ExitWrong, nil
 	}
 	return ExitWell, nil
+}
+
+// anew is a text at the top of a terminal, cut where its rows end: what scrolls away at the
+// top is the table.
+func (s style) anew(text string, rows int) string {
+	if !s.moves {
+		return text
+	}
+	lines := strings.SplitAfter(text, "\n")
+	if n := len(lines) - 1; rows > 2 && n >= rows {
+		text = strings.Join(lines[:rows-2], "") + fmt.Sprintf("... %d lines more: pgsqlms status", n-(rows-2))
+	}
+	const home, clearDown = "\x1b[H", "\x1b[J"
+	return home + clearDown + text
 }
 
 // print writes what a command has found in the form that was asked for.

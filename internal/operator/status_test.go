@@ -349,7 +349,9 @@ func TestColorsAreForTerminals(t *testing.T) {
 		painted = strings.ReplaceAll(painted, "\x1b["+code+"m", "")
 	}
 	require.Equal(t, v.text(style{columns: leastColumns}), painted, "colours change no width")
-	require.Equal(t, leastColumns, newStyle(Process{Columns: 60}).columns)
-	require.Equal(t, 110, newStyle(Process{Columns: 110}).columns)
-	require.Equal(t, mostColumns, newStyle(Process{Columns: 300}).columns)
+	require.Equal(t, leastColumns, newStyle(Process{Columns: 60}).columns, "no terminal")
+	require.Equal(t, leastColumns, newStyle(Process{Terminal: true}).columns)
+	for has, want := range map[int]int{60: narrowColumns, 90: 90, 110: 110, 300: mostColumns} {
+		require.Equal(t, want, newStyle(Process{Terminal: true, Columns: has}).columns)
+	}
 }

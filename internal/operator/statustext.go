@@ -14,7 +14,7 @@ func (v statusView) text(s style) string {
 	for _, n := range v.Nodes {
 		rows = append(rows, n.row())
 	}
-	s.table(&b, statusHeading, statusRight, rows)
+	s.table(&b, statusHeading, statusRight, rows, columnRestart, columnUpstream, columnBehind)
 	b.WriteByte('\n')
 	for _, line := range v.facts() {
 		s.labelled(&b, line.label, line.text)
@@ -44,6 +44,14 @@ func (v statusView) title(s style) string {
 var (
 	statusHeading = []string{"", "Node", "Role", "State", "TL", "Position", "Lag", "Behind", "Upstream", "Score", "Restart"}
 	statusRight   = []bool{false, false, false, false, true, true, true, true, false, true, false}
+)
+
+// Those of the columns that a narrow terminal goes without: of a setting that waits for a
+// restart there is a notice, too.
+const (
+	columnBehind   = 7
+	columnUpstream = 8
+	columnRestart  = 10
 )
 
 // What a field holds that does not apply, and one that cannot be known from here.
@@ -147,6 +155,9 @@ func (v statusView) facts() (lines []fact) {
 	}
 	add("Cluster", "quorum %s, fencing %s, maintenance mode %s, coordinator %s",
 		yesNo(p.Quorum, "yes", "NO"), yesNo(p.Fencing, "on", "OFF"), yesNo(p.Maintenance, "ON", "off"), orUnknown(p.DC, p.Source == sourceLive))
+	for _, f := range v.Followers {
+		add("Follows", "%s on %s", f.Name, orUnknown(strings.Join(f.Nodes, ", "), true))
+	}
 	if v.Promotion != nil {
 		add("Promoted", "%s at %s", v.Promotion.Node, v.when(v.Promotion.At))
 	}

@@ -22,6 +22,7 @@ type statusView struct {
 	Promotion *eventView    `json:"last_promotion"`
 	Fencing   *fencingView  `json:"last_fencing"`
 
+	Followers   []followerView   `json:"followers"`
 	Failures    []failureView    `json:"failed_actions"`
 	Constraints []constraintView `json:"constraints"`
 
@@ -118,6 +119,13 @@ type fencingView struct {
 	By     string     `json:"by"`
 	Status string     `json:"status"`
 	At     *time.Time `json:"at"`
+}
+
+// followerView is a resource that is to run where the primary does, such as a virtual IP.
+type followerView struct {
+	Name   string   `json:"name"`
+	Nodes  []string `json:"nodes"`  // where it runs
+	Failed bool     `json:"failed"` // or given up by Pacemaker
 }
 
 type failureView struct {

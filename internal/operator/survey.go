@@ -66,7 +66,10 @@ type answer struct {
 
 func (a answer) ok() bool { return a.err == nil }
 
-var errNotAsked = errors.New("not asked")
+var (
+	errNotAsked   = errors.New("not asked")
+	errNoConninfo = errors.New("primary_conninfo is not set")
+)
 
 // surveyor asks.
 type surveyor struct {
@@ -220,7 +223,7 @@ func (f *survey) askNeighbours(ctx context.Context) {
 	conninfo, err := f.instance.Conninfo(bounded)
 	cancel()
 	if err == nil && conninfo.Empty() {
-		err = errors.New("primary_conninfo is not set")
+		err = errNoConninfo
 	}
 	ctx, cancel = context.WithTimeout(ctx, neighbourWait)
 	defer cancel()

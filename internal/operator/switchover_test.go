@@ -168,11 +168,11 @@ func TestSwitchoverFencing(t *testing.T) {
 		"watchdogs that nobody waits for": {func(f *survey) {
 			noDevice(f)
 			f.cib.Properties["stonith-watchdog-timeout"], f.cib.Properties["have-watchdog"] = "0", "true"
-		}, "README.md, Quick start: fencing first"},
+		}, readme + ": fencing first"},
 		"no watchdog": {func(f *survey) {
 			noDevice(f)
 			f.cib.Properties["stonith-watchdog-timeout"], f.cib.Properties["have-watchdog"] = "10s", "false"
-		}, "README.md, Quick start: fencing first"},
+		}, readme + ": fencing first"},
 	} {
 		f := situations(t)["healthy"]
 		c.change(&f)

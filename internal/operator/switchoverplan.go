@@ -80,7 +80,7 @@ func (p *planner) cluster() {
 	p.Checks = append(p.Checks, fencingChecks(p.survey)...)
 	p.must("maintenance", !*p.v.Pacemaker.Maintenance, "maintenance mode "+yesNo(p.v.Pacemaker.Maintenance, "on", "off"), "off: Pacemaker would do nothing",
 		"crm_attribute -n maintenance-mode -v false")
-	p.must("promotable", p.resource.Promotable(), p.resource.Name+" in "+orUnknown(p.resource.Clone, true), "a promotable clone", "README.md, Quick start")
+	p.must("promotable", p.resource.Promotable(), p.resource.Name+" in "+orUnknown(p.resource.Clone, true), "a promotable clone", readme)
 	found := "none"
 	if len(p.state.Failures) > 0 {
 		var all []string
@@ -99,10 +99,13 @@ func (p *planner) cluster() {
 	p.must("transition", len(busy) == 0, orNone(busy), "nothing under way", "crm_resource --wait")
 }
 
+// checkDevices is the name of the check of fence devices.
+const checkDevices = "fence devices"
+
 // fencingChecks are of fencing: switched on, and a device that runs.
 func fencingChecks(f survey) (checks findings) {
 	on := f.cib.Fencing()
-	checks.add("fencing", "", on, levelError, "stonith-enabled="+fmt.Sprint(on), "true: without fencing no promotion is safe", "crm_attribute -n stonith-enabled -v true")
+	checks.add("fencing", "", on, levelError, f.cib.FencingProperty()+"="+fmt.Sprint(on), "true: without fencing no promotion is safe", "configure a fence device, then: "+fencingOn(f.cib))
 	if f.stateErr != nil {
 		return checks
 	}
@@ -121,9 +124,9 @@ func fencingChecks(f survey) (checks findings) {
 	if watchdog {
 		running += "; nodes fence themselves by their watchdog (stonith-watchdog-timeout)"
 	}
-	checks.add("fence devices", "", len(up) > 0 || watchdog, levelError, running, "a fence device that runs", "README.md, Quick start: fencing first")
+	checks.add(checkDevices, "", len(up) > 0 || watchdog, levelError, running, "a fence device that runs", readme+": fencing first")
 	if len(down) > 0 {
-		checks.add("fence devices", "", false, levelWarning, "not running: "+orNone(down), "all of them running", "crm_resource --cleanup -r "+down[0])
+		checks.add(checkDevices, "", false, levelWarning, "not running: "+orNone(down), "all of them running", "crm_resource --cleanup -r "+down[0])
 	}
 	for _, event := range f.state.Fencings {
 		if event.Status != "success" && !f.overcome(event) {
@@ -211,7 +214,7 @@ func (p *planner) target() {
 		p.must("replay", *v.ToReplayBytes <= mostToReplay, bytesText(*v.ToReplayBytes)+" to replay", "at most "+bytesText(mostToReplay)+": the promotion waits for it", "wait")
 	}
 	if r := (&assessor{survey: p.survey}).reportOf(v.Name); r != nil {
-		p.must("replay", !r.ReplayPaused, "paused: "+yesNo(&r.ReplayPaused, "yes", "no"), "no", "select pg_wal_replay_resume(), on "+v.Name)
+		p.must("replay", !r.ReplayPaused, "paused: "+yesNo(&r.ReplayPaused, "yes", "no"), "no", p.psql(v.Name, "select pg_wal_replay_resume()"))
 	}
 }
 

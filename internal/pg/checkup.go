@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -17,6 +19,10 @@ import (
 type Checkup struct {
 	Settings map[string]string // in PostgreSQL's own units, see pg_settings; without primary_conninfo
 	Slots    []Slot
+
+	// Archiving is the WAL segment whose archiving failed last and has not worked since;
+	// empty where it works, or nothing is archived.
+	Archiving string
 
 	// Ahead is how far the server's clock is before this machine's, negative when it is
 	// behind; Doubt is how wrong that may be, either way: half of the question's time.
@@ -45,7 +51,9 @@ WHERE name LIKE 'recovery\_target%' OR name IN ('wal_level', 'hot_standby', 'max
 SELECT slot_name, active, pg_catalog.pg_wal_lsn_diff(
     CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn),
   pg_catalog.to_jsonb(s) ->> 'wal_status'
-FROM pg_catalog.pg_replication_slots s ORDER BY slot_name`
+FROM pg_catalog.pg_replication_slots s ORDER BY slot_name;
+SELECT last_failed_wal FROM pg_catalog.pg_stat_archiver
+WHERE pg_catalog.current_setting('archive_mode') <> 'off' AND last_failed_time > COALESCE(last_archived_time, '-infinity')`
 
 // Checkup asks the server.
 func (c *Conn) Checkup(ctx context.Context) (Checkup, error) {
@@ -58,8 +66,8 @@ func (c *Conn) Checkup(ctx context.Context) (Checkup, error) {
 }
 
 func readCheckup(tables [][]row, asked, answered time.Time) (Checkup, error) {
-	if len(tables) != 3 || len(tables[0]) != 1 {
-		return Checkup{}, fmt.Errorf("the server gave %d results to a checkup, expected 3", len(tables))
+	if len(tables) != 4 || len(tables[0]) != 1 {
+		return Checkup{}, fmt.Errorf("the server gave %d results to a checkup, expected 4", len(tables))
 	}
 	p := Checkup{Settings: map[string]string{}, Doubt: answered.Sub(asked) / 2}
 	if clock := unixTime(tables[0][0], 0); !clock.IsZero() {
@@ -74,6 +82,9 @@ func readCheckup(tables [][]row, asked, answered time.Time) (Checkup, error) {
 			s.Retained = uint64(n)
 		}
 		p.Slots = append(p.Slots, s)
+	}
+	for _, r := range tables[3] {
+		p.Archiving = r.text(0)
 	}
 	return p, nil
 }
@@ -128,22 +139,63 @@ func identify(ctx context.Context, c *Conn) (system string, err error) {
 	return r.text(0), err
 }
 
+// OldData are the directories beside the data directory in which a rejoin has kept the data
+// that were there before it, the oldest first.
+func (i *Instance) OldData() (found []string, err error) {
+	err = i.asUser(func() error {
+		entries, err := os.ReadDir(filepath.Dir(i.cfg.DataDir))
+		if err != nil {
+			return err
+		}
+		for _, e := range entries { // in the order of their names, which end with the time
+			if e.IsDir() && strings.HasPrefix(e.Name(), filepath.Base(i.cfg.DataDir)+keptSuffix) {
+				found = append(found, filepath.Join(filepath.Dir(i.cfg.DataDir), e.Name()))
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
 // Space is how much room there is on a file system.
 type Space struct {
 	Path        string
 	Free, Total uint64 // bytes; free ones for others than root
+
+	FreeFiles, Files uint64 // inodes; Files is 0 where the file system makes them as it needs them
 }
 
-// Space looks at those of the data directory and of pg_wal, as the system user.
+// Space looks at those of the data directory and of pg_wal, and of the tablespaces that are
+// on none of these, as the system user.
 func (i *Instance) Space() (found []Space, err error) {
 	err = i.asUser(func() error {
-		for _, path := range []string{i.cfg.DataDir, filepath.Join(i.cfg.DataDir, "pg_wal")} {
+		seen := map[syscall.Fsid]bool{}
+		look := func(path string, again bool) error {
 			var s syscall.Statfs_t
 			if err := syscall.Statfs(path, &s); err != nil {
 				return fmt.Errorf("%s: %w", path, err)
 			}
-			block := uint64(max(s.Bsize, 0))
-			found = append(found, Space{Path: path, Free: s.Bavail * block, Total: s.Blocks * block})
+			if again || !seen[s.Fsid] {
+				block := uint64(max(s.Bsize, 0))
+				found = append(found, Space{Path: path, Free: s.Bavail * block, Total: s.Blocks * block, FreeFiles: s.Ffree, Files: s.Files})
+			}
+			seen[s.Fsid] = true
+			return nil
+		}
+		for _, name := range []string{"", "pg_wal"} {
+			if err := look(filepath.Join(i.cfg.DataDir, name), true); err != nil {
+				return err
+			}
+		}
+		links := filepath.Join(i.cfg.DataDir, "pg_tblspc")
+		entries, err := os.ReadDir(links)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if err := look(filepath.Join(links, e.Name()), false); err != nil {
+				return err
+			}
 		}
 		return nil
 	})

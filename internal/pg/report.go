@@ -12,9 +12,14 @@ import (
 )
 
 // Report is what an instance tells a person who looks after it, in one round trip. It
-// costs more than Status, and no monitor asks for it. Unless the role it is asked by is a
-// superuser or in pg_monitor, PostgreSQL leaves much of it out.
+// costs more than Status, and no monitor asks for it.
 type Report struct {
+	// Blind is the role that it was asked by, where that role may not read what others do
+	// (pg_read_all_stats, of which pg_monitor and superusers have the rights): PostgreSQL then
+	// has no states and no positions in pg_stat_replication and pg_stat_wal_receiver, and
+	// Receiver and Standbys are not known. Empty where it may.
+	Blind string
+
 	System     string // the system identifier, the same on all nodes of one cluster
 	Version    string // of the server, as in "15.6 (Debian 15.6-0+deb12u1)"
 	Started    time.Time
@@ -80,7 +85,9 @@ SELECT role.standby,
        receiver.received_tli,
        pg_catalog.to_jsonb(receiver) ->> 'sender_host',
        pg_catalog.to_jsonb(receiver) ->> 'sender_port',
-       receiver.slot_name
+       receiver.slot_name,
+       pg_catalog.pg_has_role('pg_read_all_stats', 'usage'),
+       current_user
 FROM role LEFT JOIN pg_catalog.pg_stat_wal_receiver AS receiver ON role.standby;
 SELECT application_name, state, sync_state, sent_lsn, write_lsn, flush_lsn, replay_lsn,
        pg_catalog.host(client_addr),
@@ -89,7 +96,7 @@ FROM pg_catalog.pg_stat_replication
 ORDER BY application_name, pid`
 
 const (
-	reportColumns        = 19
+	reportColumns        = 21
 	reportStandbyColumns = 11
 )
 
@@ -127,6 +134,9 @@ func readReport(self, standbys []row) (Report, error) {
 		InRecovery: r.bool(0), System: r.text(8), Version: r.text(9), Started: unixTime(r, 10),
 		SynchronousStandbyNames: r.text(11), PendingRestart: list(r.text(12)),
 	}
+	if !r.bool(19) {
+		p.Blind = r.text(20)
+	}
 	if p.InRecovery {
 		err = p.readStandbySide(r)
 	} else {
@@ -134,6 +144,9 @@ func readReport(self, standbys []row) (Report, error) {
 	}
 	if err != nil {
 		return Report{}, fmt.Errorf("the server's report: %w", err)
+	}
+	if p.Blind != "" {
+		return p, nil
 	}
 	for _, r := range standbys {
 		standby, err := readStandbyReport(r)
@@ -162,7 +175,7 @@ func (p *Report) readStandbySide(r row) error {
 	} else {
 		p.Behind = duration(r, 6)
 	}
-	if p.End.Timeline, err = r.timeline(7); err != nil || r.null(13) {
+	if p.End.Timeline, err = r.timeline(7); err != nil || r.null(13) || p.Blind != "" {
 		return err
 	}
 	p.Receiver = &ReceiverReport{Status: r.text(14), Host: r.text(16), Port: r.text(17), Slot: r.text(18)}

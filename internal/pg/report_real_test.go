@@ -126,4 +126,62 @@ func TestRealCheckup(t *testing.T) {
 		require.Equal(t, "reserved", c.Slots[0].Status)
 	}
 	require.Equal(t, Slot{Name: "b"}, c.Slots[1], "one that was never used keeps nothing")
+	require.Empty(t, c.Archiving, "nothing is archived")
+
+	primary.stop(Fast)
+	primary.configure("archive_mode = on", "archive_command = 'false'")
+	primary.start()
+	primary.sql("SELECT pg_switch_wal()")
+	primary.write()
+	primary.wait("archiving fails", func() bool {
+		c, err = primary.Checkup(t.Context())
+		require.NoError(t, err)
+		return c.Archiving != ""
+	})
+	require.Regexp(t, "^[0-9A-F]{24}$", c.Archiving)
+	primary.configure("archive_command = 'true'")
+	require.NoError(t, primary.Reload(t.Context()))
+	primary.wait("archiving works", func() bool {
+		c, err = primary.Checkup(t.Context())
+		require.NoError(t, err)
+		return c.Archiving == ""
+	})
+}
+
+// A role without the rights of pg_monitor is told less by PostgreSQL, which is no word about
+// replication.
+func TestRealReportToARoleThatMayNotSee(t *testing.T) {
+	primary := newPrimary(t).start()
+	primary.sql("CREATE ROLE rep LOGIN REPLICATION")
+	primary.plant("pg_hba.conf", "local all postgres peer\nlocal replication postgres peer\nlocal all,replication rep trust\n")
+	require.NoError(t, primary.Reload(t.Context()))
+	standby := newStandby(t, primary, "b").start()
+	primary.wait("streams", func() bool { return len(primary.report().Standbys) == 1 })
+	require.Empty(t, primary.report().Blind)
+
+	standby.asks("host=" + primary.file("socket") + " user=rep")
+	c, err := standby.Conninfo(t.Context())
+	require.NoError(t, err)
+	r, err := standby.ReportAt(t.Context(), c)
+	require.NoError(t, err)
+	require.Equal(t, "rep", r.Blind)
+	require.Empty(t, r.Standbys)
+	require.False(t, r.InRecovery)
+	primary.sql("GRANT pg_monitor TO rep")
+	primary.wait("tells who streams", func() bool {
+		r, err = standby.ReportAt(t.Context(), c)
+		return err == nil && r.Blind == "" && len(r.Standbys) == 1
+	})
+}
+
+// What a rejoin has kept is found beside the data, and nothing else is.
+func TestRealOldData(t *testing.T) {
+	s := newServer(t)
+	for _, name := range []string{"data.before-rejoin-20261121T175230Z", "data.before-rejoin-20261120T175230Z", "data.bak", "other.before-rejoin-20261121T175230Z"} {
+		require.NoError(t, os.Mkdir(s.file(name), 0o700))
+	}
+	require.NoError(t, os.WriteFile(s.file("data.before-rejoin-file"), nil, 0o600))
+	found, err := s.OldData()
+	require.NoError(t, err)
+	require.Equal(t, []string{s.file("data.before-rejoin-20261120T175230Z"), s.file("data.before-rejoin-20261121T175230Z")}, found)
 }

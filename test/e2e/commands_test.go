@@ -17,8 +17,11 @@ import (
 type shownStatus struct {
 	AskedOn  string `json:"asked_on"`
 	Well     bool   `json:"well"`
-	Problems []struct{ Node, Text string }
-	Nodes    []struct {
+	Problems []struct {
+		Node, Text string
+		ToDo       string `json:"to_do"`
+	}
+	Nodes []struct {
 		Node, Role, State, Upstream string
 		Here, Asked                 bool
 		SyncState                   string `json:"sync_state"`

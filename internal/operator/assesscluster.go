@@ -1,0 +1,174 @@
+package operator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"pgsqlms/internal/crm"
+	"pgsqlms/internal/ocf"
+	"pgsqlms/metadata"
+)
+
+// toldSo is why a resource does nothing that it was told to do nothing: what an administrator
+// has set and may have forgotten.
+func (s *survey) toldSo() (causes []remark) {
+	add := func(found bool, todo, format string, args ...any) {
+		if found {
+			causes = append(causes, remark{Text: fmt.Sprintf(format, args...), ToDo: todo})
+		}
+	}
+	role := s.resource.Meta["target-role"]
+	add(s.targetRole() == crm.RoleStopped || s.targetRole() == crm.RoleUnpromoted, "crm_resource "+strings.Join(s.resource.Unset("target-role"), " "),
+		"the resource is told so: its target-role is %s", role)
+	add(ocf.IsTrue(s.cib.Properties["stop-all-resources"]), "crm_attribute -n stop-all-resources -v false", "the cluster is told to stop all resources (stop-all-resources)")
+	managed, set := s.resource.Meta["is-managed"]
+	add(set && !ocf.IsTrue(managed), "crm_resource "+strings.Join(s.resource.Unset("is-managed"), " "), "the resource is unmanaged (is-managed=%s): Pacemaker does nothing with it", managed)
+	add(!s.resource.Promotable(), readme, "the resource is no promotable clone")
+	return causes
+}
+
+// targetRole is what the resource's target-role comes to; empty where it may have any role.
+func (s *survey) targetRole() crm.Role {
+	switch strings.ToLower(s.resource.Meta["target-role"]) {
+	case "", "started", "master", "promoted":
+		return ""
+	case "slave", "unpromoted":
+		return crm.RoleUnpromoted
+	}
+	return crm.RoleStopped
+}
+
+// toldToStop says that no instance is meant to run.
+func (s *survey) toldToStop() bool {
+	return s.targetRole() == crm.RoleStopped || ocf.IsTrue(s.cib.Properties["stop-all-resources"])
+}
+
+// keptOff is what keeps instances from a node for good; empty for nothing. A ban that
+// crm_resource or a rejoin has made is meant to go again.
+func (s *survey) keptOff(node string) (why string) {
+	if i, found := s.state.On(s.resource.Name, node); found && i.Role != crm.RoleStopped {
+		return ""
+	}
+	optIn, set := s.cib.Properties["symmetric-cluster"]
+	if set && !ocf.IsTrue(optIn) {
+		why = "symmetric-cluster=" + optIn + ", and no constraint that lets it run there"
+	}
+	for _, l := range s.cib.LocationsOf(s.resource) {
+		switch {
+		case l.Node != node || l.Rule || crm.IsMove(l.ID) || crm.IsRejoin(l.ID) || l.Role == crm.RolePromoted || l.Role == crm.RoleUnpromoted:
+		case l.Score <= -crm.Infinity:
+			return "constraint " + l.ID
+		case l.Score >= 0:
+			why = ""
+		}
+	}
+	return why
+}
+
+// followers are what has to run where the primary does: an address that is elsewhere, or
+// nowhere, leads nobody to it.
+func (a *assessor) followers() {
+	if !a.live() {
+		return
+	}
+	promoted := a.promoted()
+	bound := a.cib.Bound(a.resource)
+	for _, name := range a.cib.Followers(a.resource) {
+		v := followerView{Name: name, Nodes: []string{}}
+		pending, managed := "", true
+		for _, i := range a.state.Instances {
+			if i.Resource != name {
+				continue
+			}
+			if i.Role != crm.RoleStopped && i.Node != "" {
+				v.Nodes = append(v.Nodes, i.Node)
+			}
+			v.Failed = v.Failed || i.Failed || i.Blocked
+			managed = managed && i.Managed
+			if pending == "" && i.Pending != "Monitoring" {
+				pending = i.Pending
+			}
+		}
+		a.v.Followers = append(a.v.Followers, v)
+		if pending != "" {
+			a.notice("", "", "%s: %s", name, pending)
+		}
+		if !managed && !a.maintained() {
+			a.notice("", manageAgain(name), "%s is unmanaged: Pacemaker does not recover it", name)
+		}
+		a.follows(v, promoted, slices.Contains(bound, name), pending != "")
+	}
+}
+
+// follows says where a follower is missing. One under way is waited for.
+func (a *assessor) follows(v followerView, promoted string, bound, underWay bool) {
+	why := "crm_resource --why -r " + v.Name
+	switch {
+	case v.Failed:
+		a.problem("", "mend the cause, then crm_resource --cleanup -r "+v.Name, "%s has failed", v.Name)
+	case underWay || promoted == "" || slices.Contains(v.Nodes, promoted) && len(v.Nodes) == 1:
+	case len(v.Nodes) == 0:
+		a.problem(promoted, why, "%s runs nowhere, and is to run here, with the primary", v.Name)
+	case bound:
+		a.problem(promoted, why, "%s runs on %s, and is to run here, with the primary", v.Name, strings.Join(v.Nodes, " and "))
+	default:
+		a.notice(promoted, why, "%s runs on %s, and would better be here, with the primary", v.Name, strings.Join(v.Nodes, " and "))
+	}
+}
+
+// fenceDevices says whether somebody could fence. That fencing is switched on is said
+// elsewhere.
+func (a *assessor) fenceDevices() {
+	if !a.live() || !a.cib.Fencing() {
+		return
+	}
+	for _, f := range fencingChecks(a.survey) {
+		switch {
+		case f.Check != checkDevices || f.Level == levelOK:
+		case f.Level == levelError:
+			a.problem("", f.ToDo, "no fence device runs: a node that is lost is not fenced, and nobody is promoted in its place")
+		default:
+			a.notice("", f.ToDo, "fence devices %s", f.Found)
+		}
+	}
+}
+
+// guards are those parameters of the agent that keep commits from being lost, and which an
+// administrator may have switched off to get through an outage.
+func (a *assessor) guards() {
+	if value, off := a.guardOff(); off {
+		a.notice("", a.guardOn(), "%s=%s: whoever is promoted next may lack commits that were acknowledged", metadata.SyncGuard, value)
+	}
+}
+
+// guardOff says whether sync_guard is off, and what it is set to.
+func (s *survey) guardOff() (value string, off bool) {
+	value = s.resource.Params[metadata.SyncGuard]
+	return value, value != "" && !ocf.IsTrue(value)
+}
+
+func (s *survey) guardOn() string {
+	return "crm_resource -r " + s.resource.Name + " --set-parameter " + metadata.SyncGuard + " --parameter-value true"
+}
+
+// psql is a question or an order to the instance on a node, as a person gives it there.
+func (s *survey) psql(node, sql string) string {
+	get := func(name string) string {
+		if v := s.resource.Params[name]; v != "" {
+			return v
+		}
+		return metadata.Default(name)
+	}
+	text := fmt.Sprintf(`psql -h %s -p %s -d postgres -c "%s", as %s`, get(metadata.PGHost), get(metadata.PGPort), sql, get(metadata.SystemUser))
+	if node != "" {
+		text += ", on " + node
+	}
+	return text
+}
+
+// fencingOn is the command that switches fencing on.
+func fencingOn(c crm.CIB) string { return "crm_attribute -n " + c.FencingProperty() + " -v true" }
+
+// readme is where a package has the page that says how a cluster is set up.
+const readme = "README.md, Quick start (/usr/share/doc/pgsqlms)"
