@@ -32,7 +32,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	}))
 }
 
-// operate runs a command, until its end, Ctrl-C, or the loss of its terminal.
+// operate runs a command, until its end, Ctrl-C, Ctrl-\, or the loss of its terminal.
 func operate(args, environ []string, stdout, stderr io.Writer) int {
 	ctx, again, stop := interruptible()
 	defer stop()
@@ -50,7 +50,7 @@ func operate(args, environ []string, stdout, stderr io.Writer) int {
 func interruptible() (ctx context.Context, again <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP)
 	twice := make(chan struct{})
 	go func() {
 		defer cancel()
@@ -60,7 +60,7 @@ func interruptible() (ctx context.Context, again <-chan struct{}, stop func()) {
 		cancel()
 		for s := range signals {
 			if s != syscall.SIGHUP {
-				signal.Reset(os.Interrupt, syscall.SIGTERM)
+				signal.Reset(os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
 				close(twice)
 				return
 			}

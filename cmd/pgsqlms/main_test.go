@@ -84,7 +84,7 @@ func TestSignals(t *testing.T) {
 		t.Fatalf("a terminal that is lost sends it twice: %s", line)
 	case <-time.After(200 * time.Millisecond):
 	}
-	require.NoError(t, child.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, child.Process.Signal(syscall.SIGQUIT))
 	require.Equal(t, "twice", <-said)
 	require.NoError(t, child.Process.Signal(syscall.SIGTERM))
 	_, more := <-said

@@ -2,6 +2,7 @@ package crm
 
 import (
 	"slices"
+	"time"
 
 	"github.com/beevik/etree"
 )
@@ -15,7 +16,13 @@ type Location struct {
 	Score    int    // Pacemaker's Infinity is a million
 	Role     Role   // of which role; empty for all
 	Rule     bool   // it holds by a rule, which is not evaluated here; see InEffect
+
+	// Until is the end of a lifetime, as crm_resource --lifetime writes it; zero without one.
+	Until time.Time
 }
+
+// over says that its lifetime has ended by a clock.
+func (l Location) over(now time.Time) bool { return !l.Until.IsZero() && !now.Before(l.Until) }
 
 func readLocations(root *etree.Element) (found []Location) {
 	for _, e := range root.FindElements("./configuration/constraints/rsc_location") {
@@ -27,7 +34,7 @@ func readLocations(root *etree.Element) (found []Location) {
 			if role := attr(rule, "role"); role != "" {
 				l.Role = roleOf(role)
 			}
-			l.Node = simpleNode(rule)
+			l.Node, l.Until = simpleNode(rule), simpleEnd(rule)
 		}
 		l.Score, _ = parseScore(score)
 		found = append(found, l.each(e)...)
@@ -63,6 +70,20 @@ func simpleNode(rule *etree.Element) string {
 	return ""
 }
 
+// simpleEnd is the moment from which on a rule cannot hold; zero where there is none, or it
+// cannot be read. Expressions are joined by "and" unless a rule says otherwise.
+func simpleEnd(rule *etree.Element) time.Time {
+	if op := attr(rule, "boolean-op"); op != "" && op != "and" {
+		return time.Time{}
+	}
+	for _, e := range rule.SelectElements("date_expression") {
+		if attr(e, "operation") == "lt" {
+			return moment(attr(e, "end"))
+		}
+	}
+	return time.Time{}
+}
+
 // LocationsOf are the rules about a resource, by its own name or its clone's.
 func (c CIB) LocationsOf(r Resource) (found []Location) {
 	for _, l := range c.Locations {
@@ -76,9 +97,14 @@ func (c CIB) LocationsOf(r Resource) (found []Location) {
 // InEffect are the rules about a resource that hold now, for what can be told. Of those that
 // keep it from a node Pacemaker tells all, whatever they are given by: the ones of a rule
 // expression, which may have expired or hold for some nodes only, are taken from there. Of
-// those that prefer a node, rules are not evaluated, and patterns are not read.
+// those that prefer a node, rules are not evaluated, but for the end of a lifetime, and
+// patterns are not read. That end is judged by the clock of the node that was asked, as soon
+// as it has come: the coordinator's clock may be another, but whoever set it wanted no more.
 func (c CIB) InEffect(s State, r Resource) (found []Location) {
 	for _, l := range c.LocationsOf(r) {
+		if l.over(s.Asked) {
+			continue
+		}
 		if !l.Rule || l.Score >= 0 {
 			found = append(found, l)
 		}

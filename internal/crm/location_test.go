@@ -1,7 +1,11 @@
 package crm
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -75,4 +79,44 @@ func TestOptionsOfOperations(t *testing.T) {
 		{Name: "monitor", Role: RolePromoted, Interval: "15s", Timeout: "90s", Enabled: "false", Own: map[string]string{"interval": "15s", "role": "Master", "enabled": "false"}},
 	}, cib.Resources[0].Ops)
 	require.Equal(t, []string{"sets"}, cib.ColocationSets)
+}
+
+// The constraint that crm_resource 2.1.5 made of --move --promoted --node n2 --lifetime PT1080S is n2's, and over when its
+// moment has come by this node's clock. Nothing else with a date in it is.
+func TestLocationOfALifetime(t *testing.T) {
+	text, err := os.ReadFile("testdata/lifetime.cib.xml")
+	require.NoError(t, err)
+	read := func(change ...string) CIB {
+		c, err := ParseCIB(strings.NewReplacer(change...).Replace(string(text)))
+		require.NoError(t, err)
+		return c
+	}
+	c := read()
+	r := c.Resources[0]
+	require.Len(t, c.LocationsOf(r), 1)
+	l := c.LocationsOf(r)[0]
+	end := l.Until
+	require.False(t, end.IsZero())
+	l.Until = time.Time{}
+	require.Equal(t, Location{ID: MoveID("pgsqld-clone"), Resource: "pgsqld-clone", Node: "n2", Score: Infinity, Role: RolePromoted, Rule: true}, l)
+
+	require.Len(t, c.InEffect(State{}, r), 1, "when it was asked for is not known")
+	require.Len(t, c.InEffect(State{Asked: end.Add(-time.Second)}, r), 1)
+	require.Empty(t, c.InEffect(State{Asked: end}, r))
+	for _, change := range [][]string{
+		{`boolean-op="and"`, `boolean-op="or"`}, {`operation="lt"`, `operation="gt"`}, {` end="`, ` end="?`},
+	} {
+		require.Len(t, read(change...).InEffect(State{Asked: end.Add(time.Hour)}, r), 1, change)
+	}
+}
+
+// The moment by which a lifetime is judged is when the cluster was asked.
+func TestStateKnowsWhenItWasAskedFor(t *testing.T) {
+	sbin := t.TempDir()
+	script := "#!/bin/sh\ncat <<'END'\n" + fromFile(t, "healthy.mon.xml") + "END\n"
+	require.NoError(t, os.WriteFile(filepath.Join(sbin, "crm_mon"), []byte(script), 0o755))
+	before := time.Now()
+	s, err := New(sbin, nil).State(t.Context())
+	require.NoError(t, err)
+	require.WithinRange(t, s.Asked, before, time.Now())
 }

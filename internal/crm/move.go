@@ -19,20 +19,27 @@ func IsMove(id string) bool {
 }
 
 // MovePromoted asks for the promoted role of a promotable clone to be moved to a node: it
-// makes a location constraint, which takes back any that MoveID names, and returns. The
-// version is Pacemaker's, as in State.Version.
-func (c *Cluster) MovePromoted(ctx context.Context, clone, node, version string) error {
-	_, err := c.run(ctx, "crm_resource", MoveArguments(clone, node, version)...)
+// makes a location constraint, which takes back any that MoveID names, and returns. After
+// that lifetime, from now on by this node's clock, the constraint holds no more: the
+// coordinator judges it by its own clock. The version is Pacemaker's, as in State.Version.
+//
+// With a lifetime crm_resource writes a rule, and the role beside it, where Pacemaker does
+// not look for a rule's (generate_location_rule in pcmk_sched_location.c): the constraint
+// holds for the node whatever the role. A promotion goes by the sum of both
+// (add_sort_index_to_node_score in pcmk_sched_promotable.c), so the role moves all the same.
+func (c *Cluster) MovePromoted(ctx context.Context, clone, node, version string, lifetime time.Duration) error {
+	_, err := c.run(ctx, "crm_resource", MoveArguments(clone, node, version, lifetime)...)
 	return err
 }
 
 // MoveArguments are what MovePromoted gives to crm_resource.
-func MoveArguments(clone, node, version string) []string {
+func MoveArguments(clone, node, version string, lifetime time.Duration) []string {
 	role := "--promoted" // since 2.1.0
 	if old(version) {
 		role = "--master"
 	}
-	return []string{"--move", "--resource", clone, role, "--node", node}
+	seconds := int64((lifetime + time.Second - 1) / time.Second)
+	return []string{"--move", "--resource", clone, role, "--node", node, "--lifetime", fmt.Sprintf("PT%dS", seconds)}
 }
 
 // old says whether a version of Pacemaker is before 2.1. One that cannot be read is not.
@@ -46,7 +53,8 @@ func old(version string) bool {
 
 // Unmove takes back the constraint that MovePromoted made for that node, and no other:
 // `crm_resource --clear` would also lift a ban on the node, or a move that somebody else
-// has made since. One that is not there is fine.
+// has made since. The node is an attribute, or in the rule that a lifetime makes. One that is
+// not there is fine.
 func (c *Cluster) Unmove(ctx context.Context, clone, node string) error {
 	for _, name := range []string{clone, node} {
 		if strings.ContainsAny(name, `'"`) { // XPath has no escape for them
@@ -54,7 +62,8 @@ func (c *Cluster) Unmove(ctx context.Context, clone, node string) error {
 		}
 	}
 	_, err := c.run(ctx, "cibadmin", "--delete", "--xpath",
-		fmt.Sprintf("//constraints/rsc_location[@id='%s' and @node='%s']", MoveID(clone), node))
+		fmt.Sprintf("//constraints/rsc_location[@id='%s' and (@node='%s' or rule/expression[@attribute='#uname' and @operation='eq' and @value='%[2]s'])]",
+			MoveID(clone), node))
 	if isAbsent(err) {
 		return nil
 	}

@@ -13,7 +13,8 @@ func TestMoveArguments(t *testing.T) {
 		"2.1.5-a3f44794f94": "--promoted", "3.0.2": "--promoted", "": "--promoted", "2": "--promoted", "x.y": "--promoted",
 		"2.0.3-4b1f869f0f": "--master", "1.1.24": "--master",
 	} {
-		require.Equal(t, []string{"--move", "--resource", "c", role, "--node", "n 2"}, MoveArguments("c", "n 2", version), version)
+		require.Equal(t, []string{"--move", "--resource", "c", role, "--node", "n 2", "--lifetime", "PT91S"},
+			MoveArguments("c", "n 2", version, 90*time.Second+time.Millisecond), version)
 	}
 }
 

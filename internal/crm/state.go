@@ -20,6 +20,7 @@ type State struct {
 	Fencing     bool // the property stonith-enabled
 	Maintenance bool // the property maintenance-mode
 	LastChange  time.Time
+	Asked       time.Time // when it was asked for, by this node's clock; zero where it was read from a text
 	Nodes       []Node
 	Instances   []Instance
 	Failures    []Failure
@@ -116,6 +117,7 @@ type Ban struct {
 // State asks crm_mon. Without a cluster on this node that is a *ToolError, with the code
 // 102 mostly.
 func (c *Cluster) State(ctx context.Context) (State, error) {
+	asked := time.Now()
 	result, err := c.result(ctx, "crm_mon", "--output-as=xml")
 	if err != nil {
 		return State{}, err
@@ -127,7 +129,9 @@ func (c *Cluster) State(ctx context.Context) (State, error) {
 		}
 		return State{}, &ToolError{Tool: "crm_mon", Code: result.Code, Text: text}
 	}
-	return ParseState(result.Stdout)
+	s, err := ParseState(result.Stdout)
+	s.Asked = asked
+	return s, err
 }
 
 // complaintOf is what crm_mon says has gone wrong, which it writes as XML as well.

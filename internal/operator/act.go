@@ -32,11 +32,12 @@ func (c *call) mayAct() error {
 }
 
 // outliveReaders keeps a reader that goes away, as of a pipe, from ending this process
-// half-way, before the constraint is removed. The function that it returns ends that.
+// half-way, before the constraint is removed, and Ctrl-Z from stopping it there. The function
+// that it returns ends that.
 func outliveReaders() (stop func()) {
-	broken := make(chan os.Signal, 1)
-	signal.Notify(broken, syscall.SIGPIPE)
-	return func() { signal.Stop(broken) }
+	unheeded := make(chan os.Signal, 1)
+	signal.Notify(unheeded, syscall.SIGPIPE, syscall.SIGTSTP)
+	return func() { signal.Stop(unheeded) }
 }
 
 // tell is for a step that was done, and says how long after the begin.
@@ -93,16 +94,37 @@ func liftOnce(ctx context.Context, cluster *crm.Cluster, remove func(context.Con
 // leave ends a command that has been told twice to end, and may stand still anywhere: its
 // constraint is removed, if that can be done at once, or named.
 func (c *call) leave(ctx context.Context, name string) {
-	say := func(format string, args ...any) {
-		fmt.Fprintf(c.Stderr, "pgsqlms %s: %s\n", name, clean(fmt.Sprintf(format, args...)))
-	}
 	h := c.held.Load()
 	if h == nil {
-		say("interrupted again, and ended at once")
+		c.warn(name, "interrupted again, and ended at once")
 		return
 	}
-	say("interrupted again: removes constraint %s, within %s, and ends; a third time ends it at once, and leaves the constraint behind",
+	c.warn(name, "interrupted again: removes constraint %s, within %s, and ends; a third time ends it at once, and leaves the constraint behind",
 		h.constraint, durationText(constraintWait/2))
+	c.drop(ctx, name, h)
+}
+
+// liftInPanic is for what a deferred function has recovered, nil for nothing, wherever the
+// command works: a mistake in this program is to leave no constraint behind, and to be seen
+// all the same.
+func (c *call) liftInPanic(name string, mistake any) {
+	if mistake == nil {
+		return
+	}
+	if h := c.held.Load(); h != nil {
+		c.warn(name, "a mistake in this program: removes constraint %s, within %s, and ends", h.constraint, durationText(constraintWait/2))
+		c.drop(context.Background(), name, h)
+	}
+	panic(mistake)
+}
+
+func (c *call) warn(name, format string, args ...any) {
+	fmt.Fprintf(c.Stderr, "pgsqlms %s: %s\n", name, clean(fmt.Sprintf(format, args...)))
+}
+
+// drop removes a constraint at once, or names it.
+func (c *call) drop(ctx context.Context, name string, h *held) {
+	say := func(format string, args ...any) { c.warn(name, format, args...) }
 	if err := h.liftOnce(ctx); err != nil {
 		say("constraint %s is left behind: %s; to do: %s", h.constraint, first(err), h.byHand)
 	} else {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,6 +46,9 @@ const (
 	// primary's first monitor writes it, a second or so after the promotion.
 	recordWait  = 8 * time.Second
 	recordEvery = 200 * time.Millisecond
+
+	// lastRecordWait bounds the last look at the record, just before the hook is run.
+	lastRecordWait = 2 * time.Second
 
 	// defaultHookTimeout stays, with all that is waited for before, below the 30 s after
 	// which Pacemaker ends an alert agent that has no timeout of its own.
@@ -143,7 +147,10 @@ func (a *alerter) answer(ctx context.Context, timeout time.Duration) ExitCode {
 		a.log.Errorf("alert: the hook is not run: %v", err)
 		return ExitWrong
 	}
-	change := a.await(ctx, cib, r)
+	change, by := a.await(ctx, cib, r)
+	if by != "" {
+		return a.pass(hook, change, by)
+	}
 	if first, err := a.markOnce(ctx, hook, change); err != nil {
 		a.log.Errorf("alert: the hook %s is not run: that it was cannot be noted down: %v", hook, err)
 		return ExitUnknown
@@ -151,7 +158,17 @@ func (a *alerter) answer(ctx context.Context, timeout time.Duration) ExitCode {
 		a.log.Infof("alert: %s has been told of the %s already", hook, change)
 		return ExitWell
 	}
+	if by := a.lastLook(ctx, change); by != "" {
+		return a.pass(hook, change, by)
+	}
 	return a.run(ctx, hook, change, timeout)
+}
+
+// pass runs nothing: another alert, on the node by which this promotion was overtaken, tells
+// the hook of that one, or has already, and nobody may hear of this one after it.
+func (a *alerter) pass(hook string, c roleChange, by string) ExitCode {
+	a.log.Infof("alert: the %s is superseded: %s is the primary since; %s is not run", c, by, hook)
+	return ExitWell
 }
 
 func (a *alerter) readCIB(ctx context.Context) (crm.CIB, error) {
@@ -166,6 +183,8 @@ type roleChange struct {
 	from, to          string // from is empty where there was no primary, or none is known
 	timeline, lsn     string // empty where they are not known
 	at                time.Time
+	serial            uint64   // of the record when it last told of this promotion; 0 if it has not
+	ended             bool     // the record has told of the promotion's end
 	ids               []string // of this promotion: by the event that told of it, and by the record where that is known
 }
 
@@ -182,10 +201,11 @@ func (c roleChange) String() string {
 }
 
 // await waits until the record tells of the promotion. Before it has ended, the record
-// names the primary before; afterwards only the log does.
-func (a *alerter) await(ctx context.Context, cib crm.CIB, r crm.Resource) roleChange {
-	c := roleChange{cluster: cib.Properties["cluster-name"], resource: r.Name, to: a.node, at: a.at,
-		ids: []string{fmt.Sprintf("node=%s at=%d", a.node, a.at.UnixMicro())}}
+// names the primary before; afterwards only the log does. by is another node that has become
+// the primary since; empty mostly.
+func (a *alerter) await(ctx context.Context, cib crm.CIB, r crm.Resource) (c roleChange, by string) {
+	c = roleChange{cluster: cib.Properties["cluster-name"], resource: r.Name, to: a.node, at: a.at,
+		ids: []string{eventID(a.node, a.at)}}
 	event := c.ids
 	ctx, cancel := context.WithTimeout(ctx, a.wait)
 	defer cancel()
@@ -194,22 +214,28 @@ func (a *alerter) await(ctx context.Context, cib crm.CIB, r crm.Resource) roleCh
 	for {
 		switch p := progressOf(text, a.node); {
 		case p.ended:
+			c.serial, c.ended = p.record.Serial, true
 			c.timeline, c.lsn = p.record.History.Timeline.String(), p.record.History.Parent().End.String()
 			c.ids = append(event, changeID(p.record.Serial, a.node))
 			if !begun {
 				c.from = a.fromLog(ctx, p.record)
 			}
-			return c
+			return c, ""
 		case p.begun:
 			begun = true
+			c.serial = p.record.Serial
 			c.from, c.ids = p.record.Node, append(event, changeID(p.record.Serial+1, a.node))
 		case text == "":
 			begun = true // the first promotion: there was no primary
+		default:
+			if by = a.overtaken(ctx, c, p.record); by != "" {
+				return c, by
+			}
 		}
 		select {
 		case <-ctx.Done():
 			a.log.Warnf("alert: the cluster's record does not tell of the %s within %s: the hook is not told the timeline", c, a.wait)
-			return c
+			return c, ""
 		case <-time.After(recordEvery):
 		}
 		if now, _, err := a.crm.Property(ctx, r.Name); err == nil {
@@ -217,6 +243,48 @@ func (a *alerter) await(ctx context.Context, cib crm.CIB, r crm.Resource) roleCh
 		}
 	}
 }
+
+// overtaken is the node that has become the primary since a promotion, given a record that
+// does not name the promoted node; empty for none. A record that had told of the promotion
+// has moved on when its serial is higher. One that never has may be from before it, as that
+// of a cluster that was put together again: there Pacemaker's word counts.
+func (a *alerter) overtaken(ctx context.Context, c roleChange, r election.Record) string {
+	if r.Node == "" || r.Node == c.to {
+		return ""
+	}
+	if c.serial != 0 {
+		if r.Serial > c.serial {
+			return r.Node
+		}
+		return ""
+	}
+	state, err := a.crm.State(ctx)
+	primaries := state.Primaries(c.resource)
+	if err != nil || len(primaries) == 0 || slices.Contains(primaries, c.to) {
+		return ""
+	}
+	return strings.Join(primaries, ", ")
+}
+
+// lastLook reads the record once more: the wait for it, or for another alert, may have taken
+// seconds.
+func (a *alerter) lastLook(ctx context.Context, c roleChange) (by string) {
+	ctx, cancel := context.WithTimeout(ctx, lastRecordWait)
+	defer cancel()
+	text, _, err := a.crm.Property(ctx, c.resource)
+	if p := progressOf(text, c.to); err == nil && !p.begun && !p.ended {
+		return a.overtaken(ctx, c, p.record)
+	}
+	return ""
+}
+
+// eventID is that of the event that told of a promotion.
+func eventID(node string, at time.Time) string {
+	return fmt.Sprintf("node=%s at=%d", node, at.UnixMicro())
+}
+
+// isEventID tells it from a changeID; no node's name has a space in it.
+func isEventID(id string) bool { return strings.Contains(id, " at=") }
 
 // changeID is a promotion's own: every end of one counts the record's serial up.
 func changeID(serial uint64, node string) string {
@@ -260,6 +328,10 @@ func (a *alerter) fromLog(ctx context.Context, r election.Record) string {
 
 // environment is what the hook gets.
 func (c roleChange) environment() []string {
+	serial := ""
+	if c.ended {
+		serial = strconv.FormatUint(c.serial, 10)
+	}
 	return []string{
 		"PGSQLMS_EVENT=promoted",
 		"PGSQLMS_CLUSTER=" + c.cluster,
@@ -268,6 +340,7 @@ func (c roleChange) environment() []string {
 		"PGSQLMS_NEW_PRIMARY=" + c.to,
 		"PGSQLMS_TIMELINE=" + c.timeline,
 		"PGSQLMS_LSN=" + c.lsn,
+		"PGSQLMS_SERIAL=" + serial,
 		"PGSQLMS_TIME=" + c.at.UTC().Format(time.RFC3339),
 	}
 }
@@ -285,7 +358,7 @@ func (a *alerter) run(ctx context.Context, hook string, c roleChange, timeout ti
 	text := fmt.Sprintf("alert: %s, of which %s was told", c, hook)
 	switch took := durationText(time.Since(began)); {
 	case errors.Is(err, context.DeadlineExceeded):
-		a.log.Errorf("%s: it did not end within %s (%s) and was killed, with all it had started", text, timeout, hookTimeoutOption)
+		a.log.Errorf("%s: it did not end within %s (%s) and was killed, with its process group", text, timeout, hookTimeoutOption)
 		return ExitWrong
 	case err != nil:
 		a.log.Errorf("%s: %v", text, err)

@@ -20,6 +20,7 @@ const (
 	recordBegun   = "serial=4 timeline=2 node=n1 from=1@0/1742110 sync=n1:1:n2,n3 next=n2:1:n1,n3:2@0/1742318,1@0/1742110"
 	recordEnded   = "serial=5 timeline=3 node=n2 from=2@0/1742318,1@0/1742110 sync=n2:1:n1,n3"
 	recordRulesOn = "serial=5 timeline=3 node=n2 from=2@0/1742318,1@0/1742110 sync=n2:2:n1,n3"
+	recordTaken   = "serial=7 timeline=4 node=n3 from=3@0/1800000,2@0/1742318,1@0/1742110 sync=n3:1:n1,n2"
 	recordAgain   = "serial=7 timeline=4 node=n2 from=3@0/1800000,2@0/1742318,1@0/1742110 sync=n2:1:n1,n3"
 )
 
@@ -93,6 +94,7 @@ PGSQLMS_LSN=0/1742318
 PGSQLMS_NEW_PRIMARY=n2
 PGSQLMS_OLD_PRIMARY=n1
 PGSQLMS_RESOURCE=pgsqld
+PGSQLMS_SERIAL=5
 PGSQLMS_TIME=2026-11-21T17:47:33Z
 PGSQLMS_TIMELINE=3
 `
@@ -172,6 +174,7 @@ func TestAlertWithoutARecord(t *testing.T) {
 	require.Less(t, time.Since(began), 20*time.Second)
 	told := a.heard()
 	require.Contains(t, told, "PGSQLMS_OLD_PRIMARY=n1\n")
+	require.Contains(t, told, "PGSQLMS_SERIAL=\n")
 	require.Contains(t, told, "PGSQLMS_TIMELINE=\n")
 	a.cluster(recordEnded, recordEnded)
 	require.Equal(t, ExitWell, a.answer(t.Context(), time.Minute))
@@ -201,6 +204,79 @@ func TestHookIsRunOnceThoughTheRecordIsLate(t *testing.T) {
 	require.Contains(t, a.heard(), "PGSQLMS_TIMELINE=4")
 }
 
+// Where another node has become the primary since, the hook hears of that from there, and not of this one afterwards.
+func TestAlertThatComesTooLate(t *testing.T) {
+	crmMon := func(a *alerting, primary string) {
+		a.file("sbin/crm_mon", "#!/bin/sh\necho '<pacemaker-result><resources><clone id=\"pgsqld-clone\"><resource id=\"pgsqld\" role=\"Promoted\"><node name=\""+primary+"\"/></resource></clone></resources></pacemaker-result>'\n", 0o755)
+	}
+	for name, set := range map[string]func(a *alerting){
+		"while it is waited for":        func(a *alerting) { a.cluster(recordBegun, recordTaken) },
+		"before it was looked at":       func(a *alerting) { a.cluster(recordTaken, recordTaken); crmMon(a, "n3") },
+		"while the mark was waited for": func(a *alerting) { a.cluster(recordEnded, recordTaken) },
+	} {
+		a := newAlerting(t, "", "")
+		set(a)
+		require.Equal(t, ExitWell, a.answer(t.Context(), time.Minute), name)
+		require.Empty(t, a.heard(), name)
+		require.Contains(t, a.said.String(), "is superseded: n3 is the primary since; "+filepath.Join(a.top, "hook")+" is not run\n", name)
+	}
+
+	// A record from before the promotion is no proof.
+	for name, set := range map[string]func(a *alerting){
+		"an older serial":         func(a *alerting) { a.cluster(recordBegun, recordBefore) },
+		"Pacemaker says it is it": func(a *alerting) { a.cluster(recordTaken, recordTaken); crmMon(a, "n2") },
+		"Pacemaker says nothing":  func(a *alerting) { a.cluster(recordTaken, recordTaken) },
+	} {
+		a := newAlerting(t, "", "")
+		set(a)
+		a.wait = 50 * time.Millisecond
+		require.Equal(t, ExitWell, a.answer(t.Context(), time.Minute), name)
+		require.Contains(t, a.heard(), "PGSQLMS_NEW_PRIMARY=n2\n", name)
+	}
+}
+
+// An alert that is repeated is known although others have come since; a record that counts anew is not taken for one of before.
+func TestMarksOfEarlierChanges(t *testing.T) {
+	a := newAlerting(t, recordBegun, recordEnded)
+	first := a.at
+	require.Equal(t, ExitWell, a.answer(t.Context(), time.Minute))
+	a.cluster(recordAgain, recordAgain)
+	a.at = first.Add(time.Minute)
+	require.Equal(t, ExitWell, a.answer(t.Context(), time.Minute))
+	told := a.heard()
+	require.Contains(t, told, "PGSQLMS_TIMELINE=4")
+	a.at, a.wait = first, 50*time.Millisecond
+	a.cluster("", "")
+	require.Equal(t, ExitWell, a.answer(t.Context(), time.Minute))
+	require.Equal(t, told, a.heard())
+
+	a.at = first.Add(2 * time.Minute)
+	a.cluster(recordEnded, recordEnded)
+	require.Equal(t, ExitWell, a.answer(t.Context(), time.Minute))
+	require.NotEqual(t, told, a.heard())
+}
+
+func TestNoted(t *testing.T) {
+	at := func(n int) string { return eventID("n2", time.UnixMicro(int64(n))) }
+	var told []string
+	for n := range 3 * keptEvents {
+		var first bool
+		told, first = noted(told, []string{at(n), changeID(uint64(n), "n2")})
+		require.True(t, first)
+	}
+	require.Len(t, told, keptEvents+1)
+	require.Equal(t, []string{at(3*keptEvents - 1), changeID(3*keptEvents-1, "n2")}, told[keptEvents-1:])
+	for n, first := range map[int]bool{0: true, 2*keptEvents - 1: true, 2 * keptEvents: false, 3*keptEvents - 1: false} {
+		_, is := noted(told, []string{at(n)})
+		require.Equal(t, first, is, n)
+	}
+	// The serial of a later change is not noted for an earlier one, of which nobody may have been told yet.
+	all, first := noted(told, []string{at(2 * keptEvents), changeID(99, "n2")})
+	require.False(t, first)
+	require.Equal(t, told, all)
+	require.Less(t, keptEvents*(2*64+len(at(1<<60))+8)+100, maxMark)
+}
+
 // A hook that hangs is killed with what it has started, and not run again.
 func TestHookTimeout(t *testing.T) {
 	a := newAlerting(t, recordBegun, recordEnded)
@@ -208,7 +284,7 @@ func TestHookTimeout(t *testing.T) {
 	began := time.Now()
 	require.Equal(t, ExitWrong, a.answer(t.Context(), 300*time.Millisecond))
 	require.Less(t, time.Since(began), 20*time.Second)
-	require.Contains(t, a.said.String(), "did not end within 300ms (hook_timeout) and was killed")
+	require.Contains(t, a.said.String(), "did not end within 300ms (hook_timeout) and was killed, with its process group\n")
 	group := strings.TrimSpace(a.heard())
 	require.Eventually(t, func() bool {
 		_, err := os.Stat("/proc/" + group)
@@ -317,5 +393,5 @@ func TestHookTimeoutOption(t *testing.T) {
 		require.Error(t, err, text)
 		require.Equal(t, defaultHookTimeout, got)
 	}
-	require.Less(t, patientTool+recordWait+markWait+defaultHookTimeout, 30*time.Second, "Pacemaker's default")
+	require.Less(t, patientTool+recordWait+markWait+lastRecordWait+defaultHookTimeout, 30*time.Second, "Pacemaker's default")
 }

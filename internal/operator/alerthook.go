@@ -71,8 +71,12 @@ func onlyOurs(path string) error {
 // markWait bounds the wait for another alert that notes something down at this moment.
 const markWait = 2 * time.Second
 
-// maxMark is, in bytes, more than a mark is long.
-const maxMark = 4096
+// What a mark keeps: the events of the last changes, as an alert may come again after those of
+// later ones, and the serial of the very last: a record that is deleted begins to count anew.
+const (
+	keptEvents = 16
+	maxMark    = 8192 // bytes; more than so many have
+)
 
 // markOnce notes down that a hook is told of a change, and says whether nobody had. It is
 // noted before the hook is run, and is on disk then: a hook that is cut short is not run
@@ -100,15 +104,26 @@ func (a *alerter) markOnce(ctx context.Context, hook string, c roleChange) (firs
 	if err != nil {
 		return false, err
 	}
-	told := strings.Split(string(before), "\n")
-	isTold := func(id string) bool { return slices.Contains(told, id) }
-	ids := c.ids
-	if first = !slices.ContainsFunc(ids, isTold); !first {
-		if ids = append(told, slices.DeleteFunc(slices.Clone(ids[1:]), isTold)...); len(ids) == len(told) {
-			return false, nil
-		}
+	told := strings.FieldsFunc(string(before), func(r rune) bool { return r == '\n' })
+	ids, first := noted(told, c.ids)
+	if !first && len(ids) == len(told) {
+		return false, nil
 	}
 	return first, errors.Join(f.Truncate(0), writeAtStart(f, strings.Join(ids, "\n")), f.Sync())
+}
+
+// noted is what a mark has to have for ids, an event's and perhaps a serial, given what it
+// has, and whether they are new to it.
+func noted(told, ids []string) (all []string, first bool) {
+	isTold := func(id string) bool { return slices.Contains(told, id) }
+	events := slices.DeleteFunc(slices.Clone(told), func(id string) bool { return !isEventID(id) })
+	switch {
+	case !slices.ContainsFunc(ids, isTold):
+		return append(events[max(0, len(events)+1-keptEvents):], ids...), true
+	case len(events) > 0 && events[len(events)-1] == ids[0]:
+		return append(told, slices.DeleteFunc(slices.Clone(ids[1:]), isTold)...), false
+	}
+	return told, false
 }
 
 func writeAtStart(f *os.File, text string) error {

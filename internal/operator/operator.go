@@ -158,6 +158,7 @@ func (c *call) carryOut(ctx context.Context, cmd verb) ExitCode {
 	}
 	done := make(chan outcome, 1)
 	go func() {
+		defer func() { c.liftInPanic(cmd.name, recover()) }()
 		code, err := cmd.run(ctx, c)
 		done <- outcome{code, err}
 	}()

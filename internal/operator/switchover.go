@@ -11,9 +11,11 @@ import (
 	"pgsqlms/internal/crm"
 )
 
+const switchoverName = "switchover"
+
 func switchoverCommand() verb {
 	return verb{
-		name:    "switchover",
+		name:    switchoverName,
 		purpose: "give the primary's role to a standby, and say how long nobody could write",
 		args:    " [NODE]",
 		example: "pgsqlms switchover                 # to the standby with the best promotion score; asks first\n" +
@@ -40,14 +42,30 @@ func switchover(ctx context.Context, c *call) (ExitCode, error) {
 	}
 	s := newSurveyor(c)
 	s.patient = true
-	found, err := s.survey(ctx, c.now())
+	return decide(ctx, c, s, target, func(ctx context.Context, target string) (survey, switchoverPlan, error) {
+		found, err := s.survey(ctx, c.now())
+		if err != nil {
+			return found, switchoverPlan{}, err
+		}
+		plan := planSwitchover(found, target)
+		if !plan.Refused && !plan.Done {
+			plan.lasts(found, moveLifetime(plan.Bound, found.coordinatorAhead(ctx)))
+		}
+		return found, plan, nil
+	})
+}
+
+// decide shows the plan that a look makes, asks, and has it carried out if it still is the
+// one that was agreed to.
+func decide(ctx context.Context, c *call, s surveyor, target string, look func(context.Context, string) (survey, switchoverPlan, error)) (ExitCode, error) {
+	found, plan, err := look(ctx, target)
 	if ctx.Err() != nil {
 		return ExitUnknown, errors.New("interrupted, nothing was done")
 	}
 	if err != nil {
 		return ExitUnknown, err
 	}
-	v := switchoverView{switchoverPlan: planSwitchover(found, target), Taken: found.taken, Resource: found.resource.Clone, primitive: found.resource.Name, DryRun: c.dryRun}
+	v := switchoverView{switchoverPlan: plan, Taken: found.taken, Resource: found.resource.Clone, primitive: found.resource.Name, DryRun: c.dryRun}
 	if c.output == outputText {
 		fmt.Fprint(c.Stdout, v.planText(newStyle(c.Process)))
 	}
@@ -60,10 +78,62 @@ func switchover(ctx context.Context, c *call) (ExitCode, error) {
 	case c.dryRun:
 		return v.end(c, outcomeDryRun, ExitWell)
 	}
-	if !c.yes && !confirmed(ctx, c) {
+	if c.yes {
+		return newMover(c, s, found, v).carryOut(ctx)
+	}
+	if !confirmed(ctx, c) {
 		return v.end(c, outcomeDeclined, ExitUnknown)
 	}
+	// The answer may have come hours after the look.
+	found, plan, err = look(ctx, v.Target)
+	if ctx.Err() != nil {
+		return ExitUnknown, errors.New("interrupted, nothing was done")
+	}
+	if err != nil {
+		return ExitUnknown, fmt.Errorf("%w; nothing was done", err)
+	}
+	v.Reason = plan.changedFrom(v.switchoverPlan)
+	v.switchoverPlan, v.Taken = plan, found.taken
+	if v.Refused = v.Reason != ""; v.Refused {
+		return v.end(c, outcomeRefused, ExitWrong)
+	}
 	return newMover(c, s, found, v).carryOut(ctx)
+}
+
+// changedFrom says what speaks against carrying out what was agreed to; empty for nothing.
+func (p switchoverPlan) changedFrom(agreed switchoverPlan) string {
+	if p.From != agreed.From {
+		return fmt.Sprintf("the primary was %s when you were asked, and is %s now", agreed.From, orUnknown(p.From, true))
+	}
+	var wrong []string
+	for _, one := range p.Checks {
+		if one.Level == levelError {
+			wrong = append(wrong, one.Check+": "+one.Found)
+		}
+	}
+	if len(wrong) > 0 {
+		return "since you were asked, " + strings.Join(wrong, "; ")
+	}
+	return ""
+}
+
+// coordinatorAhead is by how much the clock of the coordinator's node is ahead of this
+// node's; 0 where this is that node, or PostgreSQL there cannot be asked.
+func (f *survey) coordinatorAhead(ctx context.Context) time.Duration {
+	if other, asked := f.others[f.state.DC]; !asked || !other.ok() { // this node is none of them
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, neighbourWait)
+	defer cancel()
+	conninfo, err := f.instance.Conninfo(ctx)
+	if err != nil {
+		return 0
+	}
+	there, err := f.instance.CheckupAt(ctx, conninfo.At(f.state.DC))
+	if err != nil {
+		return 0
+	}
+	return there.Ahead
 }
 
 // confirmed asks, and takes only yes for yes. Ctrl-C is a no.
@@ -85,7 +155,8 @@ func confirmed(ctx context.Context, c *call) bool {
 
 // The bounds of a switchover that do not follow from the operations' timeouts.
 const (
-	askEvery = 200 * time.Millisecond // between two questions to PostgreSQL
+	askEvery  = 200 * time.Millisecond // between two questions to PostgreSQL
+	quietWait = 2 * time.Second        // for nothing to be under way, once the constraint is gone: what Pacemaker makes of that begins within a second
 )
 
 // mover carries a switchover out.
@@ -100,10 +171,11 @@ type mover struct {
 	said  progress
 
 	followerWait time.Duration
+	settleWait   time.Duration
 }
 
 func newMover(c *call, s surveyor, found survey, v switchoverView) *mover {
-	return &mover{c: c, crm: s.crm, found: found, v: v, every: lookEvery, followerWait: followerWait, said: progress{
+	return &mover{c: c, crm: s.crm, found: found, v: v, every: lookEvery, followerWait: followerWait, settleWait: quietWait, said: progress{
 		resource: found.resource.Name, from: v.From, target: v.Target, followers: v.Followers, before: found.state.Failures,
 	}}
 }
@@ -116,7 +188,7 @@ func (m *mover) carryOut(ctx context.Context) (ExitCode, error) {
 
 	asked, stopAsking := context.WithCancel(ctx)
 	defer stopAsking()
-	gap := startGap(asked, m.askers(ctx))
+	gap := startGap(asked, m.c, m.askers(ctx))
 	m.began = m.c.now()
 	m.say("asks Pacemaker to move the role to " + m.v.Target)
 
@@ -124,7 +196,7 @@ func (m *mover) carryOut(ctx context.Context) (ExitCode, error) {
 	// Killed half-way it may have made the constraint or not, so Ctrl-C does not end it.
 	uninterrupted := context.WithoutCancel(ctx)
 	bounded, cancel := context.WithTimeout(uninterrupted, constraintWait)
-	err := m.crm.MovePromoted(bounded, m.found.resource.Clone, m.v.Target, m.found.state.Version)
+	err := m.crm.MovePromoted(bounded, m.found.resource.Clone, m.v.Target, m.found.state.Version, m.v.lifetime)
 	cancel()
 	if err != nil {
 		m.v.Outcome, m.v.Reason = outcomeFailed, first(err)
@@ -133,10 +205,18 @@ func (m *mover) carryOut(ctx context.Context) (ExitCode, error) {
 	}
 	m.v.Seconds = m.c.now().Sub(m.began).Seconds()
 	m.unmove(uninterrupted)
-	if m.v.Outcome == outcomeCancelled {
+	switch m.v.Outcome {
+	case outcomeCancelled:
 		m.awaitReturn(ctx)
+		m.last(uninterrupted)
+	case outcomeDone, outcomeUnfollowed:
+		m.awaitQuiet(ctx)
+		if known := m.last(uninterrupted); known && m.v.Cleared && m.v.Primary != m.v.Target {
+			m.v.Outcome = outcomeReturned
+		}
+	default:
+		m.last(uninterrupted)
 	}
-	m.last(uninterrupted)
 	stopAsking()
 	m.v.measure(gap.wait(), m.said)
 	return m.finish()
@@ -164,10 +244,14 @@ func (m *mover) wait(ctx context.Context) (outcome, string) {
 // outcomeOf is what a look means; empty where it is to be waited on.
 func (m *mover) outcomeOf(ctx context.Context, state crm.State) (outcome, string) {
 	if reason, refused := m.said.refused(state); refused {
+		m.v.byAgent = true
 		return outcomeCancelled, reason
 	}
 	if other := m.said.elsewhere(state); other != "" {
 		return outcomeElsewhere, other + " was promoted meanwhile"
+	}
+	if reason, lost := m.said.lost(state); lost {
+		return outcomeCancelled, reason
 	}
 	if !m.said.moved(state) || m.moved.IsZero() && !m.isBest(ctx) {
 		return "", ""
@@ -243,11 +327,31 @@ func (m *mover) awaitReturn(ctx context.Context) {
 	}
 }
 
-// last says who is the primary in the end.
-func (m *mover) last(ctx context.Context) {
-	if state, err := m.look(ctx); err == nil {
+// awaitQuiet waits, once the constraint is gone, until there is one primary and nothing is
+// under way: a preference may give the role to another node now.
+func (m *mover) awaitQuiet(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, m.v.Bound)
+	defer cancel()
+	since := m.c.now()
+	for ctx.Err() == nil {
+		state, err := m.look(ctx)
+		switch now := m.c.now(); {
+		case err != nil || m.said.busy(state) || len(state.Primaries(m.found.resource.Name)) != 1:
+			since = now
+		case now.Sub(since) >= m.settleWait:
+			return
+		}
+		m.pause(ctx)
+	}
+}
+
+// last says who is the primary in the end, and whether that is known.
+func (m *mover) last(ctx context.Context) (known bool) {
+	state, err := m.look(ctx)
+	if err == nil {
 		m.v.Primary = strings.Join(state.Primaries(m.found.resource.Name), ", ")
 	}
+	return err == nil
 }
 
 func (m *mover) say(line string) { m.c.tell(m.began, line) }

@@ -1,10 +1,13 @@
 package operator
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -35,38 +38,53 @@ func TestSwitchoverPlanOfEachSituation(t *testing.T) {
 	}
 }
 
-// What speaks against the target's instance, and what is to be done about it.
-func TestSwitchoverTargetsInstance(t *testing.T) {
-	const cleanup, manage = "crm_resource --cleanup -r pgsqld --node n2", "crm_resource -r pgsqld-clone --meta -d is-managed"
-	for name, c := range map[string]struct {
-		change  func(*crm.Instance)
-		refused bool
-		todo    string
-	}{
-		"managed":   {func(*crm.Instance) {}, false, ""},
-		"unmanaged": {func(i *crm.Instance) { i.Managed = false }, true, manage},
-		"blocked":   {func(i *crm.Instance) { i.Managed, i.Blocked = false, true }, true, cleanup},
-		"failed":    {func(i *crm.Instance) { i.Failed = true }, true, cleanup},
-		"absent":    {func(i *crm.Instance) { *i = crm.Instance{} }, true, cleanup},
-	} {
-		f := situations(t)["healthy"]
-		for n := range f.state.Instances {
-			if i := &f.state.Instances[n]; i.Resource == "pgsqld" && i.Node == "n2" {
-				c.change(i)
+// What speaks against the target's instance, or the primary's, and what is to be done about it.
+func TestSwitchoverInstances(t *testing.T) {
+	for check, node := range map[string]string{"target": "n2", "primary": "n1"} {
+		cleanup, manage := "crm_resource --cleanup -r pgsqld --node "+node, "crm_resource -r pgsqld-clone --meta -d is-managed"
+		for name, c := range map[string]struct {
+			change func(*crm.Instance, *crm.Node)
+			todo   string // empty where it is not refused
+		}{
+			"managed":     {func(*crm.Instance, *crm.Node) {}, ""},
+			"unmanaged":   {func(i *crm.Instance, _ *crm.Node) { i.Managed = false }, manage},
+			"blocked":     {func(i *crm.Instance, _ *crm.Node) { i.Managed, i.Blocked = false, true }, cleanup},
+			"failed":      {func(i *crm.Instance, _ *crm.Node) { i.Failed = true }, cleanup},
+			"maintenance": {func(i *crm.Instance, n *crm.Node) { i.Managed, n.Maintenance = false, true }, "pgsqlms status"},
+			"standby":     {func(_ *crm.Instance, n *crm.Node) { n.Standby = true }, "pgsqlms status"},
+			"leaving":     {func(_ *crm.Instance, n *crm.Node) { n.Shutdown = true }, "pgsqlms status"},
+			"lost":        {func(_ *crm.Instance, n *crm.Node) { n.Unclean = true }, "pgsqlms status"},
+		} {
+			f := situations(t)["healthy"]
+			change(f.state, node, c.change)
+			p := planSwitchover(f, "n2")
+			require.Equal(t, c.todo != "", p.Refused, "%s: %s", check, name)
+			if c.todo == "" {
+				continue
+			}
+			todos := map[string]bool{}
+			for _, one := range p.Checks {
+				if one.Check == check && one.Level == levelError {
+					todos[one.ToDo] = true
+				}
+			}
+			require.Contains(t, todos, c.todo, "%s: %s", check, name)
+		}
+	}
+	f := situations(t)["healthy"]
+	change(f.state, "n2", func(i *crm.Instance, _ *crm.Node) { *i = crm.Instance{} })
+	require.True(t, planSwitchover(f, "n2").Refused, "none runs there")
+}
+
+// change changes a node in a state, and the instance there.
+func change(s crm.State, node string, how func(*crm.Instance, *crm.Node)) {
+	for i := range s.Instances {
+		for n := range s.Nodes {
+			if s.Instances[i].Resource == "pgsqld" && s.Instances[i].Node == node && s.Nodes[n].Name == node {
+				how(&s.Instances[i], &s.Nodes[n])
+				return
 			}
 		}
-		p := planSwitchover(f, "n2")
-		require.Equal(t, c.refused, p.Refused, name)
-		if !c.refused {
-			continue
-		}
-		todos := map[string]bool{}
-		for _, check := range p.Checks {
-			if check.Check == "target" && check.Level == levelError {
-				todos[check.ToDo] = true
-			}
-		}
-		require.Equal(t, map[string]bool{c.todo: true}, todos, name)
 	}
 }
 
@@ -74,7 +92,7 @@ func TestSwitchoverTargets(t *testing.T) {
 	f := situations(t)["healthy"]
 	p := planSwitchover(f, "")
 	require.Equal(t, []string{"n1", "n2"}, []string{p.From, p.Target}, "the best score")
-	require.Equal(t, "crm_resource --move --resource pgsqld-clone --promoted --node n2", p.Command)
+	require.Equal(t, "crm_resource --move --resource pgsqld-clone --promoted --node n2 --lifetime PT1080S", p.Command)
 	require.Equal(t, []string{"pgsql-vip"}, p.Followers)
 	require.Equal(t, (120+30+4*60+40)*time.Second, p.Bound)
 	require.True(t, planSwitchover(f, "n1").Done)
@@ -110,8 +128,67 @@ func TestSwitchoverTargets(t *testing.T) {
 	f = situations(t)["healthy"]
 	f.cib.Locations = []crm.Location{{ID: "cli-prefer-pgsqld-clone", Resource: "pgsqld-clone", Node: "n3", Score: crm.Infinity}}
 	require.True(t, planSwitchover(f, "n2").Refused, "a move of somebody else's would be replaced")
-	f.cib.Locations[0].ID = "home"
-	require.False(t, planSwitchover(f, "n2").Refused)
+	f.cib.Locations[0].Rule, f.cib.Locations[0].Until = true, time.Unix(1000, 0)
+	f.state.Asked = time.Unix(999, 0)
+	require.True(t, planSwitchover(f, "n2").Refused, "its lifetime has not ended")
+	f.state.Asked = time.Unix(1000, 0)
+	require.False(t, planSwitchover(f, "n2").Refused, "it is over, and a new move takes its place")
+}
+
+// The constraint outlasts the command by any clock that is less than the margin off, and by that of a coordinator that is further ahead.
+func TestSwitchoverLifetime(t *testing.T) {
+	const all, bound = 20*time.Second + time.Minute + 30*time.Second, time.Minute
+	for ahead, want := range map[time.Duration]time.Duration{
+		0: all + 10*time.Minute, -time.Hour: all + 10*time.Minute, time.Minute: all + 10*time.Minute, time.Hour: all + 10*time.Minute + time.Hour,
+	} {
+		require.Equal(t, want, moveLifetime(bound, ahead), ahead)
+	}
+}
+
+// What prefers another node takes the role back once the switchover's own constraint is gone.
+func TestSwitchoverAgainstAPreference(t *testing.T) {
+	prefer := func(id, node string, score int, role crm.Role) crm.Location {
+		return crm.Location{ID: id, Resource: "pgsqld-clone", Node: node, Score: score, Role: role}
+	}
+	for name, c := range map[string]struct {
+		locations []crm.Location
+		want      level // of the constraints that are named
+		named     []string
+	}{
+		"none":                        {nil, levelOK, []string{"none in the way"}},
+		"as much as the lead":         {[]crm.Location{prefer("home", "n1", 1, crm.RolePromoted)}, levelOK, []string{"none in the way"}},
+		"more than the lead":          {[]crm.Location{prefer("home", "n1", 2, crm.RolePromoted)}, levelWarning, []string{"home"}},
+		"of any role":                 {[]crm.Location{prefer("home", "n1", 2, "")}, levelWarning, []string{"home"}},
+		"of a third node":             {[]crm.Location{prefer("home", "n3", 50, crm.RolePromoted)}, levelWarning, []string{"home"}},
+		"of the target":               {[]crm.Location{prefer("home", "n2", 50, crm.RolePromoted)}, levelOK, []string{"none in the way"}},
+		"made up for by the target's": {[]crm.Location{prefer("home", "n1", 50, crm.RolePromoted), prefer("there", "n2", 49, "")}, levelOK, []string{"none in the way"}},
+		"two that are too much":       {[]crm.Location{prefer("a", "n1", 1, crm.RolePromoted), prefer("b", "n1", 1, "")}, levelWarning, []string{"a", "b"}},
+		"against the target":          {[]crm.Location{prefer("not", "n2", -2, crm.RolePromoted)}, levelWarning, []string{"not"}},
+		"a little against the target": {[]crm.Location{prefer("not", "n2", -1, crm.RolePromoted)}, levelOK, []string{"none in the way"}},
+		"for ever":                    {[]crm.Location{prefer("home", "n1", crm.Infinity, crm.RolePromoted)}, levelError, []string{"home"}},
+		"of what moves along":         {[]crm.Location{{ID: "ip", Resource: "pgsql-vip", Node: "n1", Score: 50}}, levelWarning, []string{"ip"}},
+		"its old move":                {[]crm.Location{{ID: "cli-prefer-pgsql-vip", Resource: "pgsql-vip", Node: "n1", Score: crm.Infinity}}, levelError, []string{"cli-prefer-pgsql-vip"}},
+		"of another resource":         {[]crm.Location{{ID: "other", Resource: "other", Node: "n1", Score: 50}}, levelOK, []string{"none in the way"}},
+		"of nobody that is told":      {[]crm.Location{{ID: "r", Resource: "pgsqld-clone", Rule: true, Score: 100}}, levelOK, []string{"none in the way"}},
+	} {
+		f := situations(t)["healthy"]
+		f.cib.Locations = c.locations
+		p := planSwitchover(f, "n2")
+		require.Equal(t, c.want == levelError, p.Refused, name)
+		var named []string
+		for _, one := range p.Checks {
+			if one.Check == "constraints" {
+				require.Equal(t, c.want, one.Level, name)
+				require.Equal(t, c.want == levelOK, one.ToDo == "", name)
+				id, _, _ := strings.Cut(one.Found, " ")
+				if c.want == levelOK {
+					id = one.Found
+				}
+				named = append(named, id)
+			}
+		}
+		require.Equal(t, c.named, named, name)
+	}
 }
 
 // Where the nodes let each other in for replication only, the primary's node alone knows how far its standbys are.
@@ -207,8 +284,7 @@ func newMoving(t *testing.T) *moving {
 	w.write("now.mon", mon)
 	w.write("now.cib", cib)
 	w.write("moved.mon", switched(mon))
-	w.write("moved.cib", strings.Replace(switchedScores(cib), "</constraints>",
-		`<rsc_location id="cli-prefer-pgsqld-clone" rsc="pgsqld-clone" role="Promoted" node="n2" score="INFINITY"/></constraints>`, 1))
+	w.write("moved.cib", strings.Replace(switchedScores(cib), "</constraints>", moveConstraint+"</constraints>", 1))
 	w.tool("crm_resource", `touch "$d/moved" "$d/constraint"`)
 	w.tool("crm_mon", `if [ -e "$d/moved" ]; then cat "$d/moved.mon"; else cat "$d/now.mon"; fi`)
 	w.tool("crm_node", "echo n1")
@@ -216,21 +292,51 @@ func newMoving(t *testing.T) *moving {
 --delete) [ -e "$d/stuck" ] && { rm "$d/stuck"; echo no >&2; exit 1; }; rm -f "$d/constraint";;
 *) if [ -e "$d/constraint" ]; then cat "$d/moved.cib"; else cat "$d/now.cib"; fi;;
 esac`)
-	c := &call{Process: Process{Environ: []string{"HA_SBIN_DIR=" + w.dir}, Stdout: &w.out, Stderr: &w.out}, output: outputText, now: time.Now}
-	f := situations(t)["healthy"]
-	v := switchoverView{switchoverPlan: planSwitchover(f, "n2"), Resource: "pgsqld-clone", primitive: "pgsqld"}
-	require.False(t, v.Refused)
-	w.m = newMover(c, newSurveyor(c), f, v)
-	w.m.every = 10 * time.Millisecond
+	w.plan(&w.out, &w.out)
 	return w
 }
+
+// plan makes the mover.
+func (w *moving) plan(stdout, stderr io.Writer) {
+	c := &call{Process: Process{Environ: []string{"HA_SBIN_DIR=" + w.dir}, Stdout: stdout, Stderr: stderr}, output: outputText, now: time.Now}
+	f := situations(w.t)["healthy"]
+	v := switchoverView{switchoverPlan: planSwitchover(f, "n2"), Resource: "pgsqld-clone", primitive: "pgsqld"}
+	require.False(w.t, v.Refused)
+	w.m = newMover(c, newSurveyor(c), f, v)
+	w.m.every, w.m.settleWait = 10*time.Millisecond, 50*time.Millisecond
+}
+
+// mon is now.mon with a change.
+func (w *moving) mon(how func(*etree.Document)) string {
+	w.t.Helper()
+	doc := etree.NewDocument()
+	require.NoError(w.t, doc.ReadFromFile(filepath.Join(w.dir, "now.mon")))
+	how(doc)
+	text, err := doc.WriteToString()
+	require.NoError(w.t, err)
+	return text
+}
+
+// onNode is the instance of pgsqld on a node.
+func onNode(doc *etree.Document, node string) *etree.Element {
+	return doc.FindElement("//resource[@id='pgsqld']/node[@name='" + node + "']/..")
+}
+
+// demoted has n1's instance for a standby.
+func demoted(doc *etree.Document) { onNode(doc, "n1").CreateAttr("role", "Unpromoted") }
+
+// moveConstraint is what crm_resource 2.1.5 writes for --move with a lifetime.
+const moveConstraint = `<rsc_location id="cli-prefer-pgsqld-clone" rsc="pgsqld-clone" role="Promoted"><rule id="cli-prefer-rule-pgsqld-clone" score="INFINITY" boolean-op="and">` +
+	`<expression id="cli-prefer-expr-pgsqld-clone" attribute="#uname" operation="eq" value="n2" type="string"/>` +
+	`<date_expression id="cli-prefer-lifetime-end-pgsqld-clone" operation="lt" end="2126-11-21 15:00:00Z"/></rule></rsc_location>`
 
 // cleared wants exactly the one constraint to have been removed.
 func (w *moving) cleared() {
 	w.t.Helper()
 	require.NoFileExists(w.t, filepath.Join(w.dir, "constraint"))
 	require.True(w.t, w.m.v.Cleared)
-	require.Contains(w.t, w.calls(), "cibadmin --delete --xpath //constraints/rsc_location[@id='cli-prefer-pgsqld-clone' and @node='n2']\n")
+	require.Contains(w.t, w.calls(), "cibadmin --delete --xpath //constraints/rsc_location[@id='cli-prefer-pgsqld-clone' and "+
+		"(@node='n2' or rule/expression[@attribute='#uname' and @operation='eq' and @value='n2'])]\n")
 	require.Equal(w.t, 1, strings.Count(w.calls(), "crm_resource"), w.calls())
 }
 
@@ -257,7 +363,7 @@ func TestSwitchoverDone(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, ExitWell, code, w.out.String())
 	require.Equal(t, outcomeDone, w.m.v.Outcome)
-	require.Contains(t, w.calls(), "crm_resource --move --resource pgsqld-clone --promoted --node n2\n")
+	require.Contains(t, w.calls(), "crm_resource --move --resource pgsqld-clone --promoted --node n2 --lifetime PT1080S\n")
 	for _, line := range []string{"n1 is demoted", "n2 is promoted", "pgsql-vip is started on n2", "the constraint is removed", "n2 is the primary now"} {
 		require.Contains(t, w.out.String(), line)
 	}
@@ -332,23 +438,17 @@ func TestSwitchoverCancelled(t *testing.T) {
 func TestSwitchoverCancelledWaitsForThePrimary(t *testing.T) {
 	w := newMoving(t)
 	mon := func(role1, role2 string, failed bool) string {
-		text, err := os.ReadFile(filepath.Join(w.dir, "now.mon"))
-		require.NoError(t, err)
-		doc := etree.NewDocument()
-		require.NoError(t, doc.ReadFromBytes(text))
-		for node, role := range map[string]string{"n1": role1, "n2": role2} {
-			e := doc.FindElement("//resource[@id='pgsqld']/node[@name='" + node + "']/..")
-			require.NotNil(t, e)
-			e.CreateAttr("role", role)
-			e.CreateAttr("failed", strconv.FormatBool(failed && node == "n2"))
-		}
-		f := doc.Root().CreateElement("failures").CreateElement("failure")
-		for name, value := range map[string]string{"op_key": "pgsqld_promote_0", "node": "n2", "task": "promote", "exitstatus": "error", "exitcode": "1", "exitreason": "no"} {
-			f.CreateAttr(name, value)
-		}
-		out, err := doc.WriteToString()
-		require.NoError(t, err)
-		return out
+		return w.mon(func(doc *etree.Document) {
+			for node, role := range map[string]string{"n1": role1, "n2": role2} {
+				e := onNode(doc, node)
+				e.CreateAttr("role", role)
+				e.CreateAttr("failed", strconv.FormatBool(failed && node == "n2"))
+			}
+			f := doc.Root().CreateElement("failures").CreateElement("failure")
+			for name, value := range map[string]string{"op_key": "pgsqld_promote_0", "node": "n2", "task": "promote", "exitstatus": "error", "exitcode": "1", "exitreason": "no"} {
+				f.CreateAttr(name, value)
+			}
+		})
 	}
 	w.write("refused.mon", mon("Unpromoted", "Promoted", true))
 	w.write("nobody.mon", mon("Unpromoted", "Unpromoted", false))
@@ -361,6 +461,237 @@ case $(wc -l <"$d/looks") in 1|2|3) cat "$d/refused.mon";; 4|5|6) cat "$d/nobody
 	require.Contains(t, w.out.String(), "\nthe primary is n1\n")
 	require.NotContains(t, w.out.String(), "n2 is promoted")
 	w.cleared()
+}
+
+// A target that cannot have the role any more, and the old primary's return, end the wait at once, and with it the constraint:
+// it would give the role to a node that comes back later.
+func TestSwitchoverEndsWithItsTarget(t *testing.T) {
+	node := func(attr string) func(*etree.Document) {
+		return func(doc *etree.Document) {
+			demoted(doc)
+			e := doc.FindElement("//nodes/node[@name='n2']")
+			e.CreateAttr(attr, strconv.FormatBool(attr != "online"))
+		}
+	}
+	instance := func(attr string) func(*etree.Document) {
+		return func(doc *etree.Document) {
+			demoted(doc)
+			onNode(doc, "n2").CreateAttr(attr, "true")
+		}
+	}
+	for name, c := range map[string]struct {
+		how    func(*etree.Document)
+		reason string
+	}{
+		"offline":     {node("online"), "n2 is not in the cluster"},
+		"unclean":     {node("unclean"), "n2 is lost and not fenced yet"},
+		"standby":     {node("standby"), "n2 is in standby mode"},
+		"maintenance": {node("maintenance"), "n2 is in maintenance mode"},
+		"leaving":     {node("shutdown"), "n2 is leaving the cluster"},
+		"failed":      {instance("failed"), "n2: its instance has failed"},
+		"blocked":     {instance("blocked"), "n2: its instance is blocked"},
+		"returned":    {func(*etree.Document) {}, "n1 was promoted again"},
+	} {
+		w := newMoving(t)
+		w.write("demoted.mon", w.mon(demoted))
+		w.write("lost.mon", w.mon(c.how))
+		w.tool("crm_mon", `if [ ! -e "$d/constraint" ]; then cat "$d/now.mon"; exit; fi
+echo >>"$d/looks"
+case $(wc -l <"$d/looks") in 1|2) cat "$d/demoted.mon";; *) cat "$d/lost.mon";; esac`)
+		w.m.v.Bound = 20 * time.Second
+		code, err := w.m.carryOut(t.Context())
+		require.NoError(t, err, name)
+		require.Equal(t, ExitWrong, code, "%s: %s", name, w.out.String())
+		require.Equal(t, outcomeCancelled, w.m.v.Outcome, name)
+		require.Equal(t, "n1", w.m.v.Primary, name)
+		require.Contains(t, w.out.String(), "\ncancelled: "+c.reason+"\nthe primary is n1\n", name)
+		require.Contains(t, w.out.String(), "to do: pgsqlms status\n", name)
+		require.Less(t, w.m.v.Seconds, w.m.v.Bound.Seconds()/2, name)
+		w.cleared()
+	}
+}
+
+// While something is under way the old primary's role may be one that it is about to lose.
+func TestSwitchoverWaitsWhileSomethingIsUnderWay(t *testing.T) {
+	state := func(role crm.Role, pending string) crm.State {
+		return crm.State{Nodes: []crm.Node{{Name: "n1", Online: true}, {Name: "n2", Online: true}}, Instances: []crm.Instance{
+			{Resource: "pgsqld", Node: "n1", Role: role, Pending: pending}, {Resource: "pgsqld", Node: "n2", Role: crm.RoleUnpromoted},
+		}}
+	}
+	p := progress{resource: "pgsqld", from: "n1", target: "n2"}
+	for _, c := range []struct {
+		state crm.State
+		lost  bool
+	}{
+		{state(crm.RolePromoted, ""), false}, {state(crm.RolePromoted, "Demoting"), false}, {state(crm.RoleUnpromoted, ""), false},
+		{state(crm.RolePromoted, "Demoting"), false}, {state(crm.RolePromoted, "Monitoring"), true}, {state(crm.RolePromoted, ""), true},
+	} {
+		p.advance(c.state, time.Unix(1, 0))
+		_, lost := p.lost(c.state)
+		require.Equal(t, c.lost, lost, "%+v", c.state.Instances[0])
+	}
+}
+
+// A preference for another node takes the role back once the constraint is gone.
+func TestSwitchoverThatDoesNotLast(t *testing.T) {
+	w := newMoving(t)
+	w.write("back.mon", w.mon(func(doc *etree.Document) {
+		demoted(doc)
+		onNode(doc, "n1").CreateAttr("pending", "Promoting")
+	}))
+	w.tool("crm_mon", `if [ ! -e "$d/moved" ]; then cat "$d/now.mon"; exit; fi
+if [ -e "$d/constraint" ]; then cat "$d/moved.mon"; exit; fi
+echo >>"$d/looks"
+case $(wc -l <"$d/looks") in 1) cat "$d/moved.mon";; 2|3) cat "$d/back.mon";; *) cat "$d/now.mon";; esac`)
+	code, err := w.m.carryOut(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, ExitWrong, code, w.out.String())
+	require.Equal(t, outcomeReturned, w.m.v.Outcome)
+	require.Contains(t, w.out.String(), "and lost it when the constraint was gone; the primary is n1\n")
+	w.cleared()
+}
+
+// The answer to the question may come hours after the look: what was agreed to is done, or nothing.
+func TestSwitchoverLooksAgainAfterTheAnswer(t *testing.T) {
+	moved := func(t *testing.T) survey {
+		f := situations(t)["healthy"]
+		change(f.state, "n1", func(i *crm.Instance, _ *crm.Node) { i.Role = crm.RoleUnpromoted })
+		change(f.state, "n3", func(i *crm.Instance, _ *crm.Node) { i.Role = crm.RolePromoted })
+		f.others["n1"], f.others["n3"] = f.others["n3"], f.others["n1"]
+		return f
+	}
+	for name, c := range map[string]struct {
+		then    func(t *testing.T) survey
+		outcome outcome
+		reason  string
+	}{
+		"the same":        {func(t *testing.T) survey { return situations(t)["healthy"] }, outcomeDone, ""},
+		"another primary": {moved, outcomeRefused, "the primary was n1 when you were asked, and is n3 now"},
+		"somebody's move": {func(t *testing.T) survey {
+			f := situations(t)["healthy"]
+			f.cib.Locations = []crm.Location{{ID: "cli-prefer-pgsqld-clone", Resource: "pgsqld-clone", Node: "n3", Score: crm.Infinity, Role: crm.RolePromoted}}
+			return f
+		}, outcomeRefused, "since you were asked, constraints: cli-prefer-pgsqld-clone wants the role Promoted on n3 (INFINITY)"},
+	} {
+		w := newMoving(t)
+		c1 := w.m.c
+		c1.Stdin = strings.NewReader("yes\n")
+		looks := 0
+		code, err := decide(t.Context(), c1, newSurveyor(c1), "", func(_ context.Context, target string) (survey, switchoverPlan, error) {
+			f := situations(t)["healthy"]
+			if looks++; looks == 2 {
+				require.Equal(t, "n2", target, "what was agreed to")
+				f = c.then(t)
+			}
+			return f, planSwitchover(f, target), nil
+		})
+		require.NoError(t, err, name)
+		require.Equal(t, 2, looks, name)
+		require.Equal(t, c.outcome == outcomeDone, code == ExitWell, "%s: %s", name, w.out.String())
+		if c.outcome == outcomeDone {
+			require.Contains(t, w.out.String(), "n2 is the primary now, after ", name)
+			require.NoFileExists(t, filepath.Join(w.dir, "constraint"), name)
+			continue
+		}
+		require.Equal(t, ExitWrong, code, name)
+		require.Contains(t, strings.Join(strings.Fields(w.out.String()), " "), "refused, nothing was done: "+c.reason, name)
+		require.False(t, fileExists(filepath.Join(w.dir, "moved")), name)
+	}
+	w := newMoving(t)
+	looks := 0
+	w.m.c.yes = true
+	_, err := decide(t.Context(), w.m.c, newSurveyor(w.m.c), "", func(_ context.Context, target string) (survey, switchoverPlan, error) {
+		looks++
+		f := situations(t)["healthy"]
+		return f, planSwitchover(f, target), nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, 1, looks, "nobody was asked")
+}
+
+// panics is a terminal on which a mistake shows.
+type panics struct{ at string }
+
+func (p panics) Write(text []byte) (int, error) {
+	if strings.Contains(string(text), p.at) {
+		panic("a mistake")
+	}
+	return len(text), nil
+}
+
+// A mistake in this program leaves no constraint behind, wherever it is, and is seen. It ends the process, so it is made in
+// another one.
+func TestSwitchoverWithAMistake(t *testing.T) {
+	const where, dir = "PGSQLMS_TEST_MISTAKE", "PGSQLMS_TEST_DIR"
+	if os.Getenv(where) != "" {
+		w := &moving{fakeTools: fakeTools{t: t, dir: os.Getenv(dir)}}
+		w.plan(panics{os.Getenv(where)}, os.Stderr)
+		w.m.c.carryOut(t.Context(), verb{name: switchoverName, run: func(ctx context.Context, _ *call) (ExitCode, error) {
+			if os.Getenv(where) == "asker" {
+				w.m.c.held.Store(&held{constraint: "cli-prefer-pgsqld-clone", liftOnce: w.m.unmoveOnce})
+				wrong := func(context.Context) (bool, error) { panic("a mistake") }
+				startGap(ctx, w.m.c, [2]asker{wrong, wrong}).wait()
+			}
+			return w.m.carryOut(ctx)
+		}})
+		return
+	}
+	for _, at := range []string{"n2 is promoted", "asker"} {
+		w := newMoving(t)
+		w.write("constraint", "")
+		bounded, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		child := exec.CommandContext(bounded, os.Args[0], "-test.run=^TestSwitchoverWithAMistake$")
+		child.Env = append(os.Environ(), where+"="+at, dir+"="+w.dir)
+		out, err := child.CombinedOutput()
+		cancel()
+		require.Error(t, err, string(out))
+		require.Contains(t, string(out), "panic: a mistake", at)
+		require.Contains(t, string(out), "pgsqlms switchover: constraint cli-prefer-pgsqld-clone is removed\n", at)
+		require.NoFileExists(t, filepath.Join(w.dir, "constraint"), at)
+	}
+}
+
+// Ctrl-Z would stop the command with its constraint in force. Only a process in a group of its own, whose parent is in another
+// one of the session, is stopped by it at all.
+func TestSwitchoverIsNotStopped(t *testing.T) {
+	const child = "PGSQLMS_TEST_STOP"
+	if os.Getenv(child) != "" {
+		stop := outliveReaders()
+		defer stop()
+		os.Stdout.WriteString("ready\n")
+		_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+		os.Stdout.WriteString("on\n")
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestSwitchoverIsNotStopped$")
+	cmd.Env = append(os.Environ(), child+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	in, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	said := make(chan string)
+	go func() {
+		defer close(said)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			said <- lines.Text()
+		}
+	}()
+	require.Equal(t, "ready", <-said)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTSTP))
+	_, err = in.Write([]byte("\n"))
+	require.NoError(t, err)
+	select {
+	case line := <-said:
+		require.Equal(t, "on", line)
+	case <-time.After(10 * time.Second):
+		t.Error("it was stopped")
+	}
+	_ = cmd.Process.Kill()
+	for range said {
+	}
+	_ = cmd.Wait()
 }
 
 // By Pacemaker's word the gap ends with the old primary's return, not with the target's refusal.

@@ -22,6 +22,8 @@ type switchoverPlan struct {
 	Steps     []string      `json:"steps"`
 	Command   string        `json:"command"`
 	Bound     time.Duration `json:"-"`
+
+	lifetime time.Duration // of the constraint, by this node's clock
 }
 
 // What a target may lack. More than that is sent while the old primary shuts down, when
@@ -53,9 +55,31 @@ func planSwitchover(f survey, target string) switchoverPlan {
 		return p.switchoverPlan
 	}
 	p.Bound = switchoverBound(f.resource)
-	p.Command = "crm_resource " + strings.Join(crm.MoveArguments(f.resource.Clone, p.Target, f.state.Version), " ")
+	p.lasts(f, moveLifetime(p.Bound, 0))
 	p.steps()
 	return p.switchoverPlan
+}
+
+// lasts sets what the constraint lasts.
+func (p *switchoverPlan) lasts(f survey, lifetime time.Duration) {
+	p.lifetime = lifetime
+	p.Command = "crm_resource " + strings.Join(crm.MoveArguments(f.resource.Clone, p.Target, f.state.Version, lifetime), " ")
+}
+
+// lifetimeMargin is what the constraint lasts beyond all that this command waits for. Its
+// end is told by this node's clock and judged by the coordinator's, and `pgsqlms check` calls
+// it an error where two are a tenth of this apart.
+const lifetimeMargin = 10 * clockError
+
+// moveLifetime is what the constraint lasts where nobody removes it, as after SIGKILL or the
+// loss of this node. ahead is by how much the coordinator's clock is before this node's: more
+// than an error of it is added, or the constraint could be over before it begins.
+func moveLifetime(bound, ahead time.Duration) time.Duration {
+	lifetime := constraintWait + bound + clearWait + lifetimeMargin
+	if ahead > clockError {
+		lifetime += ahead
+	}
+	return lifetime
 }
 
 type planner struct {
@@ -154,6 +178,7 @@ func (p *planner) primary() {
 	p.must("primary", len(promoted) == 1, "promoted: "+orNone(promoted), "one node", "pgsqlms status")
 	for _, n := range p.v.Nodes {
 		if n.Name == p.From {
+			p.able("primary", n.Name)
 			p.must("primary", n.Role == rolePrimary && n.State == stateRunning, n.Name+" is "+string(n.State), string(stateRunning), "pgsqlms status")
 		} else if n.Role == rolePrimary {
 			p.must("primary", false, n.Name+" runs a primary as well", "one primary", "pgsqlms status")
@@ -195,10 +220,7 @@ func (p *planner) target() {
 		return
 	}
 	v := p.v.Nodes[n]
-	member, _ := p.state.Node(v.Name)
-	p.must(check, member.Online && !member.Standby && !member.Maintenance && !member.Unclean && !member.Shutdown, v.Name+nodeText(member),
-		"online, neither in standby nor in maintenance mode", "pgsqlms status")
-	p.managed(v.Name, member)
+	p.able(check, v.Name)
 	p.must("streaming", v.State == stateStreaming, v.Name+" is "+string(v.State), string(stateStreaming), p.askThere("pgsqlms status"))
 	lag, few := "not known", false
 	if v.LagBytes != nil {
@@ -228,16 +250,29 @@ func (p *planner) askThere(todo string) string {
 	return "run it on " + p.From + ", the primary's node, which cannot be asked by SQL from here; pgsqlms check says why"
 }
 
-// managed is about the instance of the target. Maintenance mode, under which none is
-// managed, has a line of its own.
-func (p *planner) managed(node string, member crm.Node) {
+// able is about a node on which Pacemaker has to act: the one that it demotes, and the one
+// that it promotes.
+func (p *planner) able(check, node string) {
+	member, _ := p.state.Node(node)
+	p.must(check, serves(member), node+nodeText(member), "online, neither in standby nor in maintenance mode", "pgsqlms status")
+	p.managed(check, node, member)
+}
+
+// serves says that Pacemaker runs instances on a node, and acts there.
+func serves(n crm.Node) bool {
+	return n.Online && !n.Standby && !n.Maintenance && !n.Unclean && !n.Shutdown
+}
+
+// managed is about the instance on a node. Maintenance mode, under which none is managed, has
+// a line of its own.
+func (p *planner) managed(check, node string, member crm.Node) {
 	placed, _ := p.state.On(p.resource.Name, node)
 	todo := cleanupOf(p.resource.Name, node)
 	if placed.Node != "" && !placed.Managed && !placed.Blocked { // Pacemaker has a blocked one as unmanaged too
 		todo = manageAgain(p.resource.Clone)
 	}
 	managed := placed.Node != "" && (placed.Managed || *p.v.Pacemaker.Maintenance || member.Maintenance)
-	p.must("target", managed && !placed.Blocked && !placed.Failed, node+instanceText(placed), "an instance that Pacemaker manages", todo)
+	p.must(check, managed && !placed.Blocked && !placed.Failed, node+instanceText(placed), "an instance that Pacemaker manages", todo)
 }
 
 func nodeText(n crm.Node) string {
@@ -282,9 +317,66 @@ func (p *planner) rules() {
 		clean = false
 		p.must("constraints", false, l.ID+" "+constraintText(l), "no ban of the target, and nothing left by an earlier move or ban", removal(l, p.resource))
 	}
+	for _, l := range p.outweighing() {
+		clean = false
+		bad, of, what := levelWarning, p.resource, l.ID
+		if l.Score >= crm.Infinity {
+			bad = levelError
+		}
+		if l.Resource != of.Name && l.Resource != of.Clone {
+			of, what = crm.Resource{Clone: l.Resource}, l.ID+" of "+l.Resource
+		}
+		p.Checks.add("constraints", "", false, bad, what+" "+constraintText(l),
+			fmt.Sprintf("nothing that takes the role back once it has moved: the target's promotion score is above the others by %d then", lead), removal(l, of))
+	}
 	if clean {
 		p.must("constraints", true, "none in the way", "", "")
 	}
+}
+
+// lead is by how much a primary's promotion score is above the best of a standby. Pacemaker
+// leaves the role where it is at equal sums.
+const lead = election.ScorePrimary - election.ScoreBest
+
+// preferences are the constraints that count in a promotion besides the scores: those about
+// the resource, whatever their role, and those about what is bound to its promoted instance
+// (apply_coloc_to_primary in pcmk_sched_promotable.c; tried with crm_simulate 2.1.5).
+func (p *planner) preferences() (found []crm.Location) {
+	for _, l := range p.locations() {
+		if !crm.IsMove(l.ID) && l.Score > -crm.Infinity {
+			found = append(found, l)
+		}
+	}
+	for _, c := range p.cib.Colocations {
+		if c.Score < crm.Infinity || c.WithRole != crm.RolePromoted || c.With != p.resource.Name && c.With != p.resource.Clone {
+			continue
+		}
+		for _, l := range p.cib.InEffect(p.state, crm.Resource{Name: c.Resource}) {
+			if l.Score > 0 {
+				found = append(found, l)
+			}
+		}
+	}
+	return found
+}
+
+// outweighing are the preferences by which another node has more than the target's lead, so
+// that Pacemaker would move the role there once the constraint of the switchover is gone.
+// Those by a rule that names no node are not known.
+func (p *planner) outweighing() (found []crm.Location) {
+	all := p.preferences()
+	sums := map[string]int{}
+	for _, l := range all {
+		sums[l.Node] += l.Score
+	}
+	ahead := func(node string) bool { return node != p.Target && sums[node]-sums[p.Target] > lead }
+	for _, l := range all {
+		own := l.Node == p.Target && l.Score < 0 && slices.ContainsFunc(p.cib.NodeNames, ahead)
+		if own || l.Score > 0 && l.Node != "" && ahead(l.Node) {
+			found = append(found, l)
+		}
+	}
+	return found
 }
 
 // rest is what is not well, and no reason to refuse.
@@ -306,7 +398,8 @@ func (p *planner) steps() {
 	if len(p.Followers) > 0 {
 		p.Steps = append(p.Steps, fmt.Sprintf("%s: stopped on %s, started on %s", strings.Join(p.Followers, ", "), p.From, p.Target))
 	}
-	p.Steps = append(p.Steps, fmt.Sprintf("the constraint %s, which moves the role, is removed again, whatever happens", crm.MoveID(p.resource.Clone)))
+	p.Steps = append(p.Steps, fmt.Sprintf("the constraint %s, which moves the role, is removed again, whatever happens; should this command be killed, it ends by itself",
+		crm.MoveID(p.resource.Clone)))
 }
 
 // timeoutOf is what an operation of the resource may take: as it is configured, else as

@@ -100,6 +100,28 @@ func (p *progress) elsewhere(s crm.State) string {
 	return ""
 }
 
+// lost says why the target cannot have the role any more, or that the old primary has it
+// again: to wait on would only keep the role pinned to a node that may come back later.
+func (p *progress) lost(s crm.State) (reason string, is bool) {
+	if node, _ := s.Node(p.target); !serves(node) {
+		return p.target + nodeText(node), true
+	}
+	if i, found := s.On(p.resource, p.target); found && (i.Failed || i.Blocked) {
+		return p.target + instanceText(i), true
+	}
+	if slices.Contains(p.passed, p.from+" is demoted") && slices.Equal(s.Primaries(p.resource), []string{p.from}) && !p.busy(s) {
+		return p.from + " was promoted again", true
+	}
+	return "", false
+}
+
+// busy says that an action other than a monitor is under way on the resource.
+func (p *progress) busy(s crm.State) bool {
+	return slices.ContainsFunc(s.Instances, func(i crm.Instance) bool {
+		return i.Resource == p.resource && i.Pending != "" && i.Pending != "Monitoring"
+	})
+}
+
 // asker asks one instance whether it is a primary.
 type asker func(ctx context.Context) (bool, error)
 
@@ -138,13 +160,14 @@ type gap struct {
 }
 
 // startGap asks both again and again until ctx ends. Without one of them it asks neither.
-func startGap(ctx context.Context, askers [2]asker) *gap {
+func startGap(ctx context.Context, c *call, askers [2]asker) *gap {
 	g := &gap{}
 	if askers[0] == nil || askers[1] == nil {
 		return g
 	}
 	for n, ask := range askers {
 		g.running.Go(func() {
+			defer func() { c.liftInPanic(switchoverName, recover()) }()
 			for ctx.Err() == nil {
 				g.once(ctx, ask, n == 0)
 				select {

@@ -17,7 +17,8 @@ const (
 	outcomeDone        outcome = "done"         //
 	outcomeUnfollowed  outcome = "not followed" // the target has the role, and what moves along did not start there
 	outcomeElsewhere   outcome = "elsewhere"    // a third node has the role
-	outcomeCancelled   outcome = "cancelled"    // the target's promotion failed
+	outcomeReturned    outcome = "returned"     // the target had the role, and lost it when the constraint was gone
+	outcomeCancelled   outcome = "cancelled"    // the target's promotion failed, or it cannot have the role any more
 	outcomeFailed      outcome = "failed"       // Pacemaker was not told to move the role
 	outcomeTimeout     outcome = "timeout"      //
 	outcomeInterrupted outcome = "interrupted"  //
@@ -29,6 +30,7 @@ type switchoverView struct {
 	Resource string    `json:"resource"`
 	switchoverPlan
 	primitive  string
+	byAgent    bool     // it was the target's agent that cancelled it
 	DryRun     bool     `json:"dry_run"`
 	Outcome    outcome  `json:"outcome"`
 	Reason     string   `json:"reason,omitempty"`
@@ -88,7 +90,12 @@ func (v *switchoverView) end(c *call, o outcome, code ExitCode) (ExitCode, error
 func (v switchoverView) todo() string {
 	switch v.Outcome {
 	case outcomeCancelled:
+		if !v.byAgent {
+			return "pgsqlms status"
+		}
 		return cleanupOf(v.primitive, v.Target)
+	case outcomeReturned:
+		return "crm_mon -1 -r -f and pgsqlms status, which lists the constraints: what prefers another node"
 	case outcomeUnfollowed:
 		return "crm_mon -1 -r -f, which says why; then crm_resource --cleanup -r " + v.NotStarted[0]
 	case outcomeTimeout, outcomeInterrupted, outcomeFailed, outcomeElsewhere:
@@ -105,17 +112,25 @@ func (v switchoverView) clearByHand() string {
 func (v switchoverView) endText(s style) string {
 	e := s.ending()
 	switch {
+	case v.Outcome == outcomeRefused && v.Reason != "":
+		e.line("refused, nothing was done: %s", v.Reason)
 	case e.nothingDone(v.Outcome, v.Checks):
 	case v.Outcome == outcomeNothing:
 		e.line("%s is the primary already: nothing to do", v.Primary)
 	case v.Outcome == outcomeDone:
-		e.line("%s is the primary now, after %.1f s", v.Primary, v.Seconds)
+		e.line("%s is the primary now, after %.1f s", v.Target, v.Seconds)
 	case v.Outcome == outcomeUnfollowed:
 		e.line("%s is the primary now, after %.1f s, but %s", v.Target, v.Seconds, v.Reason)
 	case v.Outcome == outcomeElsewhere:
 		e.line("not done: %s; the primary is %s", v.Reason, orUnknown(v.Primary, true))
+	case v.Outcome == outcomeReturned:
+		e.line("%s had the role after %.1f s, and lost it when the constraint was gone; the primary is %s", v.Target, v.Seconds, orUnknown(v.Primary, true))
 	case v.Outcome == outcomeCancelled:
-		e.line("cancelled by the agent on %s: %s", v.Target, v.Reason)
+		by := "cancelled"
+		if v.byAgent {
+			by = "cancelled by the agent on " + v.Target
+		}
+		e.line("%s: %s", by, v.Reason)
 		e.line("the primary is %s", orUnknown(v.Primary, true))
 	case v.Outcome == outcomeFailed:
 		e.line("the role was not moved: %s", v.Reason)
