@@ -3,6 +3,7 @@ package operator
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -83,7 +84,28 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	diverged("tablespaces", choices{}, func(f *rejoinFacts) { f.premises.Tablespaces = 2 })
 	diverged("tablespaces-discard", choices{discard: true}, func(f *rejoinFacts) { f.premises.Tablespaces, f.upSQL.Tablespaces = 2, 2 })
 	diverged("wal-link-clone", choices{clone: true, discard: true}, func(f *rejoinFacts) { f.premises.WALLink = "/wal/15" })
-	diverged("mounted", choices{}, func(f *rejoinFacts) { f.premises.Mounted, f.premises.Writable = true, false })
+	diverged("mounted", choices{}, func(f *rejoinFacts) {
+		f.premises.Mounted, f.premises.Writable = []string{f.premises.DataDir}, false
+	})
+	diverged("mounted-inside", choices{discard: true}, func(f *rejoinFacts) { f.premises.Mounted = []string{f.premises.DataDir + "/pg_wal"} })
+	diverged("mounted-left-over", choices{}, func(f *rejoinFacts) {
+		f.premises.Unfinished, f.up.Divergence = true, nil
+		f.premises.MountedWork = []string{f.premises.Work + "/old/pg_wal"}
+	})
+	diverged("stuck-left-over", choices{}, func(f *rejoinFacts) {
+		f.premises.Unfinished, f.up.Divergence, f.premises.StuckInWork = true, nil, f.premises.Work+"/old/conf.d"
+	})
+	diverged("unremovable", choices{}, func(f *rejoinFacts) { f.premises.Unremovable = f.premises.DataDir + "/conf.d" })
+	diverged("unremovable-discard", choices{discard: true}, func(f *rejoinFacts) { f.premises.Unremovable = f.premises.DataDir + "/conf.d" })
+	diverged("mounts-unknown", choices{}, func(f *rejoinFacts) {
+		f.premisesErr = errors.Join(pg.ErrMountsUnknown, &os.PathError{Op: "open", Path: "/var/lib/postgresql/15/main/x", Err: os.ErrPermission})
+	})
+	diverged("strange", choices{}, func(f *rejoinFacts) {
+		f.premises.Strange, f.dataErr, f.diskErr = true, pg.ErrDamaged, pg.ErrDamaged
+	})
+	diverged("contested", choices{}, func(f *rejoinFacts) {
+		f.premises.Unfinished, f.premises.Contested, f.diskErr = true, f.premises.Work+"/data", pg.ErrDamaged
+	})
 	diverged("other-system", choices{}, func(f *rejoinFacts) { f.disk.System = "7002" })
 	diverged("other-version", choices{}, func(f *rejoinFacts) { f.up.Major = 16 })
 	diverged("no-primary", choices{}, func(f *rejoinFacts) {
@@ -122,6 +144,13 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	diverged("not-mounted", choices{}, func(f *rejoinFacts) {
 		f.diskErr, f.dataErr, f.premises.Empty, f.premises.Size = pg.ErrDamaged, pg.ErrDamaged, true, 0
 	})
+	diverged("not-mounted-in-fstab", choices{}, func(f *rejoinFacts) {
+		f.diskErr, f.dataErr, f.premises.Empty, f.premises.Size = pg.ErrDamaged, pg.ErrDamaged, true, 0
+		f.premises.Unmounted = []string{"/var/lib/postgresql"}
+	})
+	diverged("wal-not-mounted", choices{}, func(f *rejoinFacts) {
+		f.premises.Unmounted = []string{"/var/lib/postgresql", f.premises.DataDir + "/pg_wal"}
+	})
 	diverged("no-configuration", choices{}, func(f *rejoinFacts) {
 		f.diskErr, f.dataErr, f.premises.Empty, f.premises.Size = pg.ErrDamaged, pg.ErrDamaged, true, 0
 		f.fromErr = fmt.Errorf("%w: there is no /var/lib/postgresql/15/main/postgresql.conf", pg.ErrConfigurationGone)
@@ -131,8 +160,8 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	})
 	diverged("logs", choices{}, func(f *rejoinFacts) { f.premises.Free, f.premises.Own = 5*gigabyte, gigabyte })
 	diverged("unsized", choices{}, func(f *rejoinFacts) { f.premises.Sized, f.premises.Free = false, gigabyte })
-	diverged("strange-clone", choices{clone: true}, func(f *rejoinFacts) { f.up.Divergence, f.up.Compared = nil, false })
-	diverged("strange", choices{}, func(f *rejoinFacts) { f.up.Divergence, f.up.Compared = nil, false })
+	diverged("not-compared-clone", choices{clone: true}, func(f *rejoinFacts) { f.up.Divergence, f.up.Compared = nil, false })
+	diverged("not-compared", choices{}, func(f *rejoinFacts) { f.up.Divergence, f.up.Compared = nil, false })
 	diverged("archive", choices{}, func(f *rejoinFacts) {
 		f.up.Divergence, f.restore = nil, "cp /archive/%f %p"
 		f.up.Refusal = "requested WAL segment 000000020000000000000001 has already been removed"
@@ -181,8 +210,10 @@ type rejoinCase struct {
 func TestRejoinPlanOfEachSituation(t *testing.T) {
 	refused := []string{"no-room", "tablespaces", "wal-link-clone", "mounted", "other-system", "other-version", "no-primary",
 		"primary-unreachable", "primary-by-hand", "follows", "alone", "on-the-primary", "half-done-tablespaces", "half-done-no-room",
-		"relative-link", "slow", "no-configuration", "own-unreadable", "logs", "strange", "archive", "archive-replaying",
-		"streams-from-another", "streams-again-and-again", "streams-another-timeline"}
+		"relative-link", "slow", "no-configuration", "own-unreadable", "logs", "not-compared", "archive", "archive-replaying",
+		"streams-from-another", "streams-again-and-again", "streams-another-timeline", "mounted-inside", "mounted-left-over",
+		"stuck-left-over", "unremovable-discard", "mounts-unknown", "strange", "contested", "not-mounted-in-fstab",
+		"wal-not-mounted"}
 	for name, c := range rejoins(t) {
 		t.Run(name, func(t *testing.T) {
 			p := planRejoin(c.facts, c.choices)
@@ -209,8 +240,8 @@ func TestRejoinWays(t *testing.T) {
 	for name, want := range map[string]way{
 		"diverged": wayRewind, "diverged-discard": wayRewind, "tablespaces-discard": wayRewind, "diverged-clone": wayClone, "not-rewindable": wayClone,
 		"no-rights": wayClone, "no-sql": wayClone, "no-room-clone-discard": wayClone, "half-done": wayClone, "lost": wayClone, "left-over": waySweep,
-		"moved": wayRewind, "moved-follows": waySweep, "damaged": wayClone, "unsized": wayRewind, "strange-clone": wayClone, "archive-clone": wayClone,
-		"archive-lost": wayClone, "streaming-clone": wayClone, "alone-clone": wayClone,
+		"moved": wayRewind, "moved-follows": waySweep, "damaged": wayClone, "unsized": wayRewind, "not-compared-clone": wayClone, "archive-clone": wayClone,
+		"archive-lost": wayClone, "streaming-clone": wayClone, "alone-clone": wayClone, "unremovable": wayRewind,
 	} {
 		c := cases[name]
 		p := planRejoin(c.facts, c.choices)
@@ -272,6 +303,9 @@ func TestRejoinEndings(t *testing.T) {
 	show(func(v *rejoinView) { v.Outcome = outcomeDone })
 	show(func(v *rejoinView) { v.Outcome, v.Reason = outcomeInterrupted, "interrupted" })
 	show(func(v *rejoinView) {
+		v.Outcome, v.Used, v.Copied, v.Left = outcomeDone, wayClone, 2*gigabyte, "/data/main.before-rejoin-20261121T175230Z"
+	})
+	show(func(v *rejoinView) {
 		v.Outcome, v.Reason, v.HalfDone = outcomeFailed, "pg_basebackup ended with exit code 1: no space left", "/data/main.pgsqlms-rejoin"
 	})
 	show(func(v *rejoinView) {
@@ -321,11 +355,12 @@ func newRejoining(t *testing.T) *rejoining {
 	t.Helper()
 	w := &rejoining{fakeTools: fakeTools{t: t, dir: t.TempDir()}}
 	w.data = filepath.Join(w.dir, "data")
-	for _, file := range []string{"base/1/1", "PG_VERSION", "postgresql.auto.conf", "pg_hba.conf", "conf.d/mine.conf"} {
+	for _, file := range []string{"base/1/1", "global/pg_control", "PG_VERSION", "postgresql.auto.conf", "pg_hba.conf", "conf.d/mine.conf"} {
 		path := filepath.Join(w.data, file)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
 		require.NoError(t, os.WriteFile(path, []byte("15\n"), 0o600))
 	}
+	require.NoError(t, os.Truncate(filepath.Join(w.data, "global/pg_control"), 8192))
 	mon, err := os.ReadFile("../crm/testdata/diverged.mon.xml")
 	require.NoError(t, err)
 	w.write("mon", string(mon))
@@ -551,6 +586,17 @@ func TestRejoinSweeps(t *testing.T) {
 	require.NotContains(t, w.calls(), "pg_basebackup")
 	w.released()
 	w.asBefore()
+
+	w = newRejoining(t) // whose data are not whole, after all
+	require.NoError(t, os.Remove(filepath.Join(w.data, "global/pg_control")))
+	require.NoError(t, os.Mkdir(w.data+".pgsqlms-rejoin", 0o700))
+	require.NoError(t, os.WriteFile(w.data+".pgsqlms-rejoin/own.complete", nil, 0o600))
+	w.r.v.Way = waySweep
+	_, err = w.r.carryOut(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, w.out.String(), "the data are not whole")
+	require.FileExists(t, w.data+".pgsqlms-rejoin/own.complete")
+	w.released()
 }
 
 func TestRejoinAsks(t *testing.T) {

@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -127,6 +128,23 @@ for a; do case "$a" in --pgdata=*) t=${a#--pgdata=};; esac; done; mkdir "$t"; ec
 	require.FileExists(t, filepath.Join(w.data, "conf.d/mine.conf"))
 	require.NoFileExists(t, filepath.Join(w.data, "base/1/1"))
 	require.NoDirExists(t, w.data+".pgsqlms-rejoin")
+}
+
+// What a crash recovery writes into the data directory itself is on disk when it says so; of a copy it need not be.
+func TestRejoinRecoversInPlaceWithFsync(t *testing.T) {
+	for discard, want := range map[bool]string{true: "postgres --single -D %s -c", false: "postgres --single -D %s -F -c"} {
+		w := newRejoiningInPlace(t)
+		w.rewinds("exit 1")
+		w.tool("pg_basebackup", "exit 1")
+		w.r.v.rejoinPlan = planRejoin(w.r.found, choices{discard: discard})
+		_, err := w.r.carryOut(t.Context())
+		require.NoError(t, err)
+		dir := w.data
+		if !discard {
+			dir += ".pgsqlms-rejoin/data"
+		}
+		require.Contains(t, w.calls(), fmt.Sprintf(want, dir))
+	}
 }
 
 // Once pg_rewind has begun, its data are never taken for whole again; what lay elsewhere is known to the next one.

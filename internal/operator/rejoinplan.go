@@ -63,6 +63,9 @@ func planRejoin(f rejoinFacts, o choices) rejoinPlan {
 	if p.Checks.count(levelError) == 0 { // else the comparison means nothing
 		p.ailment()
 	}
+	if p.Checks.count(levelError) == 0 {
+		p.leftovers()
+	}
 	if p.Checks.count(levelError) == 0 && p.Way != waySweep {
 		p.room()
 	}
@@ -203,6 +206,15 @@ func (p *rejoinPlanner) here() {
 // readable refuses data that cannot be read just now, of which nobody knows whether they are
 // whole, nor whose they are. Only what the files themselves say makes them damaged.
 func (p *rejoinPlanner) readable() {
+	if d := p.premises; d.Contested != "" {
+		p.must("data", false, "whole data are in "+d.Contested+", where a rejoin that was killed has left them, and "+d.DataDir+" has none and is not empty", "these there, or nothing of that name",
+			"move "+d.DataDir+" away, and run it again")
+		return
+	} else if d.Strange {
+		p.must("data", false, d.DataDir+" has neither PG_VERSION nor base and global, or has another data directory in it", "PostgreSQL's data directory, an empty one, or none: nothing else is moved or removed",
+			"set pgdata and datadir of "+p.resource.Name+" right, or move it away")
+		return
+	}
 	p.damaged = !p.local.ok() && (!p.premises.Exists && p.premisesErr == nil || errors.Is(p.diskErr, pg.ErrDamaged) || errors.Is(p.dataErr, pg.ErrDamaged))
 	if p.premises.DataDir != "" && p.premisesErr == nil && !p.premises.Exists {
 		return // nothing is there to be read
@@ -384,22 +396,30 @@ func (p *rejoinPlanner) notRewindable() string {
 	return ""
 }
 
+// leftovers refuses what is to be removed and cannot be, or must not: of a volume that is
+// mounted there only the mount point would stay.
+func (p *rejoinPlanner) leftovers() {
+	d := p.premises
+	for _, point := range d.MountedWork {
+		p.must("directory", false, point+" is a mount point", "no file system in "+d.Work+", which is removed", "umount "+point)
+	}
+	if d.StuckInWork != "" {
+		p.must("directory", false, d.StuckInWork+" cannot be emptied by "+p.instance.user.Name, "to be able to: it is removed", "chown -R "+p.instance.user.Name+" "+d.StuckInWork)
+	}
+}
+
 // room looks whether there is place for what is made, and for what is kept.
 func (p *rejoinPlanner) room() {
 	d := p.premises
 	const check = "directory"
-	var unreadable *fs.PathError
-	if p.premisesErr != nil && !errors.As(p.premisesErr, &unreadable) || d.DataDir == "" {
+	if !p.lookedAt() {
 		p.must(check, false, answered(p.premisesErr), "a data directory that can be looked at", "")
 		return
 	}
 	p.must(check, d.Writable, parentOf(d.DataDir)+" "+map[bool]string{true: "can", false: "cannot"}[d.Writable]+" be written to by "+p.instance.user.Name,
 		"to be able to: the new data are made in "+d.Work, "give "+parentOf(d.DataDir)+" to "+p.instance.user.Name+", or rejoin by hand (docs/commands.md)")
-	p.must(check, !d.Mounted, d.DataDir+map[bool]string{true: " is a file system of its own", false: " can be renamed"}[d.Mounted],
-		"a directory below the mount point: one that is mounted cannot be put aside", "rejoin by hand (docs/commands.md)")
-	if d.OwnErr != nil {
-		p.must("own files", false, first(d.OwnErr), "this node's own files in the data directory, which "+p.instance.user.Name+" can read", "give them to "+p.instance.user.Name+", or move them away")
-	}
+	p.mounted()
+	p.ownFiles()
 	p.volume()
 	p.Keep = !p.discard && d.Exists
 	p.InPlace = p.Way == wayRewind && p.discard
@@ -419,15 +439,61 @@ func (p *rejoinPlanner) room() {
 	}
 }
 
-// volume warns where data are gone without a trace of them, as from a mount point.
+// lookedAt says whether what lies in the data directory's place is known, but for single files
+// that could not be read.
+func (p *rejoinPlanner) lookedAt() bool {
+	var unreadable *fs.PathError
+	err := p.premisesErr
+	return p.premises.DataDir != "" && (err == nil || errors.As(err, &unreadable) && !errors.Is(err, pg.ErrMountsUnknown))
+}
+
+// ownFiles refuses this node's own files that the system user could not copy, or not remove.
+func (p *rejoinPlanner) ownFiles() {
+	d := p.premises
+	if d.OwnErr != nil {
+		p.must("own files", false, first(d.OwnErr), "this node's own files in the data directory, which "+p.instance.user.Name+" can read", "give them to "+p.instance.user.Name+", or move them away")
+	}
+	if p.discard && d.Unremovable != "" {
+		p.must("own files", false, d.Unremovable+" cannot be emptied by "+p.instance.user.Name, "directories that can be, where the old data are not kept", "chown -R "+p.instance.user.Name+" "+d.Unremovable)
+	}
+}
+
+// mounted refuses a data directory that is a mount point, which cannot be renamed, or has one
+// in it: the kernel moves a mount with the directory, so the volume would go with the old
+// data, and at the next boot cover what is in its place.
+func (p *rejoinPlanner) mounted() {
+	const check = "directory"
+	d := p.premises
+	if len(d.Mounted) == 0 {
+		p.must(check, true, d.DataDir+" can be renamed", "", "")
+	}
+	for _, point := range d.Mounted {
+		expected := "no mount point in the data directory: the volume would go with the old data, and the new ones be on another"
+		if point == d.DataDir {
+			expected = "a directory below the mount point: one that is mounted cannot be put aside"
+		}
+		p.must(check, false, point+" is a file system of its own", expected, "rejoin by hand (docs/commands.md)")
+	}
+}
+
+// volume refuses to make data in the place of a volume that is not mounted, and warns where
+// data are gone without a trace of them, as from a mount point.
 func (p *rejoinPlanner) volume() {
-	found := p.premises.DataDir + " is empty"
-	switch {
-	case !p.premises.Exists && !p.premises.Unfinished:
-		found = "there is no " + p.premises.DataDir
-	case p.premises.Exists && p.premises.Empty:
-	default:
+	d := p.premises
+	gone := !d.Exists && !d.Unfinished || d.Exists && d.Empty
+	before := p.Checks.count(levelError)
+	for _, point := range d.Unmounted {
+		if gone || p.damaged || strings.HasPrefix(point, d.DataDir+"/") {
+			p.must("volume", false, point+" stands in /etc/fstab, and nothing is mounted there", "the volume: its data may be whole, and would cover new ones at the next boot",
+				"mount "+point+"; or take the line out of /etc/fstab, where the volume is no more")
+		}
+	}
+	if !gone || p.Checks.count(levelError) > before {
 		return
+	}
+	found := d.DataDir + " is empty"
+	if !d.Exists {
+		found = "there is no " + d.DataDir
 	}
 	p.Checks.add("volume", "", false, levelWarning, found, "data of PostgreSQL, unless the disk is a new one", "look whether a volume is to be mounted there or above, on which they may be whole")
 }

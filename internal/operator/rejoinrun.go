@@ -76,6 +76,7 @@ func (r *rejoiner) carryOut(ctx context.Context) (ExitCode, error) {
 	}
 	r.meter.end()
 	r.release(uninterrupted)
+	r.v.Left = r.work.Left()
 	o, code := outcomeDone, ExitWell
 	switch {
 	case ctx.Err() != nil && !r.ready:
@@ -133,7 +134,10 @@ func (r *rejoiner) repair(ctx context.Context) (err error) {
 	switch r.v.Way {
 	case waySweep:
 		r.say("removes %s", r.work.Dir())
-		_, err := r.work.Abandon()
+		unfinished, err := r.work.Abandon()
+		if err == nil && unfinished {
+			err = errors.New("the data are not whole, and what was put aside of them stays")
+		}
 		r.ready = err == nil
 		return err
 	case wayRewind:

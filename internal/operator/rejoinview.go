@@ -24,6 +24,7 @@ type rejoinView struct {
 	Used       way     `json:"used,omitempty"`          // how the data were made in the end
 	Copied     uint64  `json:"bytes_copied,omitempty"`  // or fetched
 	Kept       string  `json:"old_data_kept,omitempty"` // where the old data are
+	Left       string  `json:"old_data_left,omitempty"` // where what could not be removed of the old data is
 	HalfDone   string  `json:"half_done,omitempty"`     // where work was left that keeps the instance from starting
 	Placed     bool    `json:"new_data_in_place"`       // of a work that failed all the same
 	Cleared    bool    `json:"constraint_removed"`      // of the one that it made
@@ -69,6 +70,8 @@ func (v rejoinView) todo() string {
 		return "pgsqlms rejoin, on " + v.Node
 	case v.Outcome == outcomeNotStreaming, v.Outcome == outcomeTimeout, v.Outcome == outcomeFailed:
 		return "pgsqlms status"
+	case v.Left != "":
+		return "rm -r " + v.Left + ", as root"
 	case v.Outcome == outcomeDone && v.Kept != "":
 		return "rm -r " + v.Kept + ", once nobody needs it"
 	}
@@ -95,6 +98,9 @@ func (v rejoinView) endText(s style) string {
 		if v.HalfDone == "" {
 			e.line("the data of %s are as they were", v.Node)
 		}
+	}
+	if v.Left != "" {
+		e.line("the old data were to be removed; what could not be is in %s", v.Left)
 	}
 	switch {
 	case v.HalfDone == "":
