@@ -3,6 +3,7 @@ package operator
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -106,6 +107,10 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	diverged("contested", choices{}, func(f *rejoinFacts) {
 		f.premises.Unfinished, f.premises.Contested, f.diskErr = true, f.premises.Work+"/data", pg.ErrDamaged
 	})
+	diverged("constraint-left", choices{}, func(f *rejoinFacts) { f.up.Divergence, f.cib.Locations = nil, keptAway("n1") })
+	standby("constraint-left-streaming", choices{}, func(f *rejoinFacts) {
+		f.local, f.cib.Locations = standbyAt(at(2, 0x1742228)), keptAway("n2")
+	})
 	diverged("other-system", choices{}, func(f *rejoinFacts) { f.disk.System = "7002" })
 	diverged("other-version", choices{}, func(f *rejoinFacts) { f.up.Major = 16 })
 	diverged("no-primary", choices{}, func(f *rejoinFacts) {
@@ -201,6 +206,11 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	return all
 }
 
+// keptAway is the constraint of a rejoin that was killed.
+func keptAway(node string) []crm.Location {
+	return []crm.Location{{ID: crm.RejoinID("pgsqld-clone", node), Resource: "pgsqld-clone", Node: node, Score: -crm.Infinity}}
+}
+
 type rejoinCase struct {
 	facts rejoinFacts
 	choices
@@ -241,7 +251,8 @@ func TestRejoinWays(t *testing.T) {
 		"diverged": wayRewind, "diverged-discard": wayRewind, "tablespaces-discard": wayRewind, "diverged-clone": wayClone, "not-rewindable": wayClone,
 		"no-rights": wayClone, "no-sql": wayClone, "no-room-clone-discard": wayClone, "half-done": wayClone, "lost": wayClone, "left-over": waySweep,
 		"moved": wayRewind, "moved-follows": waySweep, "damaged": wayClone, "unsized": wayRewind, "not-compared-clone": wayClone, "archive-clone": wayClone,
-		"archive-lost": wayClone, "streaming-clone": wayClone, "alone-clone": wayClone, "unremovable": wayRewind,
+		"archive-lost": wayClone, "streaming-clone": wayClone, "alone-clone": wayClone,
+		"constraint-left": waySweep, "constraint-left-streaming": waySweep, "unremovable": wayRewind,
 	} {
 		c := cases[name]
 		p := planRejoin(c.facts, c.choices)
@@ -275,8 +286,11 @@ func TestRejoinWays(t *testing.T) {
 			require.False(t, finding.Level == levelError && finding.Check != check, "%s: %v", check, finding)
 		}
 	}
+	for name, only := range map[string]bool{"constraint-left": true, "constraint-left-streaming": true, "left-over": false, "moved-follows": false} {
+		require.Equal(t, only, planRejoin(cases[name].facts, cases[name].choices).onlyRelease, name)
+	}
 	own := divergedFacts(t)
-	own.cib.Locations = []crm.Location{{ID: crm.RejoinID("pgsqld-clone", "n1"), Resource: "pgsqld-clone", Node: "n1", Score: -crm.Infinity}}
+	own.cib.Locations = keptAway("n1")
 	require.False(t, planRejoin(own, choices{}).Refused, "one that was killed has left it")
 	same := divergedFacts(t)
 	same.disk.Timeline = 3
@@ -303,7 +317,17 @@ func TestRejoinEndings(t *testing.T) {
 	show(func(v *rejoinView) { v.Outcome = outcomeDone })
 	show(func(v *rejoinView) { v.Outcome, v.Reason = outcomeInterrupted, "interrupted" })
 	show(func(v *rejoinView) {
+		v.Outcome, v.Reason, v.Placed, v.Used = outcomeInterrupted, "interrupted", true, wayClone
+		v.Kept = "/data/main.before-rejoin-20261121T175230Z"
+	})
+	show(func(v *rejoinView) {
 		v.Outcome, v.Used, v.Copied, v.Left = outcomeDone, wayClone, 2*gigabyte, "/data/main.before-rejoin-20261121T175230Z"
+	})
+	show(func(v *rejoinView) {
+		v.Outcome, v.Reason, v.idle = outcomeFailed, "another rejoin of this data directory is under way: /data is locked", true
+	})
+	show(func(v *rejoinView) {
+		v.Outcome, v.Reason, v.idle = outcomeRefused, "by now the primary is n2, and it was n3; run it again", true
 	})
 	show(func(v *rejoinView) {
 		v.Outcome, v.Reason, v.HalfDone = outcomeFailed, "pg_basebackup ended with exit code 1: no space left", "/data/main.pgsqlms-rejoin"
@@ -395,6 +419,7 @@ while [ -e "$d/hang" ]; do touch "$d/hanging"; sleep 0.05; done`)
 	w.r = newRejoiner(c, newSurveyor(c), f, v)
 	w.r.every = 10 * time.Millisecond
 	w.r.askSource = func(context.Context) (pg.Source, error) { return f.up, nil }
+	w.r.look = func(context.Context) (rejoinFacts, rejoinPlan, error) { return w.r.found, w.r.v.rejoinPlan, nil }
 	return w
 }
 
@@ -434,8 +459,11 @@ func TestRejoinPutsNewDataInPlace(t *testing.T) {
 	w.when("cleaned", cancel) // no PostgreSQL will start here
 	code, err := w.r.carryOut(ctx)
 	require.NoError(t, err)
-	require.Equal(t, ExitWrong, code)
-	require.Equal(t, outcomeNotStreaming, w.r.v.Outcome, w.out.String())
+	require.Equal(t, ExitUnknown, code)
+	require.Equal(t, outcomeInterrupted, w.r.v.Outcome, w.out.String())
+	require.True(t, w.r.v.Placed)
+	require.Contains(t, w.out.String(), "n1 has new data, with which Pacemaker starts it")
+	require.NotContains(t, w.out.String(), "as they were")
 	w.released()
 	require.Contains(t, w.calls(), "crm_resource --cleanup --resource pgsqld --node n1\n")
 	require.FileExists(t, filepath.Join(w.r.v.Kept, "base/1/1"), "the old data are kept")
@@ -514,12 +542,10 @@ func TestRejoinLeavesAllAsItWas(t *testing.T) {
 	})
 	t.Run("when Pacemaker does not stop it", func(t *testing.T) {
 		w := newRejoining(t)
-		mon, err := os.ReadFile("../crm/testdata/healthy.mon.xml")
-		require.NoError(t, err)
-		w.write("mon", string(mon))
+		w.running()
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		_, err = w.r.carryOut(ctx)
+		_, err := w.r.carryOut(ctx)
 		require.NoError(t, err)
 		require.NotContains(t, w.calls(), "pg_basebackup")
 		w.released()
@@ -527,26 +553,220 @@ func TestRejoinLeavesAllAsItWas(t *testing.T) {
 	})
 	t.Run("when there was a failover meanwhile", func(t *testing.T) {
 		w := newRejoining(t)
-		w.r.v.Primary = "n2"
+		w.write("after", w.promoted("n2"))
+		w.tool("cibadmin", `case "$1" in --create) touch "$d/constraint"; cp "$d/after" "$d/mon";; --delete) rm -f "$d/constraint";; *) cat "$d/cib";; esac`)
 		code, err := w.r.carryOut(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, ExitUnknown, code)
-		require.Contains(t, w.out.String(), "n2 is no longer the primary: promoted is n3; nothing was done")
+		require.Contains(t, w.out.String(), "n3 is no longer the primary: promoted is n2; nothing was done")
 		require.NotContains(t, w.calls(), "pg_basebackup")
 		w.released()
 		w.asBefore()
 	})
 	t.Run("while another one is under way", func(t *testing.T) {
 		w := newRejoining(t)
+		w.r.c.output = outputJSON
 		other, err := w.r.found.instance.LockRejoin()
 		require.NoError(t, err)
 		defer other.Close()
 		code, err := w.r.carryOut(t.Context())
-		require.ErrorIs(t, err, pg.ErrRejoining)
+		require.NoError(t, err)
 		require.Equal(t, ExitUnknown, code)
 		require.NoFileExists(t, filepath.Join(w.dir, "calls"))
+		shown := map[string]any{}
+		require.NoError(t, json.Unmarshal(w.out.Bytes(), &shown), w.out.String())
+		require.Equal(t, "failed", shown["outcome"])
+		require.Contains(t, shown["reason"], pg.ErrRejoining.Error())
 	})
 }
+
+// running has crm_mon say that Pacemaker runs the instance here, as a standby.
+func (w *rejoining) running() {
+	w.t.Helper()
+	mon, err := os.ReadFile(filepath.Join(w.dir, "mon"))
+	require.NoError(w.t, err)
+	const stopped, onNone = `role="Stopped" active="false"`, `nodes_running_on="0"/>`
+	require.Contains(w.t, string(mon), stopped)
+	w.write("mon", strings.NewReplacer(stopped, `role="Unpromoted" active="true"`, onNone, `nodes_running_on="1"><node name="n1" id="1"/></resource>`).Replace(string(mon)))
+}
+
+// promoted is what crm_mon would say with another primary than n3.
+func (w *rejoining) promoted(node string) string {
+	w.t.Helper()
+	mon, err := os.ReadFile(filepath.Join(w.dir, "mon"))
+	require.NoError(w.t, err)
+	require.Equal(w.t, "n2", node, "the only other one that runs")
+	return strings.NewReplacer(`role="Promoted"`, `role="Unpromoted"`, `role="Unpromoted"`, `role="Promoted"`).Replace(string(mon))
+}
+
+// The constraint would demote this node, should it be the primary by now: Pacemaker is asked again, and a constraint that is
+// there already is seen, whatever the CIB said before the question.
+func TestRejoinAsksAgainBeforeTheConstraint(t *testing.T) {
+	w := newRejoining(t)
+	w.write("mon", w.promoted("n2"))
+	code, err := w.r.carryOut(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, ExitUnknown, code)
+	require.Contains(t, w.out.String(), "n3 is no longer the primary: promoted is n2; nothing was done")
+	require.NotContains(t, w.calls(), "--create")
+	w.asBefore()
+
+	w = newRejoining(t)
+	w.write("constraint", "") // since the survey
+	w.tool("pg_basebackup", "exit 1")
+	_, err = w.r.carryOut(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, w.calls(), "pg_basebackup")
+	require.NotContains(t, w.calls(), "--create")
+	require.NoFileExists(t, filepath.Join(w.dir, "constraint"))
+
+	w = newRejoining(t) // the survey has seen one that is not there any more
+	w.r.found.cib.Locations = keptAway("n1")
+	w.tool("pg_basebackup", "exit 1")
+	_, err = w.r.carryOut(t.Context())
+	require.NoError(t, err)
+	w.released()
+}
+
+// A yes may come hours after the question, and another rejoin may have been here first: what is found by then decides.
+func TestRejoinLooksAgainAfterTheQuestion(t *testing.T) {
+	more := uint64(1 << 30)
+	for name, c := range map[string]struct {
+		now     func(p *rejoinPlan) error
+		outcome outcome
+		code    ExitCode
+		says    string
+	}{
+		"streams":         {func(p *rejoinPlan) error { p.Nothing = true; return nil }, outcomeNothing, ExitWell, "n1 streams from n3: nothing to repair"},
+		"another primary": {func(p *rejoinPlan) error { p.Primary = "n1"; return nil }, outcomeRefused, ExitWrong, "by now the primary is n1, and it was n3"},
+		"another way": {func(p *rejoinPlan) error { p.Way, p.WhyClone, p.Ailment = waySweep, "", "whole"; return nil }, outcomeRefused, ExitWrong,
+			"by now it would be a sweep (whole), and it was to be a clone (--clone asks for a new copy)"},
+		"no room":   {func(p *rejoinPlan) error { p.DropFirst = true; return nil }, outcomeRefused, ExitWrong, "by now there is no room any more"},
+		"more lost": {func(p *rejoinPlan) error { p.LostBytes, p.Lost = &more, "1 GB"; return nil }, outcomeRefused, ExitWrong, "by now more would be lost: 1 GB"},
+		"an error": {func(p *rejoinPlan) error {
+			p.Refused, p.Checks = true, append(findings{}, finding{Check: "quorum", Level: levelError, Found: "quorum no", Expected: "a quorum"})
+			return nil
+		}, outcomeRefused, ExitWrong, "by now quorum no, expected a quorum"},
+		"not known": {func(*rejoinPlan) error { return errHangs }, outcomeFailed, ExitUnknown, "nothing was done: " + errHangs.Error()},
+	} {
+		w := newRejoining(t)
+		w.r.look = func(context.Context) (rejoinFacts, rejoinPlan, error) {
+			_, err := w.r.found.instance.LockRejoin()
+			require.ErrorIs(t, err, pg.ErrRejoining, "nobody else begins meanwhile")
+			p := w.r.v.rejoinPlan
+			err = c.now(&p)
+			return w.r.found, p, err
+		}
+		code, err := w.r.carryOut(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, c.outcome, w.r.v.Outcome, name)
+		require.Equal(t, c.code, code, name)
+		require.Contains(t, strings.Join(strings.Fields(w.out.String()), " "), c.says, name)
+		require.NoFileExists(t, filepath.Join(w.dir, "calls"), name)
+		w.asBefore()
+	}
+	w := newRejoining(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := w.r.carryOut(ctx)
+	require.NoError(t, err)
+	require.Equal(t, outcomeInterrupted, w.r.v.Outcome)
+	require.NoFileExists(t, filepath.Join(w.dir, "calls"))
+}
+
+// What is looked at again is the whole, by the same rules.
+func TestRejoinLooksAgainAtAll(t *testing.T) {
+	w := newRejoining(t)
+	c := &call{Process: Process{Environ: []string{"HA_SBIN_DIR=" + w.dir}}, output: outputText, now: time.Now}
+	w.tool("crm_node", "echo n1")
+	w.tool("cibadmin", `echo '<cib><configuration><resources/></configuration></cib>'`)
+	_, _, err := newRejoiner(c, newSurveyor(c), w.r.found, w.r.v).look(t.Context())
+	require.ErrorContains(t, err, "the cluster has no resource")
+}
+
+// The same rule says before and afterwards whether a standby streams.
+func TestRejoinedStreams(t *testing.T) {
+	base := rejoins(t)["streaming"].facts
+	for name, c := range map[string]struct {
+		change func(f *rejoinFacts)
+		doubt  string
+		says   string
+	}{
+		"streams":          {func(*rejoinFacts) {}, "", ""},
+		"silent":           {func(f *rejoinFacts) { f.local = silent(errNobody) }, "", "PostgreSQL does not answer"},
+		"primary":          {func(f *rejoinFacts) { f.local.report.InRecovery = false }, "", "expected a standby"},
+		"no receiver":      {func(f *rejoinFacts) { f.local.report.Receiver = nil }, "", "it runs, and does not stream"},
+		"again and again":  {func(f *rejoinFacts) { f.local.report.Receive-- }, "", "what it has replayed long since"},
+		"an old timeline":  {func(f *rejoinFacts) { f.local = standbyAt(at(1, 0x1742228)) }, "", "it streams timeline 1"},
+		"a later timeline": {func(f *rejoinFacts) { f.local = standbyAt(at(3, 0x1742228)) }, "", ""},
+		"another name": {func(f *rejoinFacts) {
+			f.others["n1"] = primaryAt(at(2, 0x1742228), streamingAt("n3", 0x1742228))
+		}, "", "n1 has no standby of the name n2"},
+		"catching up": {func(f *rejoinFacts) {
+			row := streamingAt("n2", 0x1742228)
+			row.State = "catchup"
+			f.others["n1"] = primaryAt(at(2, 0x1742228), row)
+		}, "", "for n1 it is in state catchup"},
+		"not seen": {func(f *rejoinFacts) { f.others["n1"] = silent(errPgHba) }, "n1 does not say whether to this node", ""},
+	} {
+		f := base
+		f.others = map[string]answer{"n1": base.others["n1"]}
+		c.change(&f)
+		if f.local.report.Receiver != nil {
+			receiver := *f.local.report.Receiver
+			f.local.report.Receiver = &receiver
+		}
+		doubt, missing := f.streamsAgain()
+		require.Contains(t, doubt, c.doubt, name)
+		if c.says == "" {
+			require.NoError(t, missing, name)
+		} else {
+			require.ErrorContains(t, missing, c.says, name)
+		}
+	}
+}
+
+// Where nothing but the constraint of a killed rejoin is in the way, it goes, and nothing else is done: what runs is not
+// stopped for it.
+func TestRejoinReleases(t *testing.T) {
+	w := newRejoining(t)
+	w.write("constraint", "")
+	w.running()
+	w.r.v.Way, w.r.v.onlyRelease = waySweep, true
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	w.when("cleaned", cancel)
+	code, err := w.r.carryOut(ctx)
+	require.NoError(t, err)
+	require.Equal(t, ExitUnknown, code)
+	require.Contains(t, w.out.String(), "the data of n1 are as they were")
+	require.NoFileExists(t, filepath.Join(w.dir, "constraint"))
+	require.NotContains(t, w.calls(), "--create")
+	require.Contains(t, w.calls(), "crm_resource --cleanup --resource pgsqld --node n1\n")
+	w.asBefore()
+}
+
+// Failures that Pacemaker remembers keep the new data down, so they are forgotten also after a Ctrl-C.
+func TestRejoinForgetsFailuresWhenInterrupted(t *testing.T) {
+	w := newRejoining(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.r.c.Stdout = writerFunc(func(text []byte) (int, error) {
+		if bytes.Contains(text, []byte("puts the new data")) {
+			cancel()
+		}
+		return w.out.Write(text)
+	})
+	code, err := w.r.carryOut(ctx)
+	require.NoError(t, err)
+	require.Equal(t, ExitUnknown, code)
+	require.Equal(t, outcomeInterrupted, w.r.v.Outcome, w.out.String())
+	require.Contains(t, w.calls(), "crm_resource --cleanup --resource pgsqld --node n1\n")
+	require.NoDirExists(t, w.data+".pgsqlms-rejoin")
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(text []byte) (int, error) { return f(text) }
 
 // Where the old data had to go first, a rejoin that is broken off says that it is half-done, keeps this node's own files,
 // and the next one uses them.
@@ -567,7 +787,7 @@ func TestRejoinHalfDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	w.when("cleaned", cancel)
 	again := newRejoiner(w.r.c, newSurveyor(w.r.c), w.r.found, w.r.v)
-	again.askSource = w.r.askSource
+	again.askSource, again.look = w.r.askSource, w.r.look
 	_, err = again.carryOut(ctx)
 	require.NoError(t, err)
 	require.FileExists(t, filepath.Join(w.data, "conf.d/mine.conf"))

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -213,9 +212,7 @@ func TestRejoinWaitsForNoPrimaryThatIsGone(t *testing.T) {
 			return unsettled(w), nil
 		}},
 		"another one was promoted": {"n3 is no longer the primary: promoted is n2", func(w *rejoining, _ int) (pg.RewindSource, error) {
-			mon, err := os.ReadFile(filepath.Join(w.dir, "mon"))
-			require.NoError(w.t, err)
-			w.write("mon", strings.NewReplacer(`role="Promoted"`, `role="Unpromoted"`, `role="Unpromoted"`, `role="Promoted"`).Replace(string(mon)))
+			w.write("mon", w.promoted("n2"))
 			return pg.RewindSource{}, errors.New("recovery is in progress")
 		}},
 		"it was promoted again": {"n3 writes timeline 4, expected 3", func(w *rejoining, _ int) (pg.RewindSource, error) {

@@ -40,8 +40,9 @@ type rejoinPlan struct {
 
 	Steps []string `json:"steps"`
 
-	noRoom  bool   // for old and new data side by side
-	noClone string // why there cannot be a new copy instead of a rewind that fails; empty if there can
+	noRoom      bool   // for old and new data side by side
+	noClone     string // why there cannot be a new copy instead of a rewind that fails; empty if there can
+	onlyRelease bool   // nothing but the constraint of a rejoin that was killed is in the way
 }
 
 // planRejoin judges what was found.
@@ -53,7 +54,7 @@ func planRejoin(f rejoinFacts, o choices) rejoinPlan {
 	p.here()
 	streams, doubt := f.streams()
 	p.streaming, p.doubt = streams, doubt
-	if p.Nothing = streams && !o.clone && p.Checks.count(levelError) == 0; p.Nothing {
+	if p.Nothing = streams && !o.clone && !p.kept && p.Checks.count(levelError) == 0; p.Nothing {
 		p.Checks.add("standby", p.Node, doubt == "", levelUnknown, firstNonEmpty(doubt, "streams from "+p.Primary), "a row of it in pg_stat_replication there", "pgsqlms status, on "+p.Primary)
 		if p.premises.Unfinished {
 			p.Checks.add("directory", "", false, levelWarning, "left over: "+p.premises.Work, "nothing of that name: PostgreSQL is not started beside it", "rm -r "+p.premises.Work)
@@ -84,6 +85,7 @@ type rejoinPlanner struct {
 	damaged   bool   // the data cannot be compared: gone, or not to be believed
 	streaming bool   // from the primary
 	doubt     string // of that, or why it is not believed
+	kept      bool   // a rejoin that was killed has left its constraint
 }
 
 // must adds a check that refuses the repair when it is not ok.
@@ -120,6 +122,10 @@ func (p *rejoinPlanner) resourceChecks() {
 	placed, runs := p.state.On(p.resource.Name, p.node)
 	p.must("managed", !runs || placed.Managed && !placed.Blocked, p.node+instanceText(placed), "managed: Pacemaker has to stop and start it", "pgsqlms status")
 	for _, l := range p.cib.LocationsOf(p.resource) {
+		if l.ID == crm.RejoinID(p.resource.Clone, p.node) {
+			p.kept = true
+			p.Checks.add("constraints", "", false, levelWarning, l.ID+" "+constraintText(l), "none of a rejoin: one was killed, unless one is under way", "it goes at the end of this one; by hand: pcs constraint delete "+l.ID+", or crm configure delete "+l.ID)
+		}
 		if l.Node == p.node && l.Score <= -crm.Infinity && l.Role != crm.RolePromoted && !crm.IsRejoin(l.ID) {
 			p.must("constraints", false, l.ID+" "+constraintText(l), "no ban of this node: Pacemaker would not start it again", removal(l, p.resource))
 		}
@@ -333,11 +339,8 @@ func (p *rejoinPlanner) archiveMayHelp(refusal string) bool {
 // data would not mend.
 func (p *rejoinPlanner) follows(refusal string) {
 	why := p.notCompared()
-	if p.premises.Unfinished && p.stopped() && refusal == "" {
-		p.Way, p.Ailment, p.Lost = waySweep, "whole, and not started: beside them is what a rejoin that was killed has left", "nothing"
-		if p.premises.Aside != "" {
-			p.Ailment = "whole, and not in their place: a rejoin that was killed has left them in " + p.premises.Aside
-		}
+	if refusal == "" && p.leftBehind() {
+		p.Way, p.Lost = waySweep, "nothing"
 		return
 	}
 	found := "neither diverged nor lost: it could go on from where it is"
@@ -351,6 +354,25 @@ func (p *rejoinPlanner) follows(refusal string) {
 	}
 	p.Checks.add("standby", p.Node, false, levelError, found, "a standby that only new data can mend",
 		"pgsqlms status; "+cleanupOf(p.resource.Name, p.node)+" tries it again; --clone copies all the same")
+}
+
+// leftBehind says whether a rejoin that was killed has left whole data, and has left behind
+// what keeps them from being started.
+func (p *rejoinPlanner) leftBehind() bool {
+	switch {
+	case p.premises.Unfinished && !p.stopped():
+		return false
+	case p.premises.Aside != "":
+		p.Ailment = "whole, and not in their place: a rejoin that was killed has left them in " + p.premises.Aside
+	case p.premises.Unfinished:
+		p.Ailment = "whole, and not started: beside them is what a rejoin that was killed has left"
+	case p.kept:
+		p.Ailment = "whole, and kept from being started: a rejoin that was killed has left its constraint"
+		p.onlyRelease = true
+	default:
+		return false
+	}
+	return true
 }
 
 func (p *rejoinPlanner) damage() string {
@@ -400,6 +422,9 @@ func (p *rejoinPlanner) notRewindable() string {
 // mounted there only the mount point would stay.
 func (p *rejoinPlanner) leftovers() {
 	d := p.premises
+	if p.onlyRelease {
+		return
+	}
 	for _, point := range d.MountedWork {
 		p.must("directory", false, point+" is a mount point", "no file system in "+d.Work+", which is removed", "umount "+point)
 	}
@@ -561,16 +586,22 @@ func (p *rejoinPlanner) steps() {
 	if !p.stopped() {
 		stop = "stops PostgreSQL here, and does not start it meanwhile"
 	}
-	add("Pacemaker %s: constraint %s, which is removed again, whatever happens", stop, crm.RejoinID(p.resource.Clone, p.node))
+	id := crm.RejoinID(p.resource.Clone, p.node)
+	if p.onlyRelease {
+		add("constraint %s is removed", id)
+	} else {
+		add("Pacemaker %s: constraint %s, which is removed again, whatever happens", stop, id)
+	}
 	if p.premises.Aside != "" {
 		add("the data are moved back from %s to %s", p.premises.Aside, p.premises.DataDir)
 	}
-	switch p.Way {
-	case waySweep:
+	switch {
+	case p.onlyRelease:
+	case p.Way == waySweep:
 		add("%s is removed", p.premises.Work)
-	case wayRewind:
+	case p.Way == wayRewind:
 		p.rewindSteps(add)
-	case wayClone:
+	case p.Way == wayClone:
 		p.cloneSteps(add)
 	}
 	if p.Way != waySweep {
