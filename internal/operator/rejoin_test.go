@@ -111,6 +111,8 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	standby("constraint-left-streaming", choices{}, func(f *rejoinFacts) {
 		f.local, f.cib.Locations = standbyAt(at(2, 0x1742228)), keptAway("n2")
 	})
+	diverged("no-room-discard", choices{discard: true}, func(f *rejoinFacts) { f.premises.Free = gigabyte })
+	diverged("no-room-at-all-discard", choices{discard: true}, func(f *rejoinFacts) { f.premises.Free, f.premises.Size, f.upSQL.Size = gigabyte, gigabyte, 3*gigabyte })
 	diverged("other-system", choices{}, func(f *rejoinFacts) { f.disk.System = "7002" })
 	diverged("other-version", choices{}, func(f *rejoinFacts) { f.up.Major = 16 })
 	diverged("no-primary", choices{}, func(f *rejoinFacts) {
@@ -184,6 +186,26 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	standby("alone-clone", choices{clone: true}, func(f *rejoinFacts) { f.askedErr = errSlow })
 	standby("streaming", choices{}, func(f *rejoinFacts) { f.local = standbyAt(at(2, 0x1742228)) })
 	standby("streaming-clone", choices{clone: true}, func(f *rejoinFacts) { f.local = standbyAt(at(2, 0x1742228)) })
+	waitsFor := func(f *rejoinFacts, names string, rows ...pg.StandbyReport) {
+		f.local, f.others["n1"] = standbyAt(at(2, 0x1742228)), primaryAt(at(2, 0x1742228), rows...)
+		there := f.others["n1"]
+		there.report.SynchronousStandbyNames = names
+		f.others["n1"] = there
+	}
+	standby("clone-of-the-last-synchronous", choices{clone: true}, func(f *rejoinFacts) {
+		waitsFor(f, "ANY 1 (n1, n2, n3)", streamingAt("n2", 0x1742228))
+	})
+	standby("clone-of-a-needed-synchronous", choices{clone: true}, func(f *rejoinFacts) {
+		waitsFor(f, "ANY 2 (n1, n2, n3)", streamingAt("n2", 0x1742228), streamingAt("n3", 0x1742228))
+	})
+	standby("clone-of-an-asynchronous", choices{clone: true}, func(f *rejoinFacts) {
+		row := streamingAt("n2", 0x1742228)
+		row.SyncState = "async"
+		waitsFor(f, "ANY 1 (n3)", row)
+	})
+	standby("clone-unseen", choices{clone: true}, func(f *rejoinFacts) {
+		f.local, f.others["n1"] = standbyAt(at(2, 0x1742228)), silent(errPgHba)
+	})
 	standby("streaming-unseen", choices{}, func(f *rejoinFacts) {
 		f.local, f.others["n1"] = standbyAt(at(2, 0x1742228)), silent(errPgHba)
 	})
@@ -223,7 +245,7 @@ func TestRejoinPlanOfEachSituation(t *testing.T) {
 		"relative-link", "slow", "no-configuration", "own-unreadable", "logs", "not-compared", "archive", "archive-replaying",
 		"streams-from-another", "streams-again-and-again", "streams-another-timeline", "mounted-inside", "mounted-left-over",
 		"stuck-left-over", "unremovable-discard", "mounts-unknown", "strange", "contested", "not-mounted-in-fstab",
-		"wal-not-mounted"}
+		"wal-not-mounted", "clone-of-the-last-synchronous", "clone-of-a-needed-synchronous"}
 	for name, c := range rejoins(t) {
 		t.Run(name, func(t *testing.T) {
 			p := planRejoin(c.facts, c.choices)
@@ -251,8 +273,8 @@ func TestRejoinWays(t *testing.T) {
 		"diverged": wayRewind, "diverged-discard": wayRewind, "tablespaces-discard": wayRewind, "diverged-clone": wayClone, "not-rewindable": wayClone,
 		"no-rights": wayClone, "no-sql": wayClone, "no-room-clone-discard": wayClone, "half-done": wayClone, "lost": wayClone, "left-over": waySweep,
 		"moved": wayRewind, "moved-follows": waySweep, "damaged": wayClone, "unsized": wayRewind, "not-compared-clone": wayClone, "archive-clone": wayClone,
-		"archive-lost": wayClone, "streaming-clone": wayClone, "alone-clone": wayClone,
-		"constraint-left": waySweep, "constraint-left-streaming": waySweep, "unremovable": wayRewind,
+		"archive-lost": wayClone, "streaming-clone": wayClone, "alone-clone": wayClone, "clone-of-an-asynchronous": wayClone, "clone-unseen": wayClone,
+		"constraint-left": waySweep, "constraint-left-streaming": waySweep, "no-room-discard": wayRewind, "unremovable": wayRewind,
 	} {
 		c := cases[name]
 		p := planRejoin(c.facts, c.choices)
@@ -285,6 +307,11 @@ func TestRejoinWays(t *testing.T) {
 		for _, finding := range p.Checks {
 			require.False(t, finding.Level == levelError && finding.Check != check, "%s: %v", check, finding)
 		}
+	}
+	for name, instead := range map[string]bool{"diverged-discard": false, "no-room-discard": true, "no-room-at-all-discard": true} {
+		p := planRejoin(cases[name].facts, cases[name].choices)
+		require.Equal(t, instead, p.noRoom, name)
+		require.Equal(t, name == "no-room-at-all-discard", p.noClone != "", name)
 	}
 	for name, only := range map[string]bool{"constraint-left": true, "constraint-left-streaming": true, "left-over": false, "moved-follows": false} {
 		require.Equal(t, only, planRejoin(cases[name].facts, cases[name].choices).onlyRelease, name)
@@ -767,6 +794,20 @@ func TestRejoinForgetsFailuresWhenInterrupted(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(text []byte) (int, error) { return f(text) }
+
+// PostgreSQL's programs take the passphrase of a client's key in their arguments only.
+func TestRejoinGivesNoPassphraseAway(t *testing.T) {
+	w := newRejoining(t)
+	w.tool("postgres", `echo "host=n3 sslkey=k sslpassword=secret"`)
+	f := w.r.found
+	var err error
+	f.from, err = f.instance.RejoinConninfo(t.Context())
+	require.NoError(t, err)
+	p := planRejoin(f, choices{})
+	require.True(t, p.Refused)
+	require.Contains(t, fmt.Sprint(p.Checks), "sslpassword in primary_conninfo")
+	require.NotContains(t, fmt.Sprint(p), "secret")
+}
 
 // Where the old data had to go first, a rejoin that is broken off says that it is half-done, keeps this node's own files,
 // and the next one uses them.

@@ -68,6 +68,8 @@ func planRejoin(f rejoinFacts, o choices) rejoinPlan {
 		p.leftovers()
 	}
 	if p.Checks.count(levelError) == 0 && p.Way != waySweep {
+		p.tools()
+		p.commits()
 		p.room()
 	}
 	if p.Refused = p.Checks.count(levelError) > 0; !p.Refused {
@@ -167,6 +169,47 @@ func (p *rejoinPlanner) source() {
 	p.must("version", p.programsErr == nil && p.programs == s.Major && (p.dataErr != nil || p.data == s.Major), versionsText(p.rejoinFacts),
 		"one major version", "install the primary's version here, and set bindir")
 	p.must("programs", p.toolsErr == nil, "pg_rewind and pg_basebackup: "+answered(p.toolsErr), "both in "+p.instance.binDir, "install PostgreSQL's client package")
+}
+
+// tools refuses a connection that they cannot be given.
+func (p *rejoinPlanner) tools() {
+	if err := p.from.Withheld(); err != nil {
+		p.must("connection", false, first(err), "a primary_conninfo without it", "a client key without a passphrase, readable for "+p.instance.user.Name+" only; or rejoin by hand (docs/commands.md)")
+	}
+}
+
+// commits refuses to stop a standby without which too few are left for the primary's commits
+// to go on: a copy takes hours.
+func (p *rejoinPlanner) commits() {
+	const check = "synchronous"
+	if !p.streaming {
+		return
+	}
+	there := p.others[p.primary]
+	if _, asked := p.others[p.primary]; !asked || !there.ok() {
+		there = p.byAddress
+	}
+	row := rowOf(&there.report, p.node)
+	if !there.ok() || row == nil || row.State == "" { // which is not shown without the right to
+		p.Checks.add(check, "", false, levelWarning, p.primary+" does not say whether commits wait for this node", "enough others that they wait for: else they hang until it streams again",
+			"pgsqlms status, on "+p.primary)
+		return
+	}
+	var waitedFor, left []string
+	for _, one := range there.report.Standbys {
+		if one.State != "streaming" || one.SyncState == "async" {
+			continue
+		}
+		waitedFor = append(waitedFor, one.ApplicationName)
+		if !strings.EqualFold(one.ApplicationName, p.node) {
+			left = append(left, one.ApplicationName)
+		}
+	}
+	rule, err := election.RuleFor(there.report.SynchronousStandbyNames, p.primary, p.cib.NodeNames, waitedFor)
+	if err == nil && len(left) < len(waitedFor) { // else PostgreSQL would not have it, or this node does not count
+		p.must(check, len(left) >= rule.Need, fmt.Sprintf("commits wait for %d of %s; without %s these are left: %s", rule.Need, strings.Join(rule.Of, ", "), p.node, orNone(left)),
+			"enough of them: else commits hang until this node streams again", "bring another standby back, or let the primary wait for fewer meanwhile (synchronous_standby_names, then reload)")
+	}
 }
 
 func answered(err error) string {
@@ -451,7 +494,7 @@ func (p *rejoinPlanner) room() {
 	p.noClone = p.cloneObstacle()
 	switch {
 	case p.InPlace:
-		p.noRoom = p.premises.Sized && p.premises.Free+p.premises.Left < p.premises.Size+slack // should it have to be a new copy in the end
+		p.roomInstead()
 		if d.Relative != "" {
 			p.must(check, false, d.DataDir+"/"+d.Relative+" is a link that leads from where it is", "an absolute one: the data directory is moved for the rewind", "ln -sfn TARGET "+d.DataDir+"/"+d.Relative)
 		}
@@ -546,12 +589,36 @@ func (p *rejoinPlanner) elsewhere() string {
 // meanwhile, and what a rewind fetches.
 const slack = 256 << 20
 
+// roomInstead looks whether there is room for the new copy that takes the place of a rewind in
+// place that fails.
+func (p *rejoinPlanner) roomInstead() {
+	d := p.premises
+	if p.noClone != "" || !d.Sized {
+		return
+	}
+	size, _ := p.copySize()
+	need, free := size+2*d.Own+slack, d.Free+d.Left
+	if p.noRoom = free < need; p.noRoom && free+d.Size < need {
+		p.noClone = fmt.Sprintf("%s would be free without the old data, and about %s are needed", bytesText(free+d.Size), bytesText(need))
+		p.Checks.add("space", "", false, levelWarning, p.noClone+" for a new copy", "enough for one, should pg_rewind fail", "make room")
+	}
+}
+
+// copySize is that of a new copy, in bytes, or of the data here where the primary's is not
+// known.
+func (p *rejoinPlanner) copySize() (size uint64, known bool) {
+	if p.sqlErr == nil && p.upSQL.Size > 0 {
+		return p.upSQL.Size, true
+	}
+	return p.premises.Size, p.premises.Sized && p.premises.Exists
+}
+
 func (p *rejoinPlanner) space() {
 	d := p.premises
 	p.Bytes = d.Size
 	sized := d.Sized && d.Exists
-	if p.Way == wayClone && p.sqlErr == nil && p.upSQL.Size > 0 {
-		p.Bytes, sized = p.upSQL.Size, true
+	if p.Way == wayClone {
+		p.Bytes, sized = p.copySize()
 	}
 	todo := "make room"
 	if d.Unfinished && !d.Exists {
@@ -627,7 +694,11 @@ func (p *rejoinPlanner) rewindSteps(add func(string, ...any)) {
 	} else {
 		add("%s is copied%s, and pg_rewind takes back in the copy what %s does not have; %s", p.premises.DataDir, p.sizeText(" (%s)"), p.primary, p.old())
 	}
-	if p.noClone == "" {
+	switch {
+	case p.noClone != "":
+	case p.InPlace && p.noRoom:
+		add("should pg_rewind fail: the old data are removed first, since there is no room for both, and pg_basebackup makes a new copy of %s", p.primary)
+	default:
 		add("should pg_rewind fail: a new copy of %s by pg_basebackup instead", p.primary)
 	}
 }

@@ -377,3 +377,14 @@ func TestCopiesHaveTheirModes(t *testing.T) {
 	}
 	require.FileExists(t, filepath.Join(to, "conf.d/read-only/file"))
 }
+
+// A secret that the programs take in their arguments only is not left out, but an error.
+func TestSecretForTheToolsIsWithheld(t *testing.T) {
+	c := Conninfo{map[string]string{"host": "n1", "sslpassword": "secret"}}
+	_, _, err := New(Config{}).libpq(t.Context(), c, database, 15)
+	require.ErrorIs(t, err, ErrWithheld)
+	require.ErrorContains(t, err, "sslpassword")
+	require.NotContains(t, err.Error(), "secret")
+	delete(c.values, "sslpassword")
+	require.NoError(t, c.Withheld())
+}
