@@ -3,6 +3,7 @@ package operator
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -164,6 +165,33 @@ func TestRejoinOfDataThatDoNotAnswer(t *testing.T) {
 	facts := gatherRejoin(ctx, f)
 	require.ErrorIs(t, facts.hangs(), errHangs)
 	require.ErrorIs(t, facts.premisesErr, errHangs)
+}
+
+// It says so where a script looks for it.
+func TestRejoinOfDataThatDoNotAnswerInJSON(t *testing.T) {
+	w := fakeTools{t: t, dir: t.TempDir()}
+	for _, kind := range []string{"mon", "cib"} {
+		text, err := os.ReadFile("../crm/testdata/healthy." + kind + ".xml")
+		require.NoError(t, err)
+		w.write(kind, strings.Replace(string(text), `<nvpair id="pgsqld-params-bindir"`, `<nvpair id="u" name="system_user" value="nobody"/><nvpair id="pgsqld-params-bindir"`, 1))
+	}
+	w.tool("crm_mon", `cat "$d/mon"`)
+	w.tool("cibadmin", `cat "$d/cib"`)
+	w.tool("crm_node", "echo n2")
+	h := newHanging(t)
+	h.still.Store(true)
+	var out bytes.Buffer
+	c := &call{Process: Process{Environ: []string{"HA_SBIN_DIR=" + w.dir}, Stdout: &out, Stderr: &out}, output: outputJSON, yes: true, now: time.Now}
+	s := newSurveyor(c)
+	s.hung = &h.hung
+	code, err := rejoinBy(t.Context(), c, s)
+	require.NoError(t, err)
+	require.Equal(t, ExitUnknown, code)
+	shown := map[string]any{}
+	require.NoError(t, json.Unmarshal(out.Bytes(), &shown), out.String())
+	require.Equal(t, []any{"failed", "n2"}, []any{shown["outcome"], shown["node"]})
+	require.Contains(t, shown["reason"], errHangs.Error())
+	require.NotContains(t, w.calls(), "--create")
 }
 
 // The measure of the gap is given up too; the role has moved, and the constraint goes.

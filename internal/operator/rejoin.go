@@ -35,23 +35,22 @@ func rejoin(ctx context.Context, c *call) (ExitCode, error) {
 	}
 	s := newSurveyor(c)
 	s.patient = true
-	found, err := s.survey(ctx, c.now())
-	if err != nil {
+	return rejoinBy(ctx, c, s)
+}
+
+func rejoinBy(ctx context.Context, c *call, s surveyor) (ExitCode, error) {
+	facts, err := s.lookForRejoin(ctx, c.now())
+	v := rejoinView{
+		rejoinPlan: rejoinPlan{Node: facts.node, Primary: facts.primary, Checks: findings{}, Steps: []string{}},
+		Taken:      facts.taken, Resource: facts.resource.Clone, primitive: facts.resource.Name, DryRun: c.dryRun,
+	}
+	switch {
+	case errors.Is(err, errHangs):
+		return v.undone(c, outcomeFailed, ExitUnknown, err.Error())
+	case err != nil:
 		return ExitUnknown, err
 	}
-	if found.instance.Instance == nil {
-		return ExitUnknown, found.local.err // its parameters
-	}
-	facts := gatherRejoin(ctx, found)
-	if ctx.Err() != nil {
-		return ExitUnknown, errors.New("interrupted, nothing was done")
-	}
-	if err := facts.hangs(); err != nil { // which is no damage that new data would mend
-		return ExitUnknown, fmt.Errorf("%w; nothing was done; to do: mend the storage first", err)
-	}
-	v := rejoinView{
-		rejoinPlan: planRejoin(facts, c.rejoinChoices()), Taken: found.taken, Resource: found.resource.Clone, primitive: found.resource.Name, DryRun: c.dryRun,
-	}
+	v.rejoinPlan = planRejoin(facts, c.rejoinChoices())
 	if c.output == outputText {
 		fmt.Fprint(c.Stdout, v.planText(newStyle(c.Process)))
 	}
@@ -67,6 +66,26 @@ func rejoin(ctx context.Context, c *call) (ExitCode, error) {
 		return v.end(c, outcomeDeclined, ExitUnknown)
 	}
 	return newRejoiner(c, s, facts, v).carryOut(ctx)
+}
+
+// lookForRejoin looks at the cluster, at this node's data and at the primary. An error that
+// wraps errHangs says that the data do not answer, which is no damage that new ones would mend.
+func (s surveyor) lookForRejoin(ctx context.Context, now time.Time) (rejoinFacts, error) {
+	found, err := s.survey(ctx, now)
+	if err != nil {
+		return rejoinFacts{survey: found}, err
+	}
+	if found.instance.Instance == nil {
+		return rejoinFacts{survey: found}, found.local.err // its parameters
+	}
+	facts := gatherRejoin(ctx, found)
+	if ctx.Err() != nil {
+		return facts, errors.New("interrupted, nothing was done")
+	}
+	if err := facts.hangs(); err != nil {
+		return facts, fmt.Errorf("%w; mend the storage first", err)
+	}
+	return facts, nil
 }
 
 // choices are what the command line says of how to repair.

@@ -3,6 +3,8 @@ package operator
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -83,7 +85,34 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	diverged("tablespaces", choices{}, func(f *rejoinFacts) { f.premises.Tablespaces = 2 })
 	diverged("tablespaces-discard", choices{discard: true}, func(f *rejoinFacts) { f.premises.Tablespaces, f.upSQL.Tablespaces = 2, 2 })
 	diverged("wal-link-clone", choices{clone: true, discard: true}, func(f *rejoinFacts) { f.premises.WALLink = "/wal/15" })
-	diverged("mounted", choices{}, func(f *rejoinFacts) { f.premises.Mounted, f.premises.Writable = true, false })
+	diverged("mounted", choices{}, func(f *rejoinFacts) {
+		f.premises.Mounted, f.premises.Writable = []string{f.premises.DataDir}, false
+	})
+	diverged("mounted-inside", choices{discard: true}, func(f *rejoinFacts) { f.premises.Mounted = []string{f.premises.DataDir + "/pg_wal"} })
+	diverged("mounted-left-over", choices{}, func(f *rejoinFacts) {
+		f.premises.Unfinished, f.up.Divergence = true, nil
+		f.premises.MountedWork = []string{f.premises.Work + "/old/pg_wal"}
+	})
+	diverged("stuck-left-over", choices{}, func(f *rejoinFacts) {
+		f.premises.Unfinished, f.up.Divergence, f.premises.StuckInWork = true, nil, f.premises.Work+"/old/conf.d"
+	})
+	diverged("unremovable", choices{}, func(f *rejoinFacts) { f.premises.Unremovable = f.premises.DataDir + "/conf.d" })
+	diverged("unremovable-discard", choices{discard: true}, func(f *rejoinFacts) { f.premises.Unremovable = f.premises.DataDir + "/conf.d" })
+	diverged("mounts-unknown", choices{}, func(f *rejoinFacts) {
+		f.premisesErr = errors.Join(pg.ErrMountsUnknown, &os.PathError{Op: "open", Path: "/var/lib/postgresql/15/main/x", Err: os.ErrPermission})
+	})
+	diverged("strange", choices{}, func(f *rejoinFacts) {
+		f.premises.Strange, f.dataErr, f.diskErr = true, pg.ErrDamaged, pg.ErrDamaged
+	})
+	diverged("contested", choices{}, func(f *rejoinFacts) {
+		f.premises.Unfinished, f.premises.Contested, f.diskErr = true, f.premises.Work+"/data", pg.ErrDamaged
+	})
+	diverged("constraint-left", choices{}, func(f *rejoinFacts) { f.up.Divergence, f.cib.Locations = nil, keptAway("n1") })
+	standby("constraint-left-streaming", choices{}, func(f *rejoinFacts) {
+		f.local, f.cib.Locations = standbyAt(at(2, 0x1742228)), keptAway("n2")
+	})
+	diverged("no-room-discard", choices{discard: true}, func(f *rejoinFacts) { f.premises.Free = gigabyte })
+	diverged("no-room-at-all-discard", choices{discard: true}, func(f *rejoinFacts) { f.premises.Free, f.premises.Size, f.upSQL.Size = gigabyte, gigabyte, 3*gigabyte })
 	diverged("other-system", choices{}, func(f *rejoinFacts) { f.disk.System = "7002" })
 	diverged("other-version", choices{}, func(f *rejoinFacts) { f.up.Major = 16 })
 	diverged("no-primary", choices{}, func(f *rejoinFacts) {
@@ -122,6 +151,13 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	diverged("not-mounted", choices{}, func(f *rejoinFacts) {
 		f.diskErr, f.dataErr, f.premises.Empty, f.premises.Size = pg.ErrDamaged, pg.ErrDamaged, true, 0
 	})
+	diverged("not-mounted-in-fstab", choices{}, func(f *rejoinFacts) {
+		f.diskErr, f.dataErr, f.premises.Empty, f.premises.Size = pg.ErrDamaged, pg.ErrDamaged, true, 0
+		f.premises.Unmounted = []string{"/var/lib/postgresql"}
+	})
+	diverged("wal-not-mounted", choices{}, func(f *rejoinFacts) {
+		f.premises.Unmounted = []string{"/var/lib/postgresql", f.premises.DataDir + "/pg_wal"}
+	})
 	diverged("no-configuration", choices{}, func(f *rejoinFacts) {
 		f.diskErr, f.dataErr, f.premises.Empty, f.premises.Size = pg.ErrDamaged, pg.ErrDamaged, true, 0
 		f.fromErr = fmt.Errorf("%w: there is no /var/lib/postgresql/15/main/postgresql.conf", pg.ErrConfigurationGone)
@@ -131,8 +167,8 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	})
 	diverged("logs", choices{}, func(f *rejoinFacts) { f.premises.Free, f.premises.Own = 5*gigabyte, gigabyte })
 	diverged("unsized", choices{}, func(f *rejoinFacts) { f.premises.Sized, f.premises.Free = false, gigabyte })
-	diverged("strange-clone", choices{clone: true}, func(f *rejoinFacts) { f.up.Divergence, f.up.Compared = nil, false })
-	diverged("strange", choices{}, func(f *rejoinFacts) { f.up.Divergence, f.up.Compared = nil, false })
+	diverged("not-compared-clone", choices{clone: true}, func(f *rejoinFacts) { f.up.Divergence, f.up.Compared = nil, false })
+	diverged("not-compared", choices{}, func(f *rejoinFacts) { f.up.Divergence, f.up.Compared = nil, false })
 	diverged("archive", choices{}, func(f *rejoinFacts) {
 		f.up.Divergence, f.restore = nil, "cp /archive/%f %p"
 		f.up.Refusal = "requested WAL segment 000000020000000000000001 has already been removed"
@@ -150,6 +186,26 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	standby("alone-clone", choices{clone: true}, func(f *rejoinFacts) { f.askedErr = errSlow })
 	standby("streaming", choices{}, func(f *rejoinFacts) { f.local = standbyAt(at(2, 0x1742228)) })
 	standby("streaming-clone", choices{clone: true}, func(f *rejoinFacts) { f.local = standbyAt(at(2, 0x1742228)) })
+	waitsFor := func(f *rejoinFacts, names string, rows ...pg.StandbyReport) {
+		f.local, f.others["n1"] = standbyAt(at(2, 0x1742228)), primaryAt(at(2, 0x1742228), rows...)
+		there := f.others["n1"]
+		there.report.SynchronousStandbyNames = names
+		f.others["n1"] = there
+	}
+	standby("clone-of-the-last-synchronous", choices{clone: true}, func(f *rejoinFacts) {
+		waitsFor(f, "ANY 1 (n1, n2, n3)", streamingAt("n2", 0x1742228))
+	})
+	standby("clone-of-a-needed-synchronous", choices{clone: true}, func(f *rejoinFacts) {
+		waitsFor(f, "ANY 2 (n1, n2, n3)", streamingAt("n2", 0x1742228), streamingAt("n3", 0x1742228))
+	})
+	standby("clone-of-an-asynchronous", choices{clone: true}, func(f *rejoinFacts) {
+		row := streamingAt("n2", 0x1742228)
+		row.SyncState = "async"
+		waitsFor(f, "ANY 1 (n3)", row)
+	})
+	standby("clone-unseen", choices{clone: true}, func(f *rejoinFacts) {
+		f.local, f.others["n1"] = standbyAt(at(2, 0x1742228)), silent(errPgHba)
+	})
 	standby("streaming-unseen", choices{}, func(f *rejoinFacts) {
 		f.local, f.others["n1"] = standbyAt(at(2, 0x1742228)), silent(errPgHba)
 	})
@@ -172,6 +228,11 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	return all
 }
 
+// keptAway is the constraint of a rejoin that was killed.
+func keptAway(node string) []crm.Location {
+	return []crm.Location{{ID: crm.RejoinID("pgsqld-clone", node), Resource: "pgsqld-clone", Node: node, Score: -crm.Infinity}}
+}
+
 type rejoinCase struct {
 	facts rejoinFacts
 	choices
@@ -181,8 +242,10 @@ type rejoinCase struct {
 func TestRejoinPlanOfEachSituation(t *testing.T) {
 	refused := []string{"no-room", "tablespaces", "wal-link-clone", "mounted", "other-system", "other-version", "no-primary",
 		"primary-unreachable", "primary-by-hand", "follows", "alone", "on-the-primary", "half-done-tablespaces", "half-done-no-room",
-		"relative-link", "slow", "no-configuration", "own-unreadable", "logs", "strange", "archive", "archive-replaying",
-		"streams-from-another", "streams-again-and-again", "streams-another-timeline"}
+		"relative-link", "slow", "no-configuration", "own-unreadable", "logs", "not-compared", "archive", "archive-replaying",
+		"streams-from-another", "streams-again-and-again", "streams-another-timeline", "mounted-inside", "mounted-left-over",
+		"stuck-left-over", "unremovable-discard", "mounts-unknown", "strange", "contested", "not-mounted-in-fstab",
+		"wal-not-mounted", "clone-of-the-last-synchronous", "clone-of-a-needed-synchronous"}
 	for name, c := range rejoins(t) {
 		t.Run(name, func(t *testing.T) {
 			p := planRejoin(c.facts, c.choices)
@@ -209,8 +272,9 @@ func TestRejoinWays(t *testing.T) {
 	for name, want := range map[string]way{
 		"diverged": wayRewind, "diverged-discard": wayRewind, "tablespaces-discard": wayRewind, "diverged-clone": wayClone, "not-rewindable": wayClone,
 		"no-rights": wayClone, "no-sql": wayClone, "no-room-clone-discard": wayClone, "half-done": wayClone, "lost": wayClone, "left-over": waySweep,
-		"moved": wayRewind, "moved-follows": waySweep, "damaged": wayClone, "unsized": wayRewind, "strange-clone": wayClone, "archive-clone": wayClone,
-		"archive-lost": wayClone, "streaming-clone": wayClone, "alone-clone": wayClone,
+		"moved": wayRewind, "moved-follows": waySweep, "damaged": wayClone, "unsized": wayRewind, "not-compared-clone": wayClone, "archive-clone": wayClone,
+		"archive-lost": wayClone, "streaming-clone": wayClone, "alone-clone": wayClone, "clone-of-an-asynchronous": wayClone, "clone-unseen": wayClone,
+		"constraint-left": waySweep, "constraint-left-streaming": waySweep, "no-room-discard": wayRewind, "unremovable": wayRewind,
 	} {
 		c := cases[name]
 		p := planRejoin(c.facts, c.choices)
@@ -244,8 +308,16 @@ func TestRejoinWays(t *testing.T) {
 			require.False(t, finding.Level == levelError && finding.Check != check, "%s: %v", check, finding)
 		}
 	}
+	for name, instead := range map[string]bool{"diverged-discard": false, "no-room-discard": true, "no-room-at-all-discard": true} {
+		p := planRejoin(cases[name].facts, cases[name].choices)
+		require.Equal(t, instead, p.noRoom, name)
+		require.Equal(t, name == "no-room-at-all-discard", p.noClone != "", name)
+	}
+	for name, only := range map[string]bool{"constraint-left": true, "constraint-left-streaming": true, "left-over": false, "moved-follows": false} {
+		require.Equal(t, only, planRejoin(cases[name].facts, cases[name].choices).onlyRelease, name)
+	}
 	own := divergedFacts(t)
-	own.cib.Locations = []crm.Location{{ID: crm.RejoinID("pgsqld-clone", "n1"), Resource: "pgsqld-clone", Node: "n1", Score: -crm.Infinity}}
+	own.cib.Locations = keptAway("n1")
 	require.False(t, planRejoin(own, choices{}).Refused, "one that was killed has left it")
 	same := divergedFacts(t)
 	same.disk.Timeline = 3
@@ -271,6 +343,19 @@ func TestRejoinEndings(t *testing.T) {
 	show(func(v *rejoinView) { v.Outcome, v.Used, v.Copied = outcomeDone, wayClone, 2*gigabyte })
 	show(func(v *rejoinView) { v.Outcome = outcomeDone })
 	show(func(v *rejoinView) { v.Outcome, v.Reason = outcomeInterrupted, "interrupted" })
+	show(func(v *rejoinView) {
+		v.Outcome, v.Reason, v.Placed, v.Used = outcomeInterrupted, "interrupted", true, wayClone
+		v.Kept = "/data/main.before-rejoin-20261121T175230Z"
+	})
+	show(func(v *rejoinView) {
+		v.Outcome, v.Used, v.Copied, v.Left = outcomeDone, wayClone, 2*gigabyte, "/data/main.before-rejoin-20261121T175230Z"
+	})
+	show(func(v *rejoinView) {
+		v.Outcome, v.Reason, v.idle = outcomeFailed, "another rejoin of this data directory is under way: /data is locked", true
+	})
+	show(func(v *rejoinView) {
+		v.Outcome, v.Reason, v.idle = outcomeRefused, "by now the primary is n2, and it was n3; run it again", true
+	})
 	show(func(v *rejoinView) {
 		v.Outcome, v.Reason, v.HalfDone = outcomeFailed, "pg_basebackup ended with exit code 1: no space left", "/data/main.pgsqlms-rejoin"
 	})
@@ -321,11 +406,12 @@ func newRejoining(t *testing.T) *rejoining {
 	t.Helper()
 	w := &rejoining{fakeTools: fakeTools{t: t, dir: t.TempDir()}}
 	w.data = filepath.Join(w.dir, "data")
-	for _, file := range []string{"base/1/1", "PG_VERSION", "postgresql.auto.conf", "pg_hba.conf", "conf.d/mine.conf"} {
+	for _, file := range []string{"base/1/1", "global/pg_control", "PG_VERSION", "postgresql.auto.conf", "pg_hba.conf", "conf.d/mine.conf"} {
 		path := filepath.Join(w.data, file)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
 		require.NoError(t, os.WriteFile(path, []byte("15\n"), 0o600))
 	}
+	require.NoError(t, os.Truncate(filepath.Join(w.data, "global/pg_control"), 8192))
 	mon, err := os.ReadFile("../crm/testdata/diverged.mon.xml")
 	require.NoError(t, err)
 	w.write("mon", string(mon))
@@ -360,6 +446,7 @@ while [ -e "$d/hang" ]; do touch "$d/hanging"; sleep 0.05; done`)
 	w.r = newRejoiner(c, newSurveyor(c), f, v)
 	w.r.every = 10 * time.Millisecond
 	w.r.askSource = func(context.Context) (pg.Source, error) { return f.up, nil }
+	w.r.look = func(context.Context) (rejoinFacts, rejoinPlan, error) { return w.r.found, w.r.v.rejoinPlan, nil }
 	return w
 }
 
@@ -399,8 +486,11 @@ func TestRejoinPutsNewDataInPlace(t *testing.T) {
 	w.when("cleaned", cancel) // no PostgreSQL will start here
 	code, err := w.r.carryOut(ctx)
 	require.NoError(t, err)
-	require.Equal(t, ExitWrong, code)
-	require.Equal(t, outcomeNotStreaming, w.r.v.Outcome, w.out.String())
+	require.Equal(t, ExitUnknown, code)
+	require.Equal(t, outcomeInterrupted, w.r.v.Outcome, w.out.String())
+	require.True(t, w.r.v.Placed)
+	require.Contains(t, w.out.String(), "n1 has new data, with which Pacemaker starts it")
+	require.NotContains(t, w.out.String(), "as they were")
 	w.released()
 	require.Contains(t, w.calls(), "crm_resource --cleanup --resource pgsqld --node n1\n")
 	require.FileExists(t, filepath.Join(w.r.v.Kept, "base/1/1"), "the old data are kept")
@@ -479,12 +569,10 @@ func TestRejoinLeavesAllAsItWas(t *testing.T) {
 	})
 	t.Run("when Pacemaker does not stop it", func(t *testing.T) {
 		w := newRejoining(t)
-		mon, err := os.ReadFile("../crm/testdata/healthy.mon.xml")
-		require.NoError(t, err)
-		w.write("mon", string(mon))
+		w.running()
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		_, err = w.r.carryOut(ctx)
+		_, err := w.r.carryOut(ctx)
 		require.NoError(t, err)
 		require.NotContains(t, w.calls(), "pg_basebackup")
 		w.released()
@@ -492,25 +580,233 @@ func TestRejoinLeavesAllAsItWas(t *testing.T) {
 	})
 	t.Run("when there was a failover meanwhile", func(t *testing.T) {
 		w := newRejoining(t)
-		w.r.v.Primary = "n2"
+		w.write("after", w.promoted("n2"))
+		w.tool("cibadmin", `case "$1" in --create) touch "$d/constraint"; cp "$d/after" "$d/mon";; --delete) rm -f "$d/constraint";; *) cat "$d/cib";; esac`)
 		code, err := w.r.carryOut(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, ExitUnknown, code)
-		require.Contains(t, w.out.String(), "n2 is no longer the primary: promoted is n3; nothing was done")
+		require.Contains(t, w.out.String(), "n3 is no longer the primary: promoted is n2; nothing was done")
 		require.NotContains(t, w.calls(), "pg_basebackup")
 		w.released()
 		w.asBefore()
 	})
 	t.Run("while another one is under way", func(t *testing.T) {
 		w := newRejoining(t)
+		w.r.c.output = outputJSON
 		other, err := w.r.found.instance.LockRejoin()
 		require.NoError(t, err)
 		defer other.Close()
 		code, err := w.r.carryOut(t.Context())
-		require.ErrorIs(t, err, pg.ErrRejoining)
+		require.NoError(t, err)
 		require.Equal(t, ExitUnknown, code)
 		require.NoFileExists(t, filepath.Join(w.dir, "calls"))
+		shown := map[string]any{}
+		require.NoError(t, json.Unmarshal(w.out.Bytes(), &shown), w.out.String())
+		require.Equal(t, "failed", shown["outcome"])
+		require.Contains(t, shown["reason"], pg.ErrRejoining.Error())
 	})
+}
+
+// running has crm_mon say that Pacemaker runs the instance here, as a standby.
+func (w *rejoining) running() {
+	w.t.Helper()
+	mon, err := os.ReadFile(filepath.Join(w.dir, "mon"))
+	require.NoError(w.t, err)
+	const stopped, onNone = `role="Stopped" active="false"`, `nodes_running_on="0"/>`
+	require.Contains(w.t, string(mon), stopped)
+	w.write("mon", strings.NewReplacer(stopped, `role="Unpromoted" active="true"`, onNone, `nodes_running_on="1"><node name="n1" id="1"/></resource>`).Replace(string(mon)))
+}
+
+// promoted is what crm_mon would say with another primary than n3.
+func (w *rejoining) promoted(node string) string {
+	w.t.Helper()
+	mon, err := os.ReadFile(filepath.Join(w.dir, "mon"))
+	require.NoError(w.t, err)
+	require.Equal(w.t, "n2", node, "the only other one that runs")
+	return strings.NewReplacer(`role="Promoted"`, `role="Unpromoted"`, `role="Unpromoted"`, `role="Promoted"`).Replace(string(mon))
+}
+
+// The constraint would demote this node, should it be the primary by now: Pacemaker is asked again, and a constraint that is
+// there already is seen, whatever the CIB said before the question.
+func TestRejoinAsksAgainBeforeTheConstraint(t *testing.T) {
+	w := newRejoining(t)
+	w.write("mon", w.promoted("n2"))
+	code, err := w.r.carryOut(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, ExitUnknown, code)
+	require.Contains(t, w.out.String(), "n3 is no longer the primary: promoted is n2; nothing was done")
+	require.NotContains(t, w.calls(), "--create")
+	w.asBefore()
+
+	w = newRejoining(t)
+	w.write("constraint", "") // since the survey
+	w.tool("pg_basebackup", "exit 1")
+	_, err = w.r.carryOut(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, w.calls(), "pg_basebackup")
+	require.NotContains(t, w.calls(), "--create")
+	require.NoFileExists(t, filepath.Join(w.dir, "constraint"))
+
+	w = newRejoining(t) // the survey has seen one that is not there any more
+	w.r.found.cib.Locations = keptAway("n1")
+	w.tool("pg_basebackup", "exit 1")
+	_, err = w.r.carryOut(t.Context())
+	require.NoError(t, err)
+	w.released()
+}
+
+// A yes may come hours after the question, and another rejoin may have been here first: what is found by then decides.
+func TestRejoinLooksAgainAfterTheQuestion(t *testing.T) {
+	more := uint64(1 << 30)
+	for name, c := range map[string]struct {
+		now     func(p *rejoinPlan) error
+		outcome outcome
+		code    ExitCode
+		says    string
+	}{
+		"streams":         {func(p *rejoinPlan) error { p.Nothing = true; return nil }, outcomeNothing, ExitWell, "n1 streams from n3: nothing to repair"},
+		"another primary": {func(p *rejoinPlan) error { p.Primary = "n1"; return nil }, outcomeRefused, ExitWrong, "by now the primary is n1, and it was n3"},
+		"another way": {func(p *rejoinPlan) error { p.Way, p.WhyClone, p.Ailment = waySweep, "", "whole"; return nil }, outcomeRefused, ExitWrong,
+			"by now it would be a sweep (whole), and it was to be a clone (--clone asks for a new copy)"},
+		"no room":   {func(p *rejoinPlan) error { p.DropFirst = true; return nil }, outcomeRefused, ExitWrong, "by now there is no room any more"},
+		"more lost": {func(p *rejoinPlan) error { p.LostBytes, p.Lost = &more, "1 GB"; return nil }, outcomeRefused, ExitWrong, "by now more would be lost: 1 GB"},
+		"an error": {func(p *rejoinPlan) error {
+			p.Refused, p.Checks = true, append(findings{}, finding{Check: "quorum", Level: levelError, Found: "quorum no", Expected: "a quorum"})
+			return nil
+		}, outcomeRefused, ExitWrong, "by now quorum no, expected a quorum"},
+		"not known": {func(*rejoinPlan) error { return errHangs }, outcomeFailed, ExitUnknown, "nothing was done: " + errHangs.Error()},
+	} {
+		w := newRejoining(t)
+		w.r.look = func(context.Context) (rejoinFacts, rejoinPlan, error) {
+			_, err := w.r.found.instance.LockRejoin()
+			require.ErrorIs(t, err, pg.ErrRejoining, "nobody else begins meanwhile")
+			p := w.r.v.rejoinPlan
+			err = c.now(&p)
+			return w.r.found, p, err
+		}
+		code, err := w.r.carryOut(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, c.outcome, w.r.v.Outcome, name)
+		require.Equal(t, c.code, code, name)
+		require.Contains(t, strings.Join(strings.Fields(w.out.String()), " "), c.says, name)
+		require.NoFileExists(t, filepath.Join(w.dir, "calls"), name)
+		w.asBefore()
+	}
+	w := newRejoining(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := w.r.carryOut(ctx)
+	require.NoError(t, err)
+	require.Equal(t, outcomeInterrupted, w.r.v.Outcome)
+	require.NoFileExists(t, filepath.Join(w.dir, "calls"))
+}
+
+// What is looked at again is the whole, by the same rules.
+func TestRejoinLooksAgainAtAll(t *testing.T) {
+	w := newRejoining(t)
+	c := &call{Process: Process{Environ: []string{"HA_SBIN_DIR=" + w.dir}}, output: outputText, now: time.Now}
+	w.tool("crm_node", "echo n1")
+	w.tool("cibadmin", `echo '<cib><configuration><resources/></configuration></cib>'`)
+	_, _, err := newRejoiner(c, newSurveyor(c), w.r.found, w.r.v).look(t.Context())
+	require.ErrorContains(t, err, "the cluster has no resource")
+}
+
+// The same rule says before and afterwards whether a standby streams.
+func TestRejoinedStreams(t *testing.T) {
+	base := rejoins(t)["streaming"].facts
+	for name, c := range map[string]struct {
+		change func(f *rejoinFacts)
+		doubt  string
+		says   string
+	}{
+		"streams":          {func(*rejoinFacts) {}, "", ""},
+		"silent":           {func(f *rejoinFacts) { f.local = silent(errNobody) }, "", "PostgreSQL does not answer"},
+		"primary":          {func(f *rejoinFacts) { f.local.report.InRecovery = false }, "", "expected a standby"},
+		"no receiver":      {func(f *rejoinFacts) { f.local.report.Receiver = nil }, "", "it runs, and does not stream"},
+		"again and again":  {func(f *rejoinFacts) { f.local.report.Receive-- }, "", "what it has replayed long since"},
+		"an old timeline":  {func(f *rejoinFacts) { f.local = standbyAt(at(1, 0x1742228)) }, "", "it streams timeline 1"},
+		"a later timeline": {func(f *rejoinFacts) { f.local = standbyAt(at(3, 0x1742228)) }, "", ""},
+		"another name": {func(f *rejoinFacts) {
+			f.others["n1"] = primaryAt(at(2, 0x1742228), streamingAt("n3", 0x1742228))
+		}, "", "n1 has no standby of the name n2"},
+		"catching up": {func(f *rejoinFacts) {
+			row := streamingAt("n2", 0x1742228)
+			row.State = "catchup"
+			f.others["n1"] = primaryAt(at(2, 0x1742228), row)
+		}, "", "for n1 it is in state catchup"},
+		"not seen": {func(f *rejoinFacts) { f.others["n1"] = silent(errPgHba) }, "n1 does not say whether to this node", ""},
+	} {
+		f := base
+		f.others = map[string]answer{"n1": base.others["n1"]}
+		c.change(&f)
+		if f.local.report.Receiver != nil {
+			receiver := *f.local.report.Receiver
+			f.local.report.Receiver = &receiver
+		}
+		doubt, missing := f.streamsAgain()
+		require.Contains(t, doubt, c.doubt, name)
+		if c.says == "" {
+			require.NoError(t, missing, name)
+		} else {
+			require.ErrorContains(t, missing, c.says, name)
+		}
+	}
+}
+
+// Where nothing but the constraint of a killed rejoin is in the way, it goes, and nothing else is done: what runs is not
+// stopped for it.
+func TestRejoinReleases(t *testing.T) {
+	w := newRejoining(t)
+	w.write("constraint", "")
+	w.running()
+	w.r.v.Way, w.r.v.onlyRelease = waySweep, true
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	w.when("cleaned", cancel)
+	code, err := w.r.carryOut(ctx)
+	require.NoError(t, err)
+	require.Equal(t, ExitUnknown, code)
+	require.Contains(t, w.out.String(), "the data of n1 are as they were")
+	require.NoFileExists(t, filepath.Join(w.dir, "constraint"))
+	require.NotContains(t, w.calls(), "--create")
+	require.Contains(t, w.calls(), "crm_resource --cleanup --resource pgsqld --node n1\n")
+	w.asBefore()
+}
+
+// Failures that Pacemaker remembers keep the new data down, so they are forgotten also after a Ctrl-C.
+func TestRejoinForgetsFailuresWhenInterrupted(t *testing.T) {
+	w := newRejoining(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.r.c.Stdout = writerFunc(func(text []byte) (int, error) {
+		if bytes.Contains(text, []byte("puts the new data")) {
+			cancel()
+		}
+		return w.out.Write(text)
+	})
+	code, err := w.r.carryOut(ctx)
+	require.NoError(t, err)
+	require.Equal(t, ExitUnknown, code)
+	require.Equal(t, outcomeInterrupted, w.r.v.Outcome, w.out.String())
+	require.Contains(t, w.calls(), "crm_resource --cleanup --resource pgsqld --node n1\n")
+	require.NoDirExists(t, w.data+".pgsqlms-rejoin")
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(text []byte) (int, error) { return f(text) }
+
+// PostgreSQL's programs take the passphrase of a client's key in their arguments only.
+func TestRejoinGivesNoPassphraseAway(t *testing.T) {
+	w := newRejoining(t)
+	w.tool("postgres", `echo "host=n3 sslkey=k sslpassword=secret"`)
+	f := w.r.found
+	var err error
+	f.from, err = f.instance.RejoinConninfo(t.Context())
+	require.NoError(t, err)
+	p := planRejoin(f, choices{})
+	require.True(t, p.Refused)
+	require.Contains(t, fmt.Sprint(p.Checks), "sslpassword in primary_conninfo")
+	require.NotContains(t, fmt.Sprint(p), "secret")
 }
 
 // Where the old data had to go first, a rejoin that is broken off says that it is half-done, keeps this node's own files,
@@ -532,7 +828,7 @@ func TestRejoinHalfDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	w.when("cleaned", cancel)
 	again := newRejoiner(w.r.c, newSurveyor(w.r.c), w.r.found, w.r.v)
-	again.askSource = w.r.askSource
+	again.askSource, again.look = w.r.askSource, w.r.look
 	_, err = again.carryOut(ctx)
 	require.NoError(t, err)
 	require.FileExists(t, filepath.Join(w.data, "conf.d/mine.conf"))
@@ -551,6 +847,17 @@ func TestRejoinSweeps(t *testing.T) {
 	require.NotContains(t, w.calls(), "pg_basebackup")
 	w.released()
 	w.asBefore()
+
+	w = newRejoining(t) // whose data are not whole, after all
+	require.NoError(t, os.Remove(filepath.Join(w.data, "global/pg_control")))
+	require.NoError(t, os.Mkdir(w.data+".pgsqlms-rejoin", 0o700))
+	require.NoError(t, os.WriteFile(w.data+".pgsqlms-rejoin/own.complete", nil, 0o600))
+	w.r.v.Way = waySweep
+	_, err = w.r.carryOut(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, w.out.String(), "the data are not whole")
+	require.FileExists(t, w.data+".pgsqlms-rejoin/own.complete")
+	w.released()
 }
 
 func TestRejoinAsks(t *testing.T) {

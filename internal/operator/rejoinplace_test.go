@@ -3,10 +3,10 @@ package operator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -129,6 +129,23 @@ for a; do case "$a" in --pgdata=*) t=${a#--pgdata=};; esac; done; mkdir "$t"; ec
 	require.NoDirExists(t, w.data+".pgsqlms-rejoin")
 }
 
+// What a crash recovery writes into the data directory itself is on disk when it says so; of a copy it need not be.
+func TestRejoinRecoversInPlaceWithFsync(t *testing.T) {
+	for discard, want := range map[bool]string{true: "postgres --single -D %s -c", false: "postgres --single -D %s -F -c"} {
+		w := newRejoiningInPlace(t)
+		w.rewinds("exit 1")
+		w.tool("pg_basebackup", "exit 1")
+		w.r.v.rejoinPlan = planRejoin(w.r.found, choices{discard: discard})
+		_, err := w.r.carryOut(t.Context())
+		require.NoError(t, err)
+		dir := w.data
+		if !discard {
+			dir += ".pgsqlms-rejoin/data"
+		}
+		require.Contains(t, w.calls(), fmt.Sprintf(want, dir))
+	}
+}
+
 // Once pg_rewind has begun, its data are never taken for whole again; what lay elsewhere is known to the next one.
 func TestRejoinInPlaceHalfDone(t *testing.T) {
 	w := newRejoiningInPlace(t)
@@ -195,9 +212,7 @@ func TestRejoinWaitsForNoPrimaryThatIsGone(t *testing.T) {
 			return unsettled(w), nil
 		}},
 		"another one was promoted": {"n3 is no longer the primary: promoted is n2", func(w *rejoining, _ int) (pg.RewindSource, error) {
-			mon, err := os.ReadFile(filepath.Join(w.dir, "mon"))
-			require.NoError(w.t, err)
-			w.write("mon", strings.NewReplacer(`role="Promoted"`, `role="Unpromoted"`, `role="Unpromoted"`, `role="Promoted"`).Replace(string(mon)))
+			w.write("mon", w.promoted("n2"))
 			return pg.RewindSource{}, errors.New("recovery is in progress")
 		}},
 		"it was promoted again": {"n3 writes timeline 4, expected 3", func(w *rejoining, _ int) (pg.RewindSource, error) {

@@ -40,8 +40,9 @@ type rejoinPlan struct {
 
 	Steps []string `json:"steps"`
 
-	noRoom  bool   // for old and new data side by side
-	noClone string // why there cannot be a new copy instead of a rewind that fails; empty if there can
+	noRoom      bool   // for old and new data side by side
+	noClone     string // why there cannot be a new copy instead of a rewind that fails; empty if there can
+	onlyRelease bool   // nothing but the constraint of a rejoin that was killed is in the way
 }
 
 // planRejoin judges what was found.
@@ -53,7 +54,7 @@ func planRejoin(f rejoinFacts, o choices) rejoinPlan {
 	p.here()
 	streams, doubt := f.streams()
 	p.streaming, p.doubt = streams, doubt
-	if p.Nothing = streams && !o.clone && p.Checks.count(levelError) == 0; p.Nothing {
+	if p.Nothing = streams && !o.clone && !p.kept && p.Checks.count(levelError) == 0; p.Nothing {
 		p.Checks.add("standby", p.Node, doubt == "", levelUnknown, firstNonEmpty(doubt, "streams from "+p.Primary), "a row of it in pg_stat_replication there", "pgsqlms status, on "+p.Primary)
 		if p.premises.Unfinished {
 			p.Checks.add("directory", "", false, levelWarning, "left over: "+p.premises.Work, "nothing of that name: PostgreSQL is not started beside it", "rm -r "+p.premises.Work)
@@ -63,7 +64,12 @@ func planRejoin(f rejoinFacts, o choices) rejoinPlan {
 	if p.Checks.count(levelError) == 0 { // else the comparison means nothing
 		p.ailment()
 	}
+	if p.Checks.count(levelError) == 0 {
+		p.leftovers()
+	}
 	if p.Checks.count(levelError) == 0 && p.Way != waySweep {
+		p.tools()
+		p.commits()
 		p.room()
 	}
 	if p.Refused = p.Checks.count(levelError) > 0; !p.Refused {
@@ -81,6 +87,7 @@ type rejoinPlanner struct {
 	damaged   bool   // the data cannot be compared: gone, or not to be believed
 	streaming bool   // from the primary
 	doubt     string // of that, or why it is not believed
+	kept      bool   // a rejoin that was killed has left its constraint
 }
 
 // must adds a check that refuses the repair when it is not ok.
@@ -117,6 +124,10 @@ func (p *rejoinPlanner) resourceChecks() {
 	placed, runs := p.state.On(p.resource.Name, p.node)
 	p.must("managed", !runs || placed.Managed && !placed.Blocked, p.node+instanceText(placed), "managed: Pacemaker has to stop and start it", "pgsqlms status")
 	for _, l := range p.cib.LocationsOf(p.resource) {
+		if l.ID == crm.RejoinID(p.resource.Clone, p.node) {
+			p.kept = true
+			p.Checks.add("constraints", "", false, levelWarning, l.ID+" "+constraintText(l), "none of a rejoin: one was killed, unless one is under way", "it goes at the end of this one; by hand: pcs constraint delete "+l.ID+", or crm configure delete "+l.ID)
+		}
 		if l.Node == p.node && l.Score <= -crm.Infinity && l.Role != crm.RolePromoted && !crm.IsRejoin(l.ID) {
 			p.must("constraints", false, l.ID+" "+constraintText(l), "no ban of this node: Pacemaker would not start it again", removal(l, p.resource))
 		}
@@ -158,6 +169,47 @@ func (p *rejoinPlanner) source() {
 	p.must("version", p.programsErr == nil && p.programs == s.Major && (p.dataErr != nil || p.data == s.Major), versionsText(p.rejoinFacts),
 		"one major version", "install the primary's version here, and set bindir")
 	p.must("programs", p.toolsErr == nil, "pg_rewind and pg_basebackup: "+answered(p.toolsErr), "both in "+p.instance.binDir, "install PostgreSQL's client package")
+}
+
+// tools refuses a connection that they cannot be given.
+func (p *rejoinPlanner) tools() {
+	if err := p.from.Withheld(); err != nil {
+		p.must("connection", false, first(err), "a primary_conninfo without it", "a client key without a passphrase, readable for "+p.instance.user.Name+" only; or rejoin by hand (docs/commands.md)")
+	}
+}
+
+// commits refuses to stop a standby without which too few are left for the primary's commits
+// to go on: a copy takes hours.
+func (p *rejoinPlanner) commits() {
+	const check = "synchronous"
+	if !p.streaming {
+		return
+	}
+	there := p.others[p.primary]
+	if _, asked := p.others[p.primary]; !asked || !there.ok() {
+		there = p.byAddress
+	}
+	row := rowOf(&there.report, p.node)
+	if !there.ok() || row == nil || row.State == "" { // which is not shown without the right to
+		p.Checks.add(check, "", false, levelWarning, p.primary+" does not say whether commits wait for this node", "enough others that they wait for: else they hang until it streams again",
+			"pgsqlms status, on "+p.primary)
+		return
+	}
+	var waitedFor, left []string
+	for _, one := range there.report.Standbys {
+		if one.State != "streaming" || one.SyncState == "async" {
+			continue
+		}
+		waitedFor = append(waitedFor, one.ApplicationName)
+		if !strings.EqualFold(one.ApplicationName, p.node) {
+			left = append(left, one.ApplicationName)
+		}
+	}
+	rule, err := election.RuleFor(there.report.SynchronousStandbyNames, p.primary, p.cib.NodeNames, waitedFor)
+	if err == nil && len(left) < len(waitedFor) { // else PostgreSQL would not have it, or this node does not count
+		p.must(check, len(left) >= rule.Need, fmt.Sprintf("commits wait for %d of %s; without %s these are left: %s", rule.Need, strings.Join(rule.Of, ", "), p.node, orNone(left)),
+			"enough of them: else commits hang until this node streams again", "bring another standby back, or let the primary wait for fewer meanwhile (synchronous_standby_names, then reload)")
+	}
 }
 
 func answered(err error) string {
@@ -203,6 +255,15 @@ func (p *rejoinPlanner) here() {
 // readable refuses data that cannot be read just now, of which nobody knows whether they are
 // whole, nor whose they are. Only what the files themselves say makes them damaged.
 func (p *rejoinPlanner) readable() {
+	if d := p.premises; d.Contested != "" {
+		p.must("data", false, "whole data are in "+d.Contested+", where a rejoin that was killed has left them, and "+d.DataDir+" has none and is not empty", "these there, or nothing of that name",
+			"move "+d.DataDir+" away, and run it again")
+		return
+	} else if d.Strange {
+		p.must("data", false, d.DataDir+" has neither PG_VERSION nor base and global, or has another data directory in it", "PostgreSQL's data directory, an empty one, or none: nothing else is moved or removed",
+			"set pgdata and datadir of "+p.resource.Name+" right, or move it away")
+		return
+	}
 	p.damaged = !p.local.ok() && (!p.premises.Exists && p.premisesErr == nil || errors.Is(p.diskErr, pg.ErrDamaged) || errors.Is(p.dataErr, pg.ErrDamaged))
 	if p.premises.DataDir != "" && p.premisesErr == nil && !p.premises.Exists {
 		return // nothing is there to be read
@@ -321,11 +382,8 @@ func (p *rejoinPlanner) archiveMayHelp(refusal string) bool {
 // data would not mend.
 func (p *rejoinPlanner) follows(refusal string) {
 	why := p.notCompared()
-	if p.premises.Unfinished && p.stopped() && refusal == "" {
-		p.Way, p.Ailment, p.Lost = waySweep, "whole, and not started: beside them is what a rejoin that was killed has left", "nothing"
-		if p.premises.Aside != "" {
-			p.Ailment = "whole, and not in their place: a rejoin that was killed has left them in " + p.premises.Aside
-		}
+	if refusal == "" && p.leftBehind() {
+		p.Way, p.Lost = waySweep, "nothing"
 		return
 	}
 	found := "neither diverged nor lost: it could go on from where it is"
@@ -339,6 +397,25 @@ func (p *rejoinPlanner) follows(refusal string) {
 	}
 	p.Checks.add("standby", p.Node, false, levelError, found, "a standby that only new data can mend",
 		"pgsqlms status; "+cleanupOf(p.resource.Name, p.node)+" tries it again; --clone copies all the same")
+}
+
+// leftBehind says whether a rejoin that was killed has left whole data, and has left behind
+// what keeps them from being started.
+func (p *rejoinPlanner) leftBehind() bool {
+	switch {
+	case p.premises.Unfinished && !p.stopped():
+		return false
+	case p.premises.Aside != "":
+		p.Ailment = "whole, and not in their place: a rejoin that was killed has left them in " + p.premises.Aside
+	case p.premises.Unfinished:
+		p.Ailment = "whole, and not started: beside them is what a rejoin that was killed has left"
+	case p.kept:
+		p.Ailment = "whole, and kept from being started: a rejoin that was killed has left its constraint"
+		p.onlyRelease = true
+	default:
+		return false
+	}
+	return true
 }
 
 func (p *rejoinPlanner) damage() string {
@@ -384,29 +461,40 @@ func (p *rejoinPlanner) notRewindable() string {
 	return ""
 }
 
+// leftovers refuses what is to be removed and cannot be, or must not: of a volume that is
+// mounted there only the mount point would stay.
+func (p *rejoinPlanner) leftovers() {
+	d := p.premises
+	if p.onlyRelease {
+		return
+	}
+	for _, point := range d.MountedWork {
+		p.must("directory", false, point+" is a mount point", "no file system in "+d.Work+", which is removed", "umount "+point)
+	}
+	if d.StuckInWork != "" {
+		p.must("directory", false, d.StuckInWork+" cannot be emptied by "+p.instance.user.Name, "to be able to: it is removed", "chown -R "+p.instance.user.Name+" "+d.StuckInWork)
+	}
+}
+
 // room looks whether there is place for what is made, and for what is kept.
 func (p *rejoinPlanner) room() {
 	d := p.premises
 	const check = "directory"
-	var unreadable *fs.PathError
-	if p.premisesErr != nil && !errors.As(p.premisesErr, &unreadable) || d.DataDir == "" {
+	if !p.lookedAt() {
 		p.must(check, false, answered(p.premisesErr), "a data directory that can be looked at", "")
 		return
 	}
 	p.must(check, d.Writable, parentOf(d.DataDir)+" "+map[bool]string{true: "can", false: "cannot"}[d.Writable]+" be written to by "+p.instance.user.Name,
 		"to be able to: the new data are made in "+d.Work, "give "+parentOf(d.DataDir)+" to "+p.instance.user.Name+", or rejoin by hand (docs/commands.md)")
-	p.must(check, !d.Mounted, d.DataDir+map[bool]string{true: " is a file system of its own", false: " can be renamed"}[d.Mounted],
-		"a directory below the mount point: one that is mounted cannot be put aside", "rejoin by hand (docs/commands.md)")
-	if d.OwnErr != nil {
-		p.must("own files", false, first(d.OwnErr), "this node's own files in the data directory, which "+p.instance.user.Name+" can read", "give them to "+p.instance.user.Name+", or move them away")
-	}
+	p.mounted()
+	p.ownFiles()
 	p.volume()
 	p.Keep = !p.discard && d.Exists
 	p.InPlace = p.Way == wayRewind && p.discard
 	p.noClone = p.cloneObstacle()
 	switch {
 	case p.InPlace:
-		p.noRoom = p.premises.Sized && p.premises.Free+p.premises.Left < p.premises.Size+slack // should it have to be a new copy in the end
+		p.roomInstead()
 		if d.Relative != "" {
 			p.must(check, false, d.DataDir+"/"+d.Relative+" is a link that leads from where it is", "an absolute one: the data directory is moved for the rewind", "ln -sfn TARGET "+d.DataDir+"/"+d.Relative)
 		}
@@ -419,15 +507,61 @@ func (p *rejoinPlanner) room() {
 	}
 }
 
-// volume warns where data are gone without a trace of them, as from a mount point.
+// lookedAt says whether what lies in the data directory's place is known, but for single files
+// that could not be read.
+func (p *rejoinPlanner) lookedAt() bool {
+	var unreadable *fs.PathError
+	err := p.premisesErr
+	return p.premises.DataDir != "" && (err == nil || errors.As(err, &unreadable) && !errors.Is(err, pg.ErrMountsUnknown))
+}
+
+// ownFiles refuses this node's own files that the system user could not copy, or not remove.
+func (p *rejoinPlanner) ownFiles() {
+	d := p.premises
+	if d.OwnErr != nil {
+		p.must("own files", false, first(d.OwnErr), "this node's own files in the data directory, which "+p.instance.user.Name+" can read", "give them to "+p.instance.user.Name+", or move them away")
+	}
+	if p.discard && d.Unremovable != "" {
+		p.must("own files", false, d.Unremovable+" cannot be emptied by "+p.instance.user.Name, "directories that can be, where the old data are not kept", "chown -R "+p.instance.user.Name+" "+d.Unremovable)
+	}
+}
+
+// mounted refuses a data directory that is a mount point, which cannot be renamed, or has one
+// in it: the kernel moves a mount with the directory, so the volume would go with the old
+// data, and at the next boot cover what is in its place.
+func (p *rejoinPlanner) mounted() {
+	const check = "directory"
+	d := p.premises
+	if len(d.Mounted) == 0 {
+		p.must(check, true, d.DataDir+" can be renamed", "", "")
+	}
+	for _, point := range d.Mounted {
+		expected := "no mount point in the data directory: the volume would go with the old data, and the new ones be on another"
+		if point == d.DataDir {
+			expected = "a directory below the mount point: one that is mounted cannot be put aside"
+		}
+		p.must(check, false, point+" is a file system of its own", expected, "rejoin by hand (docs/commands.md)")
+	}
+}
+
+// volume refuses to make data in the place of a volume that is not mounted, and warns where
+// data are gone without a trace of them, as from a mount point.
 func (p *rejoinPlanner) volume() {
-	found := p.premises.DataDir + " is empty"
-	switch {
-	case !p.premises.Exists && !p.premises.Unfinished:
-		found = "there is no " + p.premises.DataDir
-	case p.premises.Exists && p.premises.Empty:
-	default:
+	d := p.premises
+	gone := !d.Exists && !d.Unfinished || d.Exists && d.Empty
+	before := p.Checks.count(levelError)
+	for _, point := range d.Unmounted {
+		if gone || p.damaged || strings.HasPrefix(point, d.DataDir+"/") {
+			p.must("volume", false, point+" stands in /etc/fstab, and nothing is mounted there", "the volume: its data may be whole, and would cover new ones at the next boot",
+				"mount "+point+"; or take the line out of /etc/fstab, where the volume is no more")
+		}
+	}
+	if !gone || p.Checks.count(levelError) > before {
 		return
+	}
+	found := d.DataDir + " is empty"
+	if !d.Exists {
+		found = "there is no " + d.DataDir
 	}
 	p.Checks.add("volume", "", false, levelWarning, found, "data of PostgreSQL, unless the disk is a new one", "look whether a volume is to be mounted there or above, on which they may be whole")
 }
@@ -455,12 +589,36 @@ func (p *rejoinPlanner) elsewhere() string {
 // meanwhile, and what a rewind fetches.
 const slack = 256 << 20
 
+// roomInstead looks whether there is room for the new copy that takes the place of a rewind in
+// place that fails.
+func (p *rejoinPlanner) roomInstead() {
+	d := p.premises
+	if p.noClone != "" || !d.Sized {
+		return
+	}
+	size, _ := p.copySize()
+	need, free := size+2*d.Own+slack, d.Free+d.Left
+	if p.noRoom = free < need; p.noRoom && free+d.Size < need {
+		p.noClone = fmt.Sprintf("%s would be free without the old data, and about %s are needed", bytesText(free+d.Size), bytesText(need))
+		p.Checks.add("space", "", false, levelWarning, p.noClone+" for a new copy", "enough for one, should pg_rewind fail", "make room")
+	}
+}
+
+// copySize is that of a new copy, in bytes, or of the data here where the primary's is not
+// known.
+func (p *rejoinPlanner) copySize() (size uint64, known bool) {
+	if p.sqlErr == nil && p.upSQL.Size > 0 {
+		return p.upSQL.Size, true
+	}
+	return p.premises.Size, p.premises.Sized && p.premises.Exists
+}
+
 func (p *rejoinPlanner) space() {
 	d := p.premises
 	p.Bytes = d.Size
 	sized := d.Sized && d.Exists
-	if p.Way == wayClone && p.sqlErr == nil && p.upSQL.Size > 0 {
-		p.Bytes, sized = p.upSQL.Size, true
+	if p.Way == wayClone {
+		p.Bytes, sized = p.copySize()
 	}
 	todo := "make room"
 	if d.Unfinished && !d.Exists {
@@ -495,16 +653,22 @@ func (p *rejoinPlanner) steps() {
 	if !p.stopped() {
 		stop = "stops PostgreSQL here, and does not start it meanwhile"
 	}
-	add("Pacemaker %s: constraint %s, which is removed again, whatever happens", stop, crm.RejoinID(p.resource.Clone, p.node))
+	id := crm.RejoinID(p.resource.Clone, p.node)
+	if p.onlyRelease {
+		add("constraint %s is removed", id)
+	} else {
+		add("Pacemaker %s: constraint %s, which is removed again, whatever happens", stop, id)
+	}
 	if p.premises.Aside != "" {
 		add("the data are moved back from %s to %s", p.premises.Aside, p.premises.DataDir)
 	}
-	switch p.Way {
-	case waySweep:
+	switch {
+	case p.onlyRelease:
+	case p.Way == waySweep:
 		add("%s is removed", p.premises.Work)
-	case wayRewind:
+	case p.Way == wayRewind:
 		p.rewindSteps(add)
-	case wayClone:
+	case p.Way == wayClone:
 		p.cloneSteps(add)
 	}
 	if p.Way != waySweep {
@@ -530,7 +694,11 @@ func (p *rejoinPlanner) rewindSteps(add func(string, ...any)) {
 	} else {
 		add("%s is copied%s, and pg_rewind takes back in the copy what %s does not have; %s", p.premises.DataDir, p.sizeText(" (%s)"), p.primary, p.old())
 	}
-	if p.noClone == "" {
+	switch {
+	case p.noClone != "":
+	case p.InPlace && p.noRoom:
+		add("should pg_rewind fail: the old data are removed first, since there is no room for both, and pg_basebackup makes a new copy of %s", p.primary)
+	default:
 		add("should pg_rewind fail: a new copy of %s by pg_basebackup instead", p.primary)
 	}
 }

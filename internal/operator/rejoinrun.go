@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"pgsqlms/internal/crm"
@@ -37,17 +38,29 @@ type rejoiner struct {
 	ready bool // the new data are in place
 
 	// The primary, by itself for the tests of one that goes away.
-	askSource func(context.Context) (pg.Source, error)
-	askRewind func(context.Context) (pg.RewindSource, error)
+	askSource  func(context.Context) (pg.Source, error)
+	askRewind  func(context.Context) (pg.RewindSource, error)
+	askPrimary func(context.Context, rejoinFacts) answer
+
+	// look is everything once more, by itself for the tests of what has changed meanwhile.
+	look func(context.Context) (rejoinFacts, rejoinPlan, error)
 }
 
 func newRejoiner(c *call, s surveyor, found rejoinFacts, v rejoinView) *rejoiner {
 	r := &rejoiner{c: c, crm: s.crm, found: found, v: v, every: lookEvery}
 	r.askSource = func(ctx context.Context) (pg.Source, error) {
-		return found.instance.AskSource(ctx, found.from, wal.Position{}, wal.Position{})
+		return r.found.instance.AskSource(ctx, r.found.from, wal.Position{}, wal.Position{})
 	}
 	r.askRewind = func(ctx context.Context) (pg.RewindSource, error) {
-		return found.instance.AskRewindSource(ctx, found.from)
+		return r.found.instance.AskRewindSource(ctx, r.found.from)
+	}
+	r.askPrimary = func(ctx context.Context, now rejoinFacts) answer { return now.ask(ctx, now.from) }
+	r.look = func(ctx context.Context) (rejoinFacts, rejoinPlan, error) {
+		found, err := s.lookForRejoin(ctx, c.now())
+		if err != nil {
+			return found, rejoinPlan{}, err
+		}
+		return found, planRejoin(found, c.rejoinChoices()), nil
 	}
 	r.meter = meter{terminal: c.Terminal, columns: newStyle(c.Process).columns, now: c.now}
 	if c.output == outputText {
@@ -62,45 +75,124 @@ func (r *rejoiner) carryOut(ctx context.Context) (ExitCode, error) {
 	stop := outliveReaders()
 	defer stop()
 
+	r.began = r.c.now()
 	var err error
 	if r.work, err = r.found.instance.LockRejoin(); err != nil {
-		return ExitUnknown, err
+		return r.v.undone(r.c, outcomeFailed, ExitUnknown, err.Error())
 	}
 	defer r.work.Close()
-	r.began = r.c.now()
+	if o, code := r.lookAgain(ctx); o != "" {
+		return r.v.undone(r.c, o, code, r.v.Reason)
+	}
 	uninterrupted := context.WithoutCancel(ctx)
 	r.c.held.Store(&held{constraint: r.v.constraint(), liftOnce: r.releaseOnce, byHand: r.v.clearByHand(), rest: "whatever it has made in " + r.work.Dir() +
 		" is left, and keeps PostgreSQL from being started; to do: pgsqlms rejoin, which takes it over"})
-	if err = r.keepAway(uninterrupted); err == nil {
+	if r.v.onlyRelease {
+		r.ready = true
+	} else if err = r.keepAway(uninterrupted); err == nil {
 		err = r.repair(ctx)
 	}
 	r.meter.end()
 	r.release(uninterrupted)
-	o, code := outcomeDone, ExitWell
-	switch {
-	case ctx.Err() != nil && !r.ready:
-		o, code, r.v.Reason = outcomeInterrupted, ExitUnknown, "interrupted"
-	case err != nil:
-		o, code, r.v.Reason = outcomeFailed, ExitUnknown, err.Error()
-	case !r.v.Cleared:
-		o, code, r.v.Reason = outcomeNotStreaming, ExitWrong, "the constraint keeps Pacemaker from starting it"
-	default:
-		if err = r.bringUp(ctx); err != nil {
-			o, code, r.v.Reason = outcomeNotStreaming, ExitWrong, err.Error()
-		}
-	}
+	o, code := r.ending(ctx, err)
 	r.v.Seconds = r.c.now().Sub(r.began).Seconds()
 	return r.v.end(r.c, o, code)
 }
 
-// keepAway makes the constraint. One that a rejoin that was killed has left is taken over.
+// ending is how it has come out; once the new data are in place, after the wait for them to
+// stream.
+func (r *rejoiner) ending(ctx context.Context, err error) (outcome, ExitCode) {
+	r.v.Left = r.work.Left()
+	switch {
+	case ctx.Err() != nil && !r.ready:
+		r.v.Reason = "interrupted"
+		return outcomeInterrupted, ExitUnknown
+	case err != nil:
+		r.v.Reason = err.Error()
+		return outcomeFailed, ExitUnknown
+	case !r.v.Cleared:
+		r.v.Reason = "the constraint keeps Pacemaker from starting it"
+		return outcomeNotStreaming, ExitWrong
+	}
+	err = r.bringUp(ctx)
+	switch {
+	case err == nil:
+		return outcomeDone, ExitWell
+	case ctx.Err() != nil:
+		r.v.Reason, r.v.Placed = "interrupted", r.v.Used != ""
+		return outcomeInterrupted, ExitUnknown
+	}
+	r.v.Reason = err.Error()
+	return outcomeNotStreaming, ExitWrong
+}
+
+// lookAgain looks at everything once more, under the lock: the question may have been answered
+// hours after it was asked, and another rejoin may have been here. What was planned is done if
+// it is still what there is to do; else the outcome says what has become of it.
+func (r *rejoiner) lookAgain(ctx context.Context) (o outcome, code ExitCode) {
+	r.say("looks again whether all is as it was")
+	was := r.v.rejoinPlan
+	found, now, err := r.look(ctx)
+	switch {
+	case ctx.Err() != nil:
+		r.v.Reason = "interrupted"
+		return outcomeInterrupted, ExitUnknown
+	case err != nil:
+		r.v.Reason = err.Error()
+		return outcomeFailed, ExitUnknown
+	}
+	r.found, r.v.rejoinPlan = found, now
+	switch changed := was.changedTo(now); {
+	case now.Nothing:
+		return outcomeNothing, ExitWell
+	case changed != "":
+		r.v.Reason = "by now " + changed + "; run it again"
+		return outcomeRefused, ExitWrong
+	}
+	return "", ExitWell
+}
+
+// changedTo says what of a plan is another in a later one: nobody has said yes to that.
+func (p rejoinPlan) changedTo(now rejoinPlan) string {
+	for _, check := range now.Checks {
+		if check.Level == levelError {
+			return check.Found + ", expected " + firstNonEmpty(check.Expected, "otherwise")
+		}
+	}
+	switch {
+	case now.Primary != p.Primary:
+		return fmt.Sprintf("the primary is %s, and it was %s", now.Primary, p.Primary)
+	case now.Way != p.Way, now.InPlace != p.InPlace, now.onlyRelease != p.onlyRelease:
+		return fmt.Sprintf("it would be a %s (%s), and it was to be a %s (%s)", now.Way, firstNonEmpty(now.WhyClone, now.Ailment), p.Way, firstNonEmpty(p.WhyClone, p.Ailment))
+	case (now.DropFirst || now.noRoom) && !p.DropFirst && !p.noRoom:
+		return "there is no room any more for old and new data side by side"
+	case now.LostBytes != nil && (p.LostBytes == nil || *now.LostBytes > *p.LostBytes):
+		return "more would be lost: " + now.Lost
+	}
+	return ""
+}
+
+// keepAway makes the constraint, while the primary is the one of the plan: where this node has
+// become it, the constraint would demote it. One that a rejoin that was killed has left is
+// taken over.
 func (r *rejoiner) keepAway(ctx context.Context) error {
 	r.say("tells Pacemaker to keep %s away from %s", r.found.resource.Clone, r.v.Node)
-	if slices.ContainsFunc(r.found.cib.Locations, r.isOurs) {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, constraintWait)
 	defer cancel()
+	state, err := r.crm.State(ctx)
+	if err == nil {
+		err = r.stillPrimary(state)
+	}
+	if err != nil {
+		return fmt.Errorf("%w; nothing was done", err)
+	}
+	cib, err := r.crm.CIB(ctx)
+	if err != nil {
+		return fmt.Errorf("%w; nothing was done", err)
+	}
+	if slices.ContainsFunc(cib.Locations, r.isOurs) {
+		return nil
+	}
 	return r.crm.Keep(ctx, r.found.resource.Clone, r.v.Node)
 }
 
@@ -133,7 +225,10 @@ func (r *rejoiner) repair(ctx context.Context) (err error) {
 	switch r.v.Way {
 	case waySweep:
 		r.say("removes %s", r.work.Dir())
-		_, err := r.work.Abandon()
+		unfinished, err := r.work.Abandon()
+		if err == nil && unfinished {
+			err = errors.New("the data are not whole, and what was put aside of them stays")
+		}
 		r.ready = err == nil
 		return err
 	case wayRewind:
@@ -454,24 +549,37 @@ func (r *rejoiner) recover(ctx context.Context, work func(context.Context) error
 	return work(bounded)
 }
 
-// bringUp has Pacemaker forget the failures here, and waits until the instance streams.
+// bringUp has Pacemaker forget the failures here, also when ctx has ended, since they would
+// keep the new data from being started; and waits until the instance streams.
 func (r *rejoiner) bringUp(ctx context.Context) error {
 	resource := r.found.resource
-	bounded, cancel := context.WithTimeout(ctx, constraintWait)
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), constraintWait)
 	err := r.crm.Cleanup(bounded, resource.Name, r.v.Node)
 	cancel()
 	if err != nil {
 		return fmt.Errorf("Pacemaker did not forget the failures of %s here: %w; to do: %s", resource.Name, err, cleanupOf(resource.Name, r.v.Node)) //nolint:staticcheck // a name
 	}
 	r.say("Pacemaker forgets what failed here, and starts PostgreSQL")
-	cleaned := r.c.now()
+	if err := r.awaitStreaming(ctx); err != nil {
+		return err
+	}
+	// The agent's next monitor would take it back; until then it would be held for diverged.
+	bounded, cancel = context.WithTimeout(context.WithoutCancel(ctx), toolWait)
+	defer cancel()
+	_ = r.crm.SetStatus(bounded, r.v.Node, resource.Name, "")
+	return nil
+}
+
+func (r *rejoiner) awaitStreaming(ctx context.Context) error {
+	resource, cleaned := r.found.resource, r.c.now()
 	wait := timeoutOf(resource, metadata.Start) + 2*timeoutOf(resource, metadata.Notify) + streamWait
-	bounded, cancel = context.WithTimeout(ctx, wait)
+	bounded, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	for {
-		missing := r.streaming(bounded)
+		doubt, missing := r.streaming(bounded)
 		if missing == nil {
-			break
+			r.say("%s", strings.TrimSuffix("it streams; "+doubt, "; "))
+			return nil
 		}
 		if state, err := r.state(bounded); err == nil && r.c.now().Sub(cleaned) > settleWait {
 			if f, failed := failureOn(state, resource.Name, r.v.Node); failed {
@@ -482,12 +590,6 @@ func (r *rejoiner) bringUp(ctx context.Context) error {
 			return fmt.Errorf("not within %s: %w", durationText(wait), missing)
 		}
 	}
-	r.say("it streams")
-	// The agent's next monitor would take it back; until then it would be held for diverged.
-	bounded, cancel = context.WithTimeout(context.WithoutCancel(ctx), toolWait)
-	defer cancel()
-	_ = r.crm.SetStatus(bounded, r.v.Node, resource.Name, "")
-	return nil
 }
 
 func failureOn(state crm.State, resource, node string) (crm.Failure, bool) {
@@ -499,25 +601,39 @@ func failureOn(state crm.State, resource, node string) (crm.Failure, bool) {
 	return crm.Failure{}, false
 }
 
-// streaming says what is missing for the instance to be a standby that streams the
-// primary's timeline.
-func (r *rejoiner) streaming(ctx context.Context) error {
+// streaming says what is missing for the instance to be a standby that streams from the
+// primary, by the rule by which one is left alone (rejoinFacts.streams); of one that does,
+// what could not be looked at.
+func (r *rejoiner) streaming(ctx context.Context) (doubt string, missing error) {
 	bounded, cancel := context.WithTimeout(ctx, instanceWait)
 	defer cancel()
-	report, err := r.found.instance.Report(bounded)
-	switch {
-	case err != nil:
-		return fmt.Errorf("PostgreSQL does not answer: %w", err)
-	case !report.InRecovery:
-		return errors.New("it runs as a primary, expected a standby")
-	case report.Receiver == nil || report.Receiver.Status != "streaming":
-		return errors.New("it runs, and does not stream")
-	case report.Receive != 0 && report.Receive < report.Replay:
-		return fmt.Errorf("it has received up to %s, and had replayed up to %s before", report.Receive, report.Replay)
-	case report.Receiver.Timeline < r.found.up.End.Timeline:
-		return fmt.Errorf("it streams timeline %d, expected %d", report.Receiver.Timeline, r.found.up.End.Timeline)
+	now := r.found
+	now.local.report, now.local.err = r.found.instance.Report(bounded)
+	if now.local.ok() && now.local.report.Receiver != nil {
+		asked, stop := context.WithTimeout(ctx, neighbourWait)
+		defer stop()
+		now.others, now.byAddress = map[string]answer{now.primary: r.askPrimary(asked, now)}, answer{err: errNotAsked}
 	}
-	return nil
+	return now.streamsAgain()
+}
+
+// streamsAgain judges an instance with new data. Its timeline may be a later one than the
+// primary's was: there may have been a failover since.
+func (f rejoinFacts) streamsAgain() (doubt string, missing error) {
+	if f.local.err != nil {
+		return "", fmt.Errorf("PostgreSQL does not answer: %w", f.local.err)
+	}
+	if !f.local.report.InRecovery {
+		return "", errors.New("it runs as a primary, expected a standby")
+	}
+	if receiver := f.local.report.Receiver; receiver != nil {
+		f.up.End.Timeline = max(f.up.End.Timeline, receiver.Timeline)
+	}
+	yes, doubt := f.streams()
+	if !yes {
+		return "", errors.New(firstNonEmpty(doubt, "it runs, and does not stream"))
+	}
+	return doubt, nil
 }
 
 func (r *rejoiner) say(format string, args ...any) {

@@ -24,11 +24,14 @@ type rejoinView struct {
 	Used       way     `json:"used,omitempty"`          // how the data were made in the end
 	Copied     uint64  `json:"bytes_copied,omitempty"`  // or fetched
 	Kept       string  `json:"old_data_kept,omitempty"` // where the old data are
+	Left       string  `json:"old_data_left,omitempty"` // where what could not be removed of the old data is
 	HalfDone   string  `json:"half_done,omitempty"`     // where work was left that keeps the instance from starting
-	Placed     bool    `json:"new_data_in_place"`       // of a work that failed all the same
+	Placed     bool    `json:"new_data_in_place"`       // of a work that failed all the same, or was interrupted
 	Cleared    bool    `json:"constraint_removed"`      // of the one that it made
 	ClearError string  `json:"constraint_error,omitempty"`
 	ToDo       string  `json:"to_do,omitempty"`
+
+	idle bool // it has failed before anything was done
 }
 
 // planText is what is shown before the question.
@@ -63,12 +66,22 @@ func (v *rejoinView) end(c *call, o outcome, code ExitCode) (ExitCode, error) {
 	return code, nil
 }
 
+// undone ends a rejoin that has done nothing, and says why.
+func (v *rejoinView) undone(c *call, o outcome, code ExitCode, why string) (ExitCode, error) {
+	v.idle, v.Reason = true, why
+	return v.end(c, o, code)
+}
+
 func (v rejoinView) todo() string {
 	switch {
 	case v.HalfDone != "":
 		return "pgsqlms rejoin, on " + v.Node
-	case v.Outcome == outcomeNotStreaming, v.Outcome == outcomeTimeout, v.Outcome == outcomeFailed:
+	case v.idle:
+		return ""
+	case v.Outcome == outcomeNotStreaming, v.Outcome == outcomeTimeout, v.Outcome == outcomeFailed, v.Placed:
 		return "pgsqlms status"
+	case v.Left != "":
+		return "rm -r " + v.Left + ", as root"
 	case v.Outcome == outcomeDone && v.Kept != "":
 		return "rm -r " + v.Kept + ", once nobody needs it"
 	}
@@ -82,19 +95,9 @@ func (v rejoinView) clearByHand() string {
 
 func (v rejoinView) endText(s style) string {
 	e := s.ending()
-	switch {
-	case e.nothingDone(v.Outcome, v.Checks):
-	case v.Outcome == outcomeNothing:
-		e.line("%s streams from %s: nothing to repair", v.Node, v.Primary)
-	case v.Outcome == outcomeDone:
-		e.line("%s streams from %s, after %s%s", v.Node, v.Primary, durationText(time.Duration(v.Seconds*float64(time.Second))), v.used())
-	case v.Outcome == outcomeNotStreaming:
-		e.line("%s has new data, and does not stream yet: %s", v.Node, v.Reason)
-	default:
-		e.line("not repaired, after %s: %s", durationText(time.Duration(v.Seconds*float64(time.Second))), v.Reason)
-		if v.HalfDone == "" {
-			e.line("the data of %s are as they were", v.Node)
-		}
+	v.outcomeText(e)
+	if v.Left != "" {
+		e.line("the old data were to be removed; what could not be is in %s", v.Left)
 	}
 	switch {
 	case v.HalfDone == "":
@@ -113,6 +116,31 @@ func (v rejoinView) endText(s style) string {
 	}
 	e.toDo(v.ToDo)
 	return e.String()
+}
+
+// outcomeText is how it came out.
+func (v rejoinView) outcomeText(e *ending) {
+	took := durationText(time.Duration(v.Seconds * float64(time.Second)))
+	switch {
+	case v.idle && v.Outcome == outcomeRefused:
+		e.line("refused, nothing was done: %s", v.Reason)
+	case v.idle && v.Outcome != outcomeNothing:
+		e.line("not repaired, nothing was done: %s", v.Reason)
+	case e.nothingDone(v.Outcome, v.Checks):
+	case v.Outcome == outcomeNothing:
+		e.line("%s streams from %s: nothing to repair", v.Node, v.Primary)
+	case v.Outcome == outcomeDone:
+		e.line("%s streams from %s, after %s%s", v.Node, v.Primary, took, v.used())
+	case v.Outcome == outcomeNotStreaming:
+		e.line("%s has new data, and does not stream yet: %s", v.Node, v.Reason)
+	case v.Outcome == outcomeInterrupted && v.Placed && v.HalfDone == "":
+		e.line("interrupted, after %s: %s has new data, with which Pacemaker starts it; whether it streams was not waited for", took, v.Node)
+	default:
+		e.line("not repaired, after %s: %s", took, v.Reason)
+		if v.HalfDone == "" {
+			e.line("the data of %s are as they were", v.Node)
+		}
+	}
 }
 
 // used says by which program the data were made; nothing where none was needed.

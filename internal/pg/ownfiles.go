@@ -100,8 +100,10 @@ func (c *copier) copy(from, to string) error {
 	return nil
 }
 
+// directory gives the copy its mode at the end, and by chmod: the umask of whoever runs this
+// has no part in it. Its owner can always empty it.
 func (c *copier) directory(from, to string, info fs.FileInfo) error {
-	if err := os.Mkdir(to, info.Mode().Perm()); err != nil {
+	if err := os.Mkdir(to, 0o700); err != nil {
 		return err
 	}
 	names, err := listNames(from)
@@ -113,7 +115,7 @@ func (c *copier) directory(from, to string, info fs.FileInfo) error {
 			return err
 		}
 	}
-	return nil
+	return os.Chmod(to, info.Mode().Perm()|0o700)
 }
 
 func (c *copier) file(from, to string, info fs.FileInfo) error {
@@ -122,11 +124,14 @@ func (c *copier) file(from, to string, info fs.FileInfo) error {
 		return err
 	}
 	defer source.Close()
-	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, copiedMode(info))
+	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}
-	err = c.content(target, source)
+	err = target.Chmod(copiedMode(info)) // by which the umask has no part in it
+	if err == nil {
+		err = c.content(target, source)
+	}
 	if err == nil && c.sync {
 		err = target.Sync()
 	}

@@ -16,6 +16,8 @@ type Premises struct {
 	Exists     bool   // it is there, or is in Aside
 	Aside      string // where it is instead: a rejoin that was broken off has moved it and changed nothing; empty as a rule
 	Empty      bool   // nothing is in it
+	Strange    bool   // something is, and it is nothing of PostgreSQL's
+	Contested  string // where whole data of a rejoin that was broken off are, in whose place is something that is not whole; empty as a rule
 	Work       string // where a rejoin works
 	Unfinished bool   // one was broken off, or is under way
 	Size       uint64 // of the files in the data directory, without what lies elsewhere
@@ -24,8 +26,13 @@ type Premises struct {
 	OwnErr     error  // why one of these cannot be read by the system user, or not be looked at
 	Left       uint64 // of what is in Work, and removed before new data are made
 	Free       uint64 // of the file system on which Work is, for others than root
-	Mounted    bool   // the data directory is a file system of its own
 	Writable   bool   // its parent directory is, by the system user
+
+	Mounted     []string // mount points: the data directory itself, or in it
+	MountedWork []string // the same of Work
+	Unmounted   []string // mount points in /etc/fstab, of the data directory, above or below it, at which nothing is mounted
+	Unremovable string   // a directory in the data directory that the system user cannot empty; empty for none
+	StuckInWork string   // the same of Work
 	Elsewhere
 }
 
@@ -39,11 +46,13 @@ type Elsewhere struct {
 // Premises looks, as the system user. The sizes are those of every file, so they take a
 // while with very many of them; ctx bounds that, and its end is no error.
 func (i *Instance) Premises(ctx context.Context) (p Premises, err error) {
+	mounted, mountsErr := i.mounts() // these two are root's
+	fstab, fstabErr := readFstab()
 	err = i.asUser(func() error {
-		p, err = i.premises(ctx)
+		p, err = i.premises(ctx, mounted, fstab)
 		return err
 	})
-	return p, err
+	return p, errors.Join(mountsErr, fstabErr, err)
 }
 
 // Aside is the instance with its data in another directory, for a look at data that a rejoin
@@ -57,7 +66,7 @@ func (i *Instance) Aside(dir string) *Instance {
 	return i.with(c)
 }
 
-func (i *Instance) premises(ctx context.Context) (p Premises, err error) {
+func (i *Instance) premises(ctx context.Context, mounted []string, fstab string) (p Premises, err error) {
 	if p.DataDir, err = i.realDataDir(); err != nil {
 		return p, err
 	}
@@ -71,27 +80,45 @@ func (i *Instance) premises(ctx context.Context) (p Premises, err error) {
 		return p, &fs.PathError{Op: "statfs", Path: parent, Err: err}
 	}
 	p.Free = s.Bavail * uint64(max(s.Bsize, 0))
-	if p.Exists, err = isDirectory(p.DataDir); err != nil {
+	p.Mounted, p.MountedWork = within(mounted, p.DataDir), within(mounted, p.Work)
+	p.Unmounted = unmounted(fstab, mounted, p.DataDir)
+	found, err := contentsOf(p.DataDir)
+	if err != nil {
+		p.Exists = true // as something
 		return p, err
 	}
-	dir, leftovers := p.DataDir, []string{p.Work}
-	if !p.Exists {
-		leftovers = []string{filepath.Join(p.Work, oldData)} // this node's own files stay
-		if isWhole(p.Work) {
-			p.Exists, p.Aside = true, filepath.Join(p.Work, newData)
-			dir = p.Aside
-		} else {
-			leftovers = append(leftovers, filepath.Join(p.Work, newData))
-			p.Elsewhere = notedElsewhere(filepath.Join(p.Work, noteElsewhere))
-		}
-	}
+	dir, leftovers := p.place(found)
 	if p.Exists {
-		if p.Mounted, err = otherDevice(dir, parent); err != nil {
+		if other, err := otherDevice(dir, parent); err != nil {
 			return p, err
+		} else if other && len(p.Mounted) == 0 {
+			p.Mounted = []string{dir}
 		}
 		p.Elsewhere = elsewhere(dir)
 	}
 	return p, p.measure(ctx, dir, leftovers)
+}
+
+// place finds where the data are, and what of Work is removed before new ones are made.
+func (p *Premises) place(found contents) (dir string, leftovers []string) {
+	whole := isWhole(p.Work)
+	switch {
+	case found == contentsNone, found == contentsEmpty && (whole || hasOwn(p.Work)): // see takeBack
+		if whole {
+			p.Exists, p.Aside = true, filepath.Join(p.Work, newData)
+			return p.Aside, []string{filepath.Join(p.Work, oldData)} // this node's own files stay
+		}
+		p.Elsewhere = notedElsewhere(filepath.Join(p.Work, noteElsewhere))
+	case whole && found != contentsWhole:
+		p.Contested = filepath.Join(p.Work, newData)
+		fallthrough
+	default:
+		p.Exists, p.Strange = true, found == contentsStrange
+	}
+	if needsOwn(p.Work, found) {
+		return p.DataDir, []string{filepath.Join(p.Work, oldData), filepath.Join(p.Work, newData)}
+	}
+	return p.DataDir, []string{p.Work}
 }
 
 // measure finds the sizes, and whether this node's own files can be read.
@@ -105,13 +132,16 @@ func (p *Premises) measure(ctx context.Context, dir string, leftovers []string) 
 		if ctx.Err() == nil {
 			p.OwnErr = err
 		}
-		size, err := sizeOf(ctx, dir)
-		p.Size = size
+		size, stuck, err := sizeOf(ctx, dir)
+		p.Size, p.Unremovable = size, stuck
 		errs = append(errs, err)
 	}
 	for _, left := range leftovers {
-		size, err := sizeOf(ctx, left)
+		size, stuck, err := sizeOf(ctx, left)
 		p.Left += size
+		if p.StuckInWork == "" {
+			p.StuckInWork = stuck
+		}
 		errs = append(errs, err)
 	}
 	err := errors.Join(errs...)
@@ -209,11 +239,15 @@ func otherDevice(a, b string) (bool, error) {
 	return x.Dev != y.Dev, err
 }
 
-// sizeOf adds up what the files below a directory occupy.
-func sizeOf(ctx context.Context, dir string) (bytes uint64, err error) {
-	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+// sizeOf adds up what the files below a directory occupy, and finds the first directory that
+// the system user cannot empty, as one of root's.
+func sizeOf(ctx context.Context, dir string) (bytes uint64, stuck string, err error) {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil {
 			err = ctx.Err()
+		}
+		if stuck == "" && d != nil && d.IsDir() && !canEmpty(path) {
+			stuck = path
 		}
 		if err != nil || !d.Type().IsRegular() {
 			return gone(err) // a temporary directory of a server that runs
@@ -223,5 +257,16 @@ func sizeOf(ctx context.Context, dir string) (bytes uint64, err error) {
 		}
 		return nil
 	})
-	return bytes, err
+	return bytes, stuck, err
+}
+
+// canEmpty says whether this user can remove what is in a directory. One that is empty, or
+// gone, has nothing.
+func canEmpty(dir string) bool {
+	err := syscall.Faccessat(currentDir, dir, accessWrite|accessExecute, accessEffective)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	names, err := listNames(dir)
+	return err == nil && len(names) == 0
 }

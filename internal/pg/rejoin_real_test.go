@@ -129,7 +129,7 @@ func TestRealRejoinRewindsACopy(t *testing.T) {
 			require.NoError(t, r.Copy(t.Context(), func(done uint64) { copied = done }))
 			p, err := old.Premises(t.Context())
 			require.NoError(t, err)
-			require.True(t, p.Unfinished && p.Exists && p.Writable && !p.Mounted)
+			require.True(t, p.Unfinished && p.Exists && p.Writable && len(p.Mounted) == 0 && p.Unremovable == "")
 			require.Equal(t, p.Size, copied)
 			require.NoError(t, r.Recover(t.Context()))
 			require.NoError(t, r.Rewind(t.Context(), old.conninfo(), stallTest, func(done, total uint64) { rewound = max(rewound, done, total) }))
@@ -222,6 +222,7 @@ func TestRealRejoinKilledWhileItExchanges(t *testing.T) {
 	p, err := s.Premises(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, filepath.Join(r.Dir(), "data"), p.Aside)
+	r = s.lockedAnew(r)
 	require.NoError(t, r.TakeBack())
 	require.FileExists(t, s.data("new"))
 	unfinished, err := r.Abandon()
@@ -342,11 +343,30 @@ func TestRealRejoinInPlace(t *testing.T) {
 	old.own(old.data("standby.signal"))
 	require.NoError(t, r.RecoverInPlace(t.Context()))
 	require.FileExists(t, old.data("standby.signal"), "nobody who starts it by hand gets a primary")
+	require.NoFileExists(t, filepath.Join(r.Dir(), noteStandby))
 	require.NoError(t, r.Take())
 	require.NoError(t, r.Rewind(t.Context(), primary.conninfoTo(primary), stallTest, nil))
 	_, err := r.Finish(false, time.Now())
 	require.NoError(t, err)
 	old.rejoined(primary, "old")
+}
+
+// While its crash recovery is under way in place there is no standby.signal, and a note of that: killed there, the next
+// rejoin makes it anew, first of all.
+func TestRealRejoinKilledInCrashRecovery(t *testing.T) {
+	s := newPrimary(t).start()
+	s.stop(Kill)
+	require.NoError(t, os.WriteFile(s.data("standby.signal"), nil, 0o600))
+	s.own(s.data("standby.signal"))
+	s.recordingTools()
+	killed := filepath.Join(s.cfg.BinDir, "postgres")
+	require.NoError(t, os.Remove(killed))
+	require.NoError(t, os.WriteFile(killed, []byte("#!/bin/sh\n[ -e "+s.data("standby.signal")+" ] || [ ! -e "+s.file("data.pgsqlms-rejoin/standby")+" ] || echo as expected > "+s.file("seen")+"\nexit 1\n"), 0o755))
+	r := s.lockRejoin()
+	require.NoError(t, r.Begin(t.Context()))
+	require.Error(t, r.RecoverInPlace(t.Context()))
+	require.FileExists(t, s.file("seen"), "on disk before the signal goes")
+	require.FileExists(t, s.data("standby.signal"))
 }
 
 // conninfoTo is one for a server itself.
@@ -515,6 +535,95 @@ func TestRealRejoinIsTheSystemUsers(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, unfinished)
 	require.NoDirExists(t, r.Dir())
+}
+
+// foreign makes a directory that the system user cannot empty.
+func (s *server) foreign(dir string) {
+	s.t.Helper()
+	require.NoError(s.t, os.Mkdir(dir, 0o755))
+	require.NoError(s.t, os.WriteFile(filepath.Join(dir, "mine.conf"), nil, 0o644))
+}
+
+// A directory of root's, which the system user cannot empty, is found beforehand. Where it is met all the same, the name of
+// the data directory is not left to half of the data, and old data that cannot be removed keep nobody from the new ones.
+func TestRealRejoinMeetsADirectoryOfRoots(t *testing.T) {
+	s := newPrimary(t)
+	s.foreign(s.data("conf.d"))
+	p, err := s.Premises(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, s.data("conf.d"), p.Unremovable)
+	require.NoError(t, p.OwnErr, "it can be read")
+
+	r := s.lockRejoin()
+	require.NoError(t, r.Begin(t.Context()))
+	require.NoError(t, r.Copy(t.Context(), func(uint64) {}))
+	kept, err := r.Finish(false, time.Unix(1_700_000_000, 0))
+	require.NoError(t, err)
+	require.Empty(t, kept)
+	require.Equal(t, s.file("data.before-rejoin-20231114T221320Z"), r.Left())
+	require.FileExists(t, filepath.Join(r.Left(), "conf.d/mine.conf"))
+	require.NoDirExists(t, r.Dir())
+	require.FileExists(t, s.data("conf.d/mine.conf"), "this node's own")
+	s.start().stop(Fast)
+
+	require.NoError(t, os.RemoveAll(s.data("conf.d")))
+	s.foreign(s.data("conf.d"))
+	r = s.lockedAnew(r)
+	require.NoError(t, r.Begin(t.Context()))
+	require.ErrorIs(t, r.Drop(), os.ErrPermission)
+	require.NoDirExists(t, s.file("data"))
+	unfinished, err := r.Abandon()
+	require.NoError(t, err)
+	require.True(t, unfinished)
+	require.FileExists(t, filepath.Join(r.Dir(), "own/postgresql.conf"))
+	p, err = s.Premises(t.Context())
+	require.NoError(t, err)
+	require.False(t, p.Exists)
+	require.Equal(t, filepath.Join(r.Dir(), "old/conf.d"), p.StuckInWork)
+}
+
+func (s *server) lockedAnew(r *Rejoin) *Rejoin {
+	s.t.Helper()
+	r.Close()
+	return s.lockRejoin()
+}
+
+// A file system of its own for pg_wal, and one bound to the data directory, are found, with no move made.
+func TestRealPremisesOfMounts(t *testing.T) {
+	s := newPrimary(t)
+	mount := func(source, target, kind string, flags uintptr) {
+		require.NoError(t, syscall.Mount(source, target, kind, flags, ""))
+		t.Cleanup(func() { _ = syscall.Unmount(target, syscall.MNT_DETACH) })
+	}
+	mounted := func(point string) {
+		t.Helper()
+		p, err := s.Premises(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{point}, p.Mounted)
+		r := s.lockRejoin()
+		defer r.Close()
+		require.ErrorIs(t, r.Begin(t.Context()), ErrMounted)
+		require.ErrorIs(t, r.Drop(), ErrMounted)
+		require.DirExists(t, s.file("data"))
+	}
+	fstab, err := os.ReadFile(fstabPath) // of a throw-away root
+	if err != nil {
+		require.ErrorIs(t, err, os.ErrNotExist)
+	}
+	t.Cleanup(func() { _ = os.WriteFile(fstabPath, fstab, 0o644) })
+	require.NoError(t, os.WriteFile(fstabPath, append(fstab, "\n/dev/sdx "+s.data("pg_wal")+" xfs defaults 0 2\n"...), 0o644))
+	p, err := s.Premises(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{s.data("pg_wal")}, p.Unmounted)
+
+	spaced := s.data("pg_wal/a b")
+	require.NoError(t, os.Mkdir(spaced, 0o700))
+	s.own(spaced)
+	mount("tmpfs", spaced, "tmpfs", 0)
+	mounted(spaced)
+	require.NoError(t, syscall.Unmount(spaced, 0))
+	mount(s.file("data"), s.file("data"), "", syscall.MS_BIND)
+	mounted(s.file("data"))
 }
 
 func TestRealPremises(t *testing.T) {

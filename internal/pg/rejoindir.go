@@ -23,6 +23,7 @@ import (
 //	main.pgsqlms-rejoin/whole      says that these can be started, and have only to be moved
 //	main.pgsqlms-rejoin/elsewhere  says what of the data directory is not in it, see elsewhereNote
 //	main.pgsqlms-rejoin/own        this node's own files of the data directory
+//	main.pgsqlms-rejoin/standby    says that the data directory had a standby.signal, while it has none
 //	main.pgsqlms-rejoin/old        the old data that are not to be kept, while they are removed
 //	main.before-rejoin-TIME        what the data directory was
 const (
@@ -32,6 +33,7 @@ const (
 	oldData       = "old"
 	noteWhole     = "whole"
 	noteElsewhere = "elsewhere"
+	noteStandby   = "standby"
 	ownFiles      = "own"
 	ownComplete   = "own.complete"
 )
@@ -40,24 +42,14 @@ const (
 // itself gives up after 40.
 const maxLinks = 40
 
-// realDataDir is the data directory behind the links that its name may be, whether it is
-// there or not. It runs as the system user.
+// realDataDir is the data directory behind the links on its path, as the kernel would name
+// it, whether it is there or not. It runs as the system user.
 func (i *Instance) realDataDir() (string, error) {
-	path := filepath.Clean(i.cfg.DataDir)
-	for range maxLinks {
-		target, err := os.Readlink(path)
-		switch {
-		case errors.Is(err, syscall.EINVAL), errors.Is(err, fs.ErrNotExist): // no link
-			return path, nil
-		case err != nil:
-			return "", err
-		case filepath.IsAbs(target):
-			path = filepath.Clean(target)
-		default:
-			path = filepath.Join(filepath.Dir(path), target)
-		}
+	path := linkless(filepath.Clean(i.cfg.DataDir), maxLinks)
+	if _, err := os.Readlink(path); err == nil { // a ring of them
+		return "", fmt.Errorf("%s: %w", i.cfg.DataDir, syscall.ELOOP)
 	}
-	return "", fmt.Errorf("%s: %w", i.cfg.DataDir, syscall.ELOOP)
+	return path, nil
 }
 
 // UnfinishedRejoin finds the directory of a rejoin that is under way, or was broken off;
@@ -88,6 +80,11 @@ type Rejoin struct {
 	parent *os.File // locked
 	ready  bool     // what is worked on are new data, and whole
 	placed bool     // they have the data directory's name
+	left   string   // where what could not be removed of the old data is
+
+	// untouched says that the data directory is where it was when Begin copied this node's own
+	// files from it, so that these are no more than a copy.
+	untouched bool
 }
 
 // ErrRejoining says that another rejoin of this data directory is under way.
@@ -149,33 +146,45 @@ func (r *Rejoin) nothingRuns() error {
 	return nil
 }
 
+// free is the guard of all that gives the directory another name, or removes it.
+func (r *Rejoin) free() error {
+	if err := r.nothingRuns(); err != nil {
+		return err
+	}
+	return r.nothingMounted()
+}
+
 // Begin makes the directory, instead of one that was left behind, and puts this node's own
 // files into it: whatever of the data directory's first level is not data. Where a rejoin
-// that was broken off has left no data directory, it has left those files, and they stay.
-// Something that runs on the data directory is an error, and nothing is changed. So is the
-// end of ctx while those files are copied.
+// that was broken off has left no data directory, or one that is not whole, it has left those
+// files, and they stay. Something that runs on the data directory, or a directory that is
+// nothing of PostgreSQL's, is an error, and nothing is changed. So is the end of ctx while
+// those files are copied.
 func (r *Rejoin) Begin(ctx context.Context) error {
-	if err := r.nothingRuns(); err != nil {
+	if err := r.free(); err != nil {
 		return err
 	}
 	return r.i.asUser(func() error {
 		if err := r.takeBack(); err != nil {
 			return err
 		}
-		own := filepath.Join(r.work, ownFiles)
-		there, err := isDirectory(r.dir)
+		found, err := contentsOf(r.dir)
+		if err == nil && found == contentsStrange {
+			err = fmt.Errorf("%s %s; nothing was changed", r.dir, nothingOfPostgres)
+		}
 		if err != nil {
 			return err
 		}
-		if there {
-			if err := os.RemoveAll(r.work); err != nil {
+		own, again := filepath.Join(r.work, ownFiles), needsOwn(r.work, found)
+		if !again {
+			if err := r.removeWork(); err != nil {
 				return err
 			}
 		}
 		if err := os.Mkdir(r.work, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		if !there {
+		if again {
 			return r.keepOwn(own)
 		}
 		if err := os.Mkdir(own, 0o700); err != nil {
@@ -184,12 +193,13 @@ func (r *Rejoin) Begin(ctx context.Context) error {
 		if err := copyEntries(ctx, r.dir, own, isOwn); err != nil {
 			return fmt.Errorf("this node's own files of %s cannot be put aside: %w", r.dir, err)
 		}
+		r.untouched = true
 		return r.i.createOnce(filepath.Join(r.work, ownComplete), "")
 	})
 }
 
-// keepOwn is Begin without a data directory: only what was put aside before counts. What
-// else there is, is half-done, or was being removed.
+// keepOwn is Begin without a data directory, or with one that is not whole: only what was put
+// aside before counts. What else there is, is half-done, or was being removed.
 func (r *Rejoin) keepOwn(own string) error {
 	if err := r.removeNew(); err != nil {
 		return err
@@ -197,7 +207,7 @@ func (r *Rejoin) keepOwn(own string) error {
 	if err := os.RemoveAll(filepath.Join(r.work, oldData)); err != nil {
 		return err
 	}
-	if _, err := os.Lstat(filepath.Join(r.work, ownComplete)); err == nil {
+	if hasOwn(r.work) {
 		return nil
 	}
 	if err := os.RemoveAll(own); err != nil {
@@ -211,7 +221,7 @@ func (r *Rejoin) keepOwn(own string) error {
 // changed in the data, whatever gives the work up moves them back: Discard, Abandon, or
 // TakeBack of the next one.
 func (r *Rejoin) Take() error {
-	if err := r.nothingRuns(); err != nil {
+	if err := r.free(); err != nil {
 		return err
 	}
 	return r.i.asUser(func() error {
@@ -221,8 +231,17 @@ func (r *Rejoin) Take() error {
 		if err := r.mark(); err != nil {
 			return err
 		}
-		return r.rename(r.dir, filepath.Join(r.work, newData))
+		return r.moveAway(filepath.Join(r.work, newData))
 	})
+}
+
+// moveAway takes the data directory's name away from what has it.
+func (r *Rejoin) moveAway(to string) error {
+	err := r.rename(r.dir, to)
+	if there, _ := isDirectory(r.dir); !there {
+		r.untouched = false
+	}
+	return err
 }
 
 // mark notes that the data that are worked on are whole: they can be started as they are,
@@ -239,27 +258,33 @@ func (r *Rejoin) unmark() error {
 	return errors.Join(err, syncDirectory(r.work))
 }
 
-// isWhole says whether a rejoin that works there has left data that have only to be moved.
-func isWhole(work string) bool {
-	_, err := os.Lstat(filepath.Join(work, noteWhole))
-	there, dirErr := isDirectory(filepath.Join(work, newData))
-	return err == nil && dirErr == nil && there
-}
-
 // TakeBack gives whole data the data directory's name, where a rejoin that was broken off
 // has left them without: before anything was changed in them, or when they had become the
-// new ones. It does nothing where there is a data directory, or nothing of that kind.
+// new ones. An empty directory in their place goes; anything else there that is no data is an
+// error. It does nothing where there is a data directory, or nothing of that kind; and it
+// makes standby.signal anew where such a rejoin has left the data without.
 func (r *Rejoin) TakeBack() error {
-	if err := r.nothingRuns(); err != nil {
+	if err := r.free(); err != nil {
 		return err
 	}
-	return r.i.asUser(r.takeBack)
+	return r.i.asUser(func() error { return errors.Join(r.takeBack(), r.putSignalBack()) })
 }
 
 func (r *Rejoin) takeBack() error {
-	there, err := isDirectory(r.dir)
-	if err != nil || there || !isWhole(r.work) {
+	if r.untouched || !isWhole(r.work) {
+		return nil
+	}
+	switch found, err := contentsOf(r.dir); {
+	case err != nil:
 		return err
+	case found == contentsWhole:
+		return nil
+	case found != contentsNone && found != contentsEmpty:
+		return errContested(r.dir, r.work)
+	case found == contentsEmpty:
+		if err := os.Remove(r.dir); err != nil { // which removes no other one
+			return err
+		}
 	}
 	if err := r.rename(filepath.Join(r.work, newData), r.dir); err != nil {
 		return err
@@ -268,29 +293,46 @@ func (r *Rejoin) takeBack() error {
 	return r.unmark()
 }
 
-// Drop removes the data directory, for room. From here on there is none until Finish.
+// Drop removes the data directory, for room. From here on there is none until Finish: its
+// name is taken away first, so that half of it is never taken for a data directory.
 func (r *Rejoin) Drop() error {
-	if err := r.nothingRuns(); err != nil {
+	if err := r.free(); err != nil {
 		return err
 	}
-	return r.i.asUser(func() error { return os.RemoveAll(r.dir) })
+	return r.i.asUser(func() error {
+		there, err := isDirectory(r.dir)
+		if err != nil || !there {
+			return err
+		}
+		old := filepath.Join(r.work, oldData)
+		if err := r.moveAway(old); err != nil {
+			return err
+		}
+		return os.RemoveAll(old)
+	})
 }
 
 // Abandon gives the work up, where there is a data directory as it was before, or data that
-// have only to be moved back. Without one the directory stays, for it has this node's own
-// files and says what has happened; then the result is true.
+// have only to be moved back. Else the directory stays, for it has this node's own files and
+// says what has happened; then the result is true.
 func (r *Rejoin) Abandon() (unfinished bool, err error) {
+	if err := r.nothingMounted(); err != nil {
+		if _, missing := os.Lstat(r.work); errors.Is(missing, fs.ErrNotExist) {
+			return false, nil // there is nothing to remove
+		}
+		return true, err
+	}
 	err = r.i.asUser(func() error {
+		unfinished = true
 		if err := r.takeBack(); err != nil {
-			unfinished = true
 			return err
 		}
-		there, err := isDirectory(r.dir)
-		if err != nil || !there {
-			unfinished = true
+		found, err := contentsOf(r.dir)
+		if err != nil || found == contentsNone || needsOwn(r.work, found) && !r.untouched {
 			return err
 		}
-		return os.RemoveAll(r.work)
+		unfinished = false
+		return r.removeWork()
 	})
 	return unfinished, err
 }
@@ -316,10 +358,12 @@ func (r *Rejoin) removeNew() error {
 
 // Finish makes the new data this node's: with its own files, set up as a standby, in the
 // data directory's place. What was there before is kept beside it, under the name that is
-// returned, or removed; empty when there was nothing. After an error Placed says which data
-// have the data directory's name, and what was to be kept is there if a name is returned.
+// returned, or removed; empty when there was nothing. What of it could not be removed is moved
+// beside them, see Left: it keeps nobody from starting the new ones. After an error Placed
+// says which data have the data directory's name, and what was to be kept is there if a name
+// is returned.
 func (r *Rejoin) Finish(keep bool, now time.Time) (kept string, err error) {
-	if err := r.nothingRuns(); err != nil {
+	if err := r.free(); err != nil {
 		return "", err
 	}
 	fresh := r.new()
@@ -343,8 +387,14 @@ func (r *Rejoin) Finish(keep bool, now time.Time) (kept string, err error) {
 // Placed says whether Finish has given the new data the data directory's name.
 func (r *Rejoin) Placed() bool { return r.placed }
 
+// Left is where what could not be removed of the old data is; empty as a rule.
+func (r *Rejoin) Left() string { return r.left }
+
 func (r *Rejoin) exchange(keep bool, now time.Time) (kept string, err error) {
-	there, err := isDirectory(r.dir)
+	found, err := contentsOf(r.dir)
+	if err == nil && found == contentsStrange {
+		err = fmt.Errorf("%s %s", r.dir, nothingOfPostgres)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -352,22 +402,33 @@ func (r *Rejoin) exchange(keep bool, now time.Time) (kept string, err error) {
 		return "", err
 	}
 	r.ready = true
-	aside := filepath.Join(r.work, oldData)
-	if keep {
-		aside = r.dir + keptSuffix + now.UTC().Format("20060102T150405Z")
-	}
-	if there {
-		if err := r.rename(r.dir, aside); err != nil {
+	old := filepath.Join(r.work, oldData)
+	beside := r.dir + keptSuffix + now.UTC().Format("20060102T150405Z")
+	switch {
+	case found == contentsNone, found == contentsEmpty: // which takeBack removes
+		r.untouched = false
+	case keep:
+		if err := r.moveAway(beside); err != nil {
 			return "", err
 		}
-		if keep {
-			kept = aside
+		kept = beside
+	default:
+		if err := r.moveAway(old); err != nil {
+			return "", err
 		}
 	}
 	if err := r.takeBack(); err != nil {
 		return kept, err
 	}
-	return kept, os.RemoveAll(r.work) // and, with it, what is not to be kept
+	err = r.removeWork() // and, with it, what is not to be kept
+	if err == nil {
+		return kept, nil
+	}
+	if there, _ := isDirectory(old); !there || r.rename(old, beside) != nil {
+		return kept, err
+	}
+	r.left = beside
+	return kept, r.removeWork()
 }
 
 // rename moves a directory, never onto another one, and makes that last.

@@ -162,19 +162,20 @@ func (i *Instance) StoppedEnd(ctx context.Context, c RejoinControl) (replayed, e
 
 // Recover has PostgreSQL end the crash recovery of the new data, as pg_rewind wants them
 // shut down: in single-user mode, which takes no connections, with the node's own
-// configuration. It does nothing for data that are.
-func (r *Rejoin) Recover(ctx context.Context) error { return r.recover(ctx, r.new()) }
+// configuration. It does nothing for data that are. What it writes is not put on disk: a
+// copy that the node's loss has caught is thrown away.
+func (r *Rejoin) Recover(ctx context.Context) error { return r.recover(ctx, r.new(), false) }
 
-// RecoverInPlace does the same with the data directory, before Take: nothing is lost by it,
-// and what is broken off here goes on at the next start.
+// RecoverInPlace does the same with the data directory, after Begin and before Take: nothing
+// is lost by it, and what is broken off here goes on at the next start.
 func (r *Rejoin) RecoverInPlace(ctx context.Context) error {
 	if err := r.nothingRuns(); err != nil {
 		return err
 	}
-	return r.recover(ctx, r.i)
+	return r.recover(ctx, r.i, true)
 }
 
-func (r *Rejoin) recover(ctx context.Context, fresh *Instance) error {
+func (r *Rejoin) recover(ctx context.Context, fresh *Instance, inPlace bool) error {
 	control, err := fresh.Control(ctx)
 	if err != nil || control.State == StateShutDown || control.State == StateShutDownRecovery {
 		return err
@@ -184,6 +185,11 @@ func (r *Rejoin) recover(ctx context.Context, fresh *Instance) error {
 		return err
 	}
 	err = r.i.asUser(func() error {
+		if inPlace && standby { // a kill from here on leaves none, see putSignalBack
+			if err := r.i.createOnce(filepath.Join(r.work, noteStandby), ""); err != nil {
+				return err
+			}
+		}
 		// Single-user mode refuses to be a standby, and any mode to run with a recovery.conf;
 		// and the process that postmaster.pid names may be anybody by now.
 		for _, name := range []string{standbySignal, "recovery.signal", "recovery.conf", "postmaster.pid"} {
@@ -194,21 +200,29 @@ func (r *Rejoin) recover(ctx context.Context, fresh *Instance) error {
 		return nil
 	})
 	if err == nil {
-		err = fresh.singleUser(ctx)
+		err = fresh.singleUser(ctx, inPlace)
 	}
 	if standby { // nobody who starts it by hand gets a primary
 		err = errors.Join(err, r.i.asUser(fresh.createSignal))
 	}
+	if inPlace {
+		err = errors.Join(err, r.i.asUser(r.putSignalBack))
+	}
 	return err
 }
 
-// singleUser starts PostgreSQL for one user, who says nothing.
-func (i *Instance) singleUser(ctx context.Context) error {
+// singleUser starts PostgreSQL for one user, who says nothing. Only with lasting is what it
+// writes on disk when its checkpoint says so.
+func (i *Instance) singleUser(ctx context.Context, lasting bool) error {
 	options, err := SplitOptions(i.cfg.StartOpts)
 	if err != nil {
 		return err
 	}
-	args := append([]string{"--single", "-F", "-D", i.cfg.PGData}, options...)
+	args := []string{"--single", "-D", i.cfg.PGData}
+	if !lasting {
+		args = append(args, "-F")
+	}
+	args = append(args, options...)
 	args = append(args, "-c", "data_directory="+i.cfg.DataDir, "-c", "logging_collector=off", database)
 	out, err := command.Run(ctx, command.Cmd{Path: i.tool("postgres"), Args: args, User: &i.cfg.User, Dir: i.cfg.DataDir})
 	if err == nil && out.Code != 0 {

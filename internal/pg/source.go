@@ -169,10 +169,26 @@ func (i *Instance) CheckpointAt(ctx context.Context, c Conninfo) error {
 // requireAuthMajor is the first version whose libpq knows require_auth.
 const requireAuthMajor = 16
 
+// ErrWithheld says that a connection string has a secret that PostgreSQL's own programs take
+// in their arguments only, where every user of the machine can read it.
+var ErrWithheld = errors.New("pg_rewind and pg_basebackup take it in their arguments only, where everybody can read it")
+
+// Withheld names such a secret; its error wraps ErrWithheld. libpq has environment variables
+// for passwords of roles, and none for that of a client's key (PQconninfoOptions in fe-connect.c).
+func (c Conninfo) Withheld() error {
+	if c.values["sslpassword"] != "" {
+		return fmt.Errorf("sslpassword in primary_conninfo: %w", ErrWithheld)
+	}
+	return nil
+}
+
 // libpq is a connection string for PostgreSQL's own programs, without the password, and
 // the environment that has it: other users cannot read a process's environment, and can
-// read its arguments.
+// read its arguments. Its errors wrap ErrConninfo or ErrWithheld.
 func (i *Instance) libpq(ctx context.Context, c Conninfo, database string, major int) (dsn string, env []string, err error) {
+	if err := c.Withheld(); err != nil {
+		return "", nil, err
+	}
 	configs, err := i.primaryConfigs(ctx, c.values)
 	if err != nil {
 		return "", nil, fmt.Errorf("%w: %w", ErrConninfo, err)
@@ -189,7 +205,7 @@ func (i *Instance) libpq(ctx context.Context, c Conninfo, database string, major
 	}
 	values := map[string]string{}
 	maps.Copy(values, c.values)
-	for _, name := range []string{"password", "dbname", "replication", "sslpassword"} {
+	for _, name := range []string{"password", "dbname", "replication"} {
 		delete(values, name)
 	}
 	if major < requireAuthMajor {
