@@ -87,7 +87,8 @@ func writeActionItems(p *page) {
 func writeOperationsExample(p *page) {
 	p.section("EXAMPLE")
 	p.text("The resource with pcs, for PostgreSQL 15 of Debian. The operations can be given to crmsh in the same form.")
-	lines := "pcs resource create pgsqld ocf:heartbeat:pgsqlms \\\n" +
+	lines := "pcs cluster cib pg.xml\n" +
+		"pcs -f pg.xml resource create pgsqld ocf:heartbeat:pgsqlms \\\n" +
 		"    bindir=/usr/lib/postgresql/15/bin pgdata=/var/lib/postgresql/15/main \\\n" +
 		"    pghost=/var/run/postgresql \\\n" +
 		"    start_opts=\"-c config_file=/etc/postgresql/15/main/postgresql.conf\" \\\n"
@@ -96,7 +97,9 @@ func writeOperationsExample(p *page) {
 			lines += "    " + op + " \\\n"
 		}
 	}
-	p.example(lines + "    promotable notify=true\n")
+	p.example(lines + "    promotable\n" +
+		"pcs -f pg.xml resource meta pgsqld-clone notify=true\n" +
+		"pcs cluster cib-push pg.xml\n")
 }
 
 func writeExitCodeItems(p *page) {
@@ -122,7 +125,8 @@ func writeFiles(p *page) {
 	p.section("FILES")
 	p.item("/usr/lib/ocf/resource.d/heartbeat/pgsqlms", "The agent. /usr/sbin/pgsqlms leads to it.")
 	p.item("/run/resource-agents/pgsqlms-RESOURCE.json", "What one action leaves for the next. It may be lost at any time.")
-	p.item("/var/log/pgsqlms", "What PostgreSQL says before its own log is open.")
+	p.item("/var/log/pgsqlms/RESOURCE.log", "What PostgreSQL says before its own log is open; with logging_collector off, all of it.")
+	p.item("/etc/logrotate.d/pgsqlms", "Rotates it.")
 	p.item("/var/log/pacemaker/pacemaker.log", "What the agent says, in Pacemaker's log.")
 }
 
@@ -147,15 +151,22 @@ func CommandManual(commands []Command, exits []CommandExit) string {
 		"The actions that change something, such as `start`, are Pacemaker's: to call one by hand, use " +
 		"`crm_resource --force-start` and its like, which set the environment it needs.")
 	writeCommandItems(p, commands)
+	p.section("OTHER ARGUMENTS")
+	p.item("`help`, `--help`", "Prints the commands. `pgsqlms COMMAND --help` prints those of one, with its flags and an example.")
+	p.item("`meta-data`", "Prints the meta-data: version, parameters and actions. Needs no cluster.")
+	p.item("`methods`", "Prints the names of the actions.")
 	if len(exits) > 0 {
 		p.section("EXIT STATUS")
 		for _, e := range exits {
 			p.item(strconv.Itoa(e.Code), sentence(e.Meaning))
 		}
 	}
-	p.section("ACTIONS THAT TELL")
-	p.item("`meta-data`", "Prints the meta-data: version, parameters and actions. Needs no cluster.")
-	p.item("`methods`", "Prints the names of the actions.")
+	p.section("FILES")
+	p.item("/var/log/pacemaker/pacemaker.log", "What `history` and `explain` read, and those rotated away beside it; without it, the journal.")
+	p.item("/var/lib/pacemaker/pgsqlms", "Which hook was told of which promotion, where pgsqlms is an alert agent.")
+	p.item("DATADIR.pgsqlms-rejoin", "What a `rejoin` works in. While it is there the agent starts nothing.")
+	p.item("DATADIR.before-rejoin-TIME", "The old data that a `rejoin` has kept.")
+	p.item("/usr/share/doc/pgsqlms", "The pages: quick starts, cookbook, troubleshooting, commands.")
 	p.section("SEE ALSO")
 	p.line("`ocf_heartbeat_pgsqlms`(7), `crm_mon`(8), `crm_resource`(8)")
 	return p.String()

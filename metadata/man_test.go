@@ -21,6 +21,9 @@ func TestAgentManualNamesEverything(t *testing.T) {
 	}
 	require.Contains(t, manual, "\na \\&... of \\&... (code 1)\nTo do: wait.\n")
 	require.Contains(t, manual, "    op monitor role=Promoted interval=1s timeout=10s \\e\n")
+	// In one step: without notify the agent refuses to start.
+	require.Contains(t, manual, "    promotable\npcs \\-f pg.xml resource meta pgsqld\\-clone notify=true\npcs cluster cib\\-push pg.xml\n")
+	require.Contains(t, manual, "\n/var/log/pgsqlms/RESOURCE.log\n")
 }
 
 func TestCommandManual(t *testing.T) {
@@ -32,6 +35,9 @@ func TestCommandManual(t *testing.T) {
 	require.Contains(t, manual, "\\fBpgsqlms status\\fR [flags]\n.br\n\\fBpgsqlms switchover\\fR [flags] [NODE]\n.br\n")
 	require.Contains(t, manual, ".SS \"status\"\nShows it.\n.TP\n\\fB\\-\\-watch\\fR SECONDS\nAgain.\n.TP\n\\fB\\-\\-yes\\fR\nDoes not ask.\n")
 	require.Contains(t, manual, ".nf\npgsqlms switchover n2 # now\n\\&.hidden\n.fi\n")
+	require.Contains(t, manual, "\n\\fBhelp\\fR, \\fB\\-\\-help\\fR\n")
+	require.Contains(t, manual, ".SH FILES\n")
+	require.Contains(t, manual, "\n/usr/share/doc/pgsqlms\n")
 	require.NotContains(t, CommandManual(nil, nil), ".SH COMMANDS")
 }
 

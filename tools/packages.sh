@@ -13,14 +13,13 @@ STAGE=$directory/stage/$GOARCH
 export GOARCH VERSION SOURCE_DATE_EPOCH STAGE
 
 rm -rf "$STAGE"
-mkdir -p "$STAGE/man" "$STAGE/doc"
+mkdir -p "$STAGE/man"
 cp "$binary" "$STAGE/pgsqlms"
 for page in man/*.[78]; do
 	gzip -9 -n -c "$page" >"$STAGE/$page.gz"
 done
 
-cp -r README.md CHANGELOG.md docs "$STAGE/doc"
-chmod -R u=rwX,go=rX "$STAGE/doc" # whatever the umask of the checkout was
+tools/doc.sh "$STAGE/doc"
 
 # The licenses of everything that is linked: ours, the modules' and, for its library, Go's.
 {

@@ -14,10 +14,10 @@ for arch in "$@"; do
 	name=pgsqlms-$version-linux-$arch
 	root=$directory/stage/$name
 	mkdir -p "$root/man"
-	cp "$directory/stage/$arch/pgsqlms" README.md CHANGELOG.md packaging/pgsqlms.bash "$root"
+	tools/doc.sh "$root"
+	cp "$directory/stage/$arch/pgsqlms" packaging/pgsqlms.bash packaging/pgsqlms.logrotate "$root"
 	cp "$directory/stage/$arch/copyright" "$root/LICENSE"
 	cp man/*.[78] "$root/man"
-	cp -r docs "$root/docs"
 	chmod -R u=rwX,go=rX "$root"
 	# The same commit gives the same bytes, whoever packs it and when.
 	tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$epoch" -C "$directory/stage" -cf - "$name" |
@@ -28,3 +28,7 @@ cd "$directory"
 sha256sum pgsqlms* >SHA256SUMS
 rm -rf stage build
 cat SHA256SUMS
+
+case $version in
+*+*) echo "warning: $version is no release: found a checkout that is changed or not at a tag, expected a clean one at vX.Y.Z" >&2 ;;
+esac

@@ -30,7 +30,7 @@ func (a *agent) record(ctx context.Context) (*election.Record, error) {
 	}
 	r, err := election.ParseRecord(text)
 	if err != nil && a.conf.guard {
-		return nil, fmt.Errorf("the cluster's record of its timelines is not to be understood (mend it, or delete it with crm_attribute -t crm_config -s pgsqlms-lineage -n %s -D): %w",
+		return nil, fmt.Errorf("the cluster's record of its timelines is not to be understood (mend it, or delete it with crm_attribute --type crm_config --name %s --delete): %w",
 			crm.PropertyName(a.req.Instance), err)
 	}
 	if err != nil {

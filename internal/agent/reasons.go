@@ -47,7 +47,8 @@ var (
 	reasonClone = ocf.Reason{
 		Name: "clone", Code: ocf.ErrConfigured,
 		Text: "the resource %q is not a promotable clone",
-		Help: "create it with pcs resource create ... promotable notify=true, or wrap it in a clone with promotable=true",
+		Help: "wrap it in one: pcs resource promotable RESOURCE and pcs resource meta RESOURCE-clone notify=true, or " +
+			"crm configure clone RESOURCE-clone RESOURCE meta promotable=true notify=true; then crm_resource --cleanup -r RESOURCE",
 	}
 	reasonCloneNodeMax = ocf.Reason{
 		Name: "clone-node-max", Code: ocf.ErrConfigured,
@@ -147,7 +148,7 @@ var (
 	reasonUnchecked = ocf.Reason{
 		Name: "unchecked", Code: ocf.ErrGeneric,
 		Text: "the configuration could not be checked",
-		Help: "look in the kernel's log for a machine without memory or processes to spare, and at the name service for a user it should know; then crm_resource --cleanup",
+		Help: "look in the kernel's log for a machine without memory or processes to spare, and at the name service for a user it should know; then crm_resource --cleanup -r RESOURCE --node NODE",
 	}
 	reasonStandbySignal = ocf.Reason{
 		Name: "standby-signal", Code: ocf.ErrPerm,
@@ -232,7 +233,7 @@ var (
 	reasonNotRunning = ocf.Reason{
 		Name: "not-running", Code: ocf.NotRunning,
 		Text: "the instance in %s does not run, expected a running standby to %s",
-		Help: "start it first",
+		Help: "let Pacemaker start it: crm_resource --cleanup -r RESOURCE --node NODE; or, by hand, crm_resource --force-start -r RESOURCE on this node",
 	}
 	reasonAsk = ocf.Reason{
 		Name: "ask", Code: ocf.ErrGeneric,
@@ -273,7 +274,8 @@ var (
 	reasonAwaits = ocf.Reason{
 		Name: "awaits-votes", Code: ocf.ErrGeneric,
 		Text: "not promoted: %s",
-		Help: "start that node, the promotion then goes on by itself; if it is lost for good, set sync_guard=false",
+		Help: "start that node, the promotion then goes on by itself; if it is lost for good, and what only it held may be lost: " +
+			"crm_resource -r RESOURCE -p sync_guard -v false, and back to true as soon as there is a primary",
 	}
 	reasonStranger = ocf.Reason{
 		Name: "not-the-clusters", Code: ocf.ErrGeneric,
@@ -283,7 +285,7 @@ var (
 	reasonNoLineage = ocf.Reason{
 		Name: "no-lineage", Code: ocf.ErrGeneric,
 		Text: "not promoted: %s",
-		Help: "if the data were restored on purpose, forget the old timelines: crm_attribute -t crm_config -s pgsqlms-lineage -n pgsqlms-RESOURCE -D",
+		Help: "if the data were restored on purpose, forget the old timelines: crm_attribute --type crm_config --name pgsqlms-RESOURCE --delete",
 	}
 	reasonDiverged = ocf.Reason{
 		Name: "diverged", Code: ocf.ErrGeneric,
@@ -293,12 +295,12 @@ var (
 	reasonAstray = ocf.Reason{
 		Name: "astray", Code: ocf.ErrGeneric,
 		Text: "this standby waits for timeline %d, which the primary's timeline %d does not descend from, and follows after another start, in %s",
-		Help: "nothing to do: Pacemaker stops and starts the instance; crm_resource --cleanup takes the failed monitor from the list",
+		Help: "nothing to do: Pacemaker stops and starts the instance; crm_resource --cleanup -r RESOURCE --node NODE takes the failed monitor from the list",
 	}
 	reasonSwitchover = ocf.Reason{
 		Name: "switchover-cancelled", Code: ocf.ErrGeneric,
 		Text: "switchover cancelled: this node has WAL up to %s, the old primary %s wrote up to %s",
-		Help: "nothing was lost: the old primary takes its role back; find out why this node does not receive WAL before you try again, and crm_resource --cleanup",
+		Help: "nothing was lost: the old primary takes its role back; find out why this node does not receive WAL before you try again, and crm_resource --cleanup -r RESOURCE --node NODE",
 	}
 	reasonNoEvidence = ocf.Reason{
 		Name: "switchover-unproved", Code: ocf.ErrGeneric,
@@ -313,7 +315,7 @@ var (
 	reasonSyncNames = ocf.Reason{
 		Name: "synchronous-standby-names", Code: ocf.ErrGeneric,
 		Text: "not promoted: synchronous_standby_names of %s is not understood, and a later election could not tell whose vote it needs",
-		Help: "write the setting in a simpler form on every node and reload; or set sync_guard=false",
+		Help: "write the setting in a simpler form on every node and reload; or crm_resource -r RESOURCE -p sync_guard -v false, and back to true as soon as there is a primary",
 	}
 	reasonPromote = ocf.Reason{
 		Name: "promote", Code: ocf.ErrGeneric,

@@ -45,7 +45,7 @@ func (w *world) checkHarmless(i invocation) error {
 }
 
 // checkReason: a failure has one exit reason, on the last line, where Pacemaker reads it; a result has none. It is
-// worded as docs/messages.md wants it, and is logged as well, once.
+// worded as docs/message-style.md wants it, and is logged as well, once.
 func checkReason(r *run) error {
 	reasons := r.reasons()
 	switch {

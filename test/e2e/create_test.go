@@ -24,7 +24,8 @@ const (
         start_opts="-c config_file=/etc/postgresql/15/main/postgresql.conf" \
         op start timeout=60s op stop timeout=60s op promote timeout=30s op demote timeout=120s \
         op monitor interval=1s timeout=10s role=Promoted op monitor interval=2s timeout=10s role=Unpromoted \
-        op notify timeout=60s promotable notify=true
+        op notify timeout=60s promotable
+    pcs -f pg.xml resource meta pgsqld-clone notify=true
     pcs -f pg.xml resource create pgsql-ip ocf:heartbeat:IPaddr2 ip=192.0.2.10 cidr_netmask=24 op monitor interval=10s
     pcs -f pg.xml constraint colocation add pgsql-ip with Promoted pgsqld-clone INFINITY
     pcs -f pg.xml constraint order promote pgsqld-clone then start pgsql-ip symmetrical=false kind=Mandatory

@@ -166,6 +166,10 @@ func TestPackagesAreExchangedUnderARunningCluster(t *testing.T) {
 		c.maintenance(false)
 	})
 	step("upgrade", func() { c.everywhere("dpkg -i /root/newer.deb") })
+	// Nothing keeps monitors from a node that has no agent but the package itself.
+	c.everywhere("! dpkg -r pgsqlms 2>/root/refused; grep 'pgsqlms: not removed' /root/refused; test -x " + c.Agent())
+	c.monitored()
+	require.Equal(t, before, c.look(), "a removal that was refused")
 	step("back to PAF", func() {
 		c.maintenance(true)
 		c.everywhere("dpkg -r pgsqlms && dpkg -i /root/paf.deb")

@@ -43,11 +43,16 @@ func rpm(t *testing.T) string {
 // what it printed. The script fails the test when a command in it does.
 func sandbox(t *testing.T, script string) string {
 	t.Helper()
+	return inSandbox(t, []lab.Bind{{Host: deb(t), Inside: "/deb"}, {Host: rpm(t), Inside: "/rpm"}}, script)
+}
+
+func inSandbox(t *testing.T, binds []lab.Bind, script string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // the first one may have to make the tree
 	defer cancel()
 	var out bytes.Buffer
 	code, err := lab.RunInTree(ctx, lab.Sandbox{
-		Binds:  []lab.Bind{{Host: deb(t), Inside: "/deb"}, {Host: rpm(t), Inside: "/rpm"}},
+		Binds:  binds,
 		Dir:    "/tmp",
 		Env:    []string{"LC_ALL=C.UTF-8", "TERM=dumb", "DEBIAN_FRONTEND=noninteractive"},
 		Stdout: &out,
@@ -119,18 +124,66 @@ func TestDebIsUpgradedAndRemoved(t *testing.T) {
 	out := sandbox(t, shell+`
 		find / -xdev -not -path '/var/lib/dpkg/*' -not -path '/tmp*' | sort >before
 		dpkg -i /deb
+		dpkg-query -W -f '${Conffiles}\n' pgsqlms
 		newer /deb new.deb
 		watched dpkg -i new.deb
 		tail -c 1 $agent; echo " is the new agent's end"
+		install -D /dev/null /var/log/pgsqlms/pgsqld.log
+		install -D /dev/null /var/lib/pacemaker/pgsqlms/told
 		dpkg -r pgsqlms
+		ls /var/log/pgsqlms/pgsqld.log /var/lib/pacemaker/pgsqlms/told
 		dpkg -P pgsqlms
 		test -e /var/lib/dpkg/info/pgsqlms.list || echo "it is not installed"
 		find / -xdev -not -path '/var/lib/dpkg/*' -not -path '/tmp*' | sort >after
 		comm -13 before after | sed 's/^/left behind: /'`)
 	require.Contains(t, out, "missed 0 calls\n")
+	require.Contains(t, out, "\n /etc/logrotate.d/pgsqlms ")
 	require.Contains(t, out, "x is the new agent's end\n")
 	require.Contains(t, out, "it is not installed\n")
 	require.NotContains(t, out, "left behind")
+}
+
+// standIns are a cluster that says what is in two files, for the scripts of the packages.
+const standIns = `
+printf '#!/bin/sh\n[ "$*" = "--query --scope resources" ] || exit 64\n. /tmp/cibadmin\n' >$root/usr/sbin/cibadmin
+printf '#!/bin/sh\n. /tmp/crm_attribute\n' >$root/usr/sbin/crm_attribute
+chmod 755 $root/usr/sbin/cibadmin $root/usr/sbin/crm_attribute
+ours="echo '<resources><clone id=\"c\"><primitive id=\"pgsqld\" class=\"ocf\" provider=\"heartbeat\" type=\"pgsqlms\"/></clone></resources>'"
+
+# cluster CIBADMIN CRM_ATTRIBUTE: what the two do from here on.
+cluster() {
+	echo "$1" >$root/tmp/cibadmin
+	echo "$2" >$root/tmp/crm_attribute
+}
+`
+
+// A node without the agent is fenced: so the package stays where Pacemaker uses it, and can be removed wherever not.
+func TestDebInUseStays(t *testing.T) {
+	out := sandbox(t, shell+"root="+standIns+`
+		dpkg -i /deb
+		cluster "$ours" 'echo false'
+		! dpkg -r pgsqlms
+		! dpkg -P pgsqlms
+		test -x $agent
+		newer /deb new.deb
+		dpkg -i new.deb # an upgrade is no removal
+		while IFS='|' read -r why cib mode; do
+			cluster "$cib" "$mode"
+			dpkg -r pgsqlms
+			test ! -e $agent && echo "removed: $why"
+			dpkg -i /deb
+		done <<END
+maintenance mode|$ours|[ "\$*" = "--type crm_config --name maintenance-mode --query --quiet --default false" ] && echo true
+no such resource|echo '<resources><primitive id="ip" type="IPaddr2"/></resources>'|echo false
+no cluster|echo "Could not connect to the CIB" >&2; exit 102|exit 102
+it hangs|exec sleep 600|echo false
+it hangs with a resource|$ours|exec sleep 600
+END`)
+	require.Contains(t, out, "pgsqlms: not removed: ")
+	require.Contains(t, out, "crm_attribute --name maintenance-mode --update true")
+	for _, why := range []string{"maintenance mode", "no such resource", "no cluster", "it hangs", "it hangs with a resource"} {
+		require.Contains(t, out, "removed: "+why+"\n")
+	}
 }
 
 // PAF's own package, put together from what the tree has of it, comes back the way docs/install.md says.
@@ -156,7 +209,14 @@ const packPAF = shell + `
 
 // A rpm with the name, the version and the agent's file of the one that Enterprise Linux ships stands for it.
 func TestRpm(t *testing.T) {
-	out := sandbox(t, shell+`
+	out := sandbox(t, shell+"root=/tmp/root"+`
+		# what the script of the package runs in
+		mkdir -p $root/bin $root/tmp $root/usr/bin $root/usr/sbin $root/dev
+		: >$root/dev/null
+		cp -L /bin/sh /bin/cat $root/bin
+		cp -L /usr/bin/timeout $root/usr/bin
+		for file in $(ldd /bin/sh /bin/cat /usr/bin/timeout | grep -o '/lib[^ ]*' | sort -u); do cp -L --parents $file $root; done
+		`+standIns+`
 		exec 2>/dev/null # rpm says that this is a Debian
 		rpm -K /rpm
 		rpm -qp --qf '%{NAME} %{VENDOR} %{LICENSE}\n' --requires --obsoletes --scripts /rpm
@@ -171,6 +231,12 @@ func TestRpm(t *testing.T) {
 		rpm --root /tmp/root -qa
 		rpm --root /tmp/root -V --nodeps pgsqlms
 		cmp root$agent root/usr/sbin/pgsqlms
+		rpm --root /tmp/root -qc pgsqlms
+		cluster "$ours" 'echo false'
+		! rpm --root /tmp/root -e pgsqlms >refused 2>&1
+		grep 'not removed' refused
+		test -x root$agent
+		cluster "$ours" 'echo true'
 		rpm --root /tmp/root -e pgsqlms
 		find root -name '*pgsqlms*' | sed 's/^/left behind: /'`)
 	require.Contains(t, out, "digests OK\n")
@@ -178,6 +244,7 @@ func TestRpm(t *testing.T) {
 	require.Contains(t, out, "\nresource-agents-paf\n", "Obsoletes")
 	require.Regexp(t, `-rwxr-xr-x +1 root +root .* /usr/lib/ocf/resource.d/heartbeat/pgsqlms\n`, out)
 	require.Contains(t, out, "/usr/sbin/pgsqlms -> ../lib/ocf/resource.d/heartbeat/pgsqlms\n")
+	require.Contains(t, out, "\n/etc/logrotate.d/pgsqlms\npgsqlms: not removed: ")
 	require.Contains(t, out, "\npaf\npgsqlms-", "after the obsolete package only ours is installed")
 	require.NotContains(t, out, "left behind")
 }

@@ -22,6 +22,7 @@ func TestQuickStartEL(t *testing.T) {
 	r := newReader(t, "e", lab.Config{NoResources: true})
 	r.enterpriseLinux()
 	r.try("quickstart-el.md")
+	r.as("n1", "su postgres -c '/usr/pgsql-15/bin/pg_controldata /var/lib/pgsql/15/data' | grep -x 'Data page checksum version: *1'")
 }
 
 // From ocf:heartbeat:pgsql, set up as its documentation says.

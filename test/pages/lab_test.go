@@ -33,7 +33,7 @@ var interrupted context.Context
 
 // Bounds, several times what things take on a quiet machine.
 const (
-	testBound  = 15 * time.Minute
+	testBound  = 20 * time.Minute
 	stateBound = 3 * time.Minute
 	askBound   = time.Minute
 	lookEvery  = 300 * time.Millisecond
@@ -218,9 +218,9 @@ func (r *reader) copy(from, path string, to []string) error {
 }
 
 // fault lets something befall a node. "busy" is none, but what a lab needs: each node takes the whole machine's load for its
-// own, and would do one thing after the other.
+// own, and would do one thing after the other. Nor is "home": it gives the node the primary's role, for a second fault.
 func (r *reader) fault(what, node string) error {
-	faults := map[string]func(context.Context, string) error{"cut": r.Cut, "heal": r.Heal, "busy": r.standsLoad}
+	faults := map[string]func(context.Context, string) error{"cut": r.Cut, "heal": r.Heal, "busy": r.standsLoad, "home": r.takesRole}
 	do, ok := faults[what]
 	if !ok {
 		return fmt.Errorf("no fault %q", what)
@@ -230,6 +230,11 @@ func (r *reader) fault(what, node string) error {
 
 func (r *reader) standsLoad(ctx context.Context, node string) error {
 	_, err := r.Run(ctx, node, "crm_attribute", "--name", "load-threshold", "--update", "10000%")
+	return err
+}
+
+func (r *reader) takesRole(ctx context.Context, node string) error {
+	_, err := r.Run(ctx, node, "pgsqlms", "switchover", node, "--yes")
 	return err
 }
 
@@ -368,7 +373,7 @@ for word; do
 		"") verb=$word ;;
 		start|stop) $verb "$unit" || exit ;;
 		restart) stop "$unit" && start "$unit" || exit ;;
-		enable|disable) ;;
+		enable|disable|mask|unmask) ;;
 		# Debian's generator has an instance with "auto" in its start.conf wanted by postgresql.service.
 		is-enabled) case $unit in
 			postgresql@*) echo enabled-runtime ;;
@@ -384,5 +389,6 @@ done
 // setupEL stands for the script of the PGDG's packages.
 const setupEL = `#!/bin/sh
 [ "$1" = initdb ] || exit 1
-su postgres -c 'initdb() { /usr/lib/postgresql/15/bin/initdb "$@"; }; initdb -D /var/lib/pgsql/15/data --auth-local peer --auth-host scram-sha-256 >/tmp/initdb.log'
+su postgres -c "/usr/lib/postgresql/15/bin/initdb -D /var/lib/pgsql/15/data --auth-local peer --auth-host scram-sha-256 \
+	$PGSETUP_INITDB_OPTIONS >/tmp/initdb.log"
 `

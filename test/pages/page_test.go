@@ -2,6 +2,7 @@ package pages
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -54,10 +55,21 @@ var (
 )
 
 // Every link of a page leads to a file, and to a heading in it.
-func TestLinksLeadSomewhere(t *testing.T) {
-	pages, err := filepath.Glob(root + "/docs/*.md")
-	require.NoError(t, err)
-	for _, page := range append(pages, root+"/README.md") {
+func TestLinksLeadSomewhere(t *testing.T) { checkLinks(t, root) }
+
+// Also in a package, which has the pages and no sources.
+func TestLinksOfAPackageLeadSomewhere(t *testing.T) {
+	doc := t.TempDir()
+	cmd := exec.Command("tools/doc.sh", doc)
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	checkLinks(t, doc)
+}
+
+func checkLinks(t *testing.T, dir string) {
+	t.Helper()
+	for _, page := range pages(t, dir) {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
@@ -73,6 +85,59 @@ func TestLinksLeadSomewhere(t *testing.T) {
 			if assert.NoError(t, err, "%s: %s", page, m[1]) && name != "" {
 				assert.Contains(t, anchors(t, target), name, "%s: %s", page, m[1])
 			}
+		}
+	}
+}
+
+// pages are those that a person reads, the decisions among them.
+func pages(t *testing.T, dir string) []string {
+	t.Helper()
+	names, err := filepath.Glob(dir + "/docs/*.md")
+	require.NoError(t, err)
+	decisions, err := filepath.Glob(dir + "/docs/decisions/*.md")
+	require.NoError(t, err)
+	require.NotEmpty(t, decisions)
+	return slices.Concat(names, decisions, []string{dir + "/README.md", dir + "/CHANGELOG.md"})
+}
+
+// A row that is broken in two is shown as the end of its table and a line of text.
+func TestRowsOfTablesAreWhole(t *testing.T) {
+	for _, page := range pages(t, root) {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, line := range brokenRows(string(text)) {
+			t.Errorf("%s:%d follows a row of a table and is none: it begins without |", page, line)
+		}
+	}
+	assert.Equal(t, []int{3, 6}, brokenRows("| a |\n| b\nb |\n\n| d |\n- e\n\ntext\n"))
+}
+
+// brokenRows are the numbers of the lines that follow a row and are none.
+func brokenRows(page string) (lines []int) {
+	row := false
+	for i, line := range strings.Split(page, "\n") {
+		is := strings.HasPrefix(line, "|")
+		if row && !is && line != "" {
+			lines = append(lines, i+1)
+		}
+		row = is
+	}
+	return lines
+}
+
+// avoided is what no page has anybody type, and why.
+var avoided = map[string]*regexp.Regexp{
+	"with an older package beside the new one a pattern names both":         regexp.MustCompile(`\S*(?:pgsqlms[-_]|resource-agents-paf_)\*\S*`),
+	"a password on a command line is seen by ps, and stays in a history":    regexp.MustCompile(`echo .*\.pgpass`),
+	"pcs of Enterprise Linux 9 and newer warns of it, and will not take it": regexp.MustCompile(`promotable notify=true`),
+}
+
+func TestPagesAvoidWhatHarms(t *testing.T) {
+	for _, page := range append(pages(t, root), root+"/man/ocf_heartbeat_pgsqlms.7", root+"/man/pgsqlms.8") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for why, pattern := range avoided {
+			assert.Empty(t, pattern.FindAllString(string(text), -1), "%s: %s", page, why)
 		}
 	}
 }
