@@ -39,7 +39,7 @@ var (
 // will not get better by waiting.
 func (a *agent) watch(ctx context.Context, status pg.Status) error {
 	m := a.store.load()
-	if streams(status) {
+	if status.Streams() {
 		a.noteRecord(ctx, m, status.Receiver.Timeline)
 		a.well(ctx, m)
 		a.tellVersion(ctx)
@@ -110,16 +110,6 @@ func (a *agent) promoted(ctx context.Context, wait time.Duration) (nodes []strin
 		a.log.Infof("Pacemaker does not say whether it has promoted anybody: %v", err)
 	}
 	return nodes, err == nil
-}
-
-// streams believes a WAL receiver that has come at least as far as the replay. One that
-// stays behind it has diverged: PostgreSQL streams the end of the timeline that both
-// have, again and again, and in between it says that it streams (seen on 15).
-func streams(status pg.Status) bool {
-	if status.Receiver == nil || status.Receiver.Status != "streaming" {
-		return false
-	}
-	return status.Receive == nil || status.Replay == nil || *status.Receive >= *status.Replay
 }
 
 // well forgets what was the matter with a standby, and takes the vote back that it gave

@@ -70,7 +70,7 @@ func (a *agent) startRunning(ctx context.Context) (ocf.ExitCode, error) {
 	if err != nil || !status.InRecovery { // the order has been carried out meanwhile
 		return refuse(reasonStartPrimary.With(a.conf.dataDir))
 	}
-	if !streams(status) {
+	if !status.Streams() {
 		if err := a.refuseDiverged(ctx); err != nil {
 			return refuse(err)
 		}

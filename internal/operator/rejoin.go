@@ -238,11 +238,12 @@ func (f *rejoinFacts) stopped() bool {
 // that both have, again and again.
 func (f *rejoinFacts) streams() (yes bool, doubt string) {
 	r := f.local.report
-	if !f.local.ok() || !r.InRecovery || r.Receiver == nil || r.Receiver.Status != "streaming" {
+	streams, again := r.Streams()
+	if !f.local.ok() || !r.InRecovery || !streams && !again {
 		return false, ""
 	}
 	from := net.JoinHostPort(r.Receiver.Host, r.Receiver.Port)
-	if r.Receive != 0 && r.Receive < r.Replay {
+	if again {
 		return false, fmt.Sprintf("it streams from %s what it has replayed long since: received up to %s, replayed up to %s", from, r.Receive, r.Replay)
 	}
 	if f.fromErr == nil && r.Receiver.Timeline != f.up.End.Timeline {

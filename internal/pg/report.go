@@ -51,6 +51,17 @@ type ReceiverReport struct {
 	Host     string // from which it receives, empty if not told
 	Port     string
 	Slot     string
+	End      wal.LSN // as in Receiver; zero while it is not known
+}
+
+// Streams says that a standby's WAL receiver streams, by the rule of Status; again that it
+// receives what was replayed long since, again and again.
+func (r *Report) Streams() (yes, again bool) {
+	if r.Receiver == nil || r.Receiver.Status != "streaming" {
+		return false, false
+	}
+	again = r.Receive != 0 && r.Receive < r.Replay && r.Receiver.End < r.Replay
+	return !again, again
 }
 
 // StandbyReport is a row of pg_stat_replication with what a person wants to know.
@@ -87,7 +98,8 @@ SELECT role.standby,
        pg_catalog.to_jsonb(receiver) ->> 'sender_port',
        receiver.slot_name,
        pg_catalog.pg_has_role('pg_read_all_stats', 'usage'),
-       current_user
+       current_user,
+       receiver.latest_end_lsn
 FROM role LEFT JOIN pg_catalog.pg_stat_wal_receiver AS receiver ON role.standby;
 SELECT application_name, state, sync_state, sent_lsn, write_lsn, flush_lsn, replay_lsn,
        pg_catalog.host(client_addr),
@@ -96,7 +108,7 @@ FROM pg_catalog.pg_stat_replication
 ORDER BY application_name, pid`
 
 const (
-	reportColumns        = 21
+	reportColumns        = 22
 	reportStandbyColumns = 11
 )
 
@@ -183,7 +195,9 @@ func (p *Report) readStandbySide(r row) error {
 		return err
 	}
 	p.End.Timeline = max(p.End.Timeline, p.Receiver.Timeline)
-	return nil
+	end, err := r.lsn(21)
+	p.Receiver.End = orZero(end)
+	return err
 }
 
 func readStandbyReport(r row) (StandbyReport, error) {

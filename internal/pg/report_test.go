@@ -13,7 +13,7 @@ import (
 func TestReadReport(t *testing.T) {
 	second, none := time.Second, time.Duration(0)
 	p, err := readReport(
-		[]row{answer("f 0/5000060 000000030000000000000005 - - - - 3 7001 15.6 1795269808.25 n1,n2 a,b - - - - - - t postgres")},
+		[]row{answer("f 0/5000060 000000030000000000000005 - - - - 3 7001 15.6 1795269808.25 n1,n2 a,b - - - - - - t postgres -")},
 		[]row{
 			answer("n1 streaming sync 0/5000060 0/5000060 0/5000000 0/4000000 10.0.0.1 0.5 1 1"),
 			answer("n2 - - - - - - - - - -"),
@@ -36,21 +36,21 @@ func TestReadReport(t *testing.T) {
 		},
 	}, p)
 
-	p, err = readReport([]row{answer("t - - 0/5000000 0/4000000 f 1 2 7001 15.6 - - - 99 streaming 3 10.0.0.9 5432 - t postgres")}, nil)
+	p, err = readReport([]row{answer("t - - 0/5000000 0/4000000 f 1 2 7001 15.6 - - - 99 streaming 3 10.0.0.9 5432 - t postgres 0/5000010")}, nil)
 	require.NoError(t, err)
 	require.Equal(t, Report{
 		System: "7001", Version: "15.6", InRecovery: true, End: wal.Position{Timeline: 3, LSN: 0x5000000}, Receive: 0x5000000, Replay: 0x4000000,
-		Behind: &second, Receiver: &ReceiverReport{Status: "streaming", Timeline: 3, Host: "10.0.0.9", Port: "5432"},
+		Behind: &second, Receiver: &ReceiverReport{Status: "streaming", Timeline: 3, Host: "10.0.0.9", Port: "5432", End: 0x5000010},
 	}, p)
 
-	p, err = readReport([]row{answer("t - - 0/4000000 0/5000000 t 77 2 7001 15.6 - - - - - - - - - t postgres")}, nil)
+	p, err = readReport([]row{answer("t - - 0/4000000 0/5000000 t 77 2 7001 15.6 - - - - - - - - - t postgres -")}, nil)
 	require.NoError(t, err)
 	require.Equal(t, wal.Position{Timeline: 2, LSN: 0x5000000}, p.End, "what was received begins a segment after a restart")
 	require.Equal(t, &none, p.Behind, "it has replayed all it has")
 	require.True(t, p.ReplayPaused)
 	require.Nil(t, p.Receiver)
 
-	p, err = readReport([]row{answer("t - - 0/5000000 0/4000000 f 1 2 7001 15.6 - - - 99 - - - - - f rep")}, []row{answer("n1 - - - - - - - - - -")})
+	p, err = readReport([]row{answer("t - - 0/5000000 0/4000000 f 1 2 7001 15.6 - - - 99 - - - - - f rep -")}, []row{answer("n1 - - - - - - - - - -")})
 	require.NoError(t, err)
 	require.Equal(t, Report{
 		Blind: "rep", System: "7001", Version: "15.6", InRecovery: true, End: wal.Position{Timeline: 2, LSN: 0x5000000}, Receive: 0x5000000, Replay: 0x4000000,
@@ -59,11 +59,11 @@ func TestReadReport(t *testing.T) {
 }
 
 func TestReadReportRefuses(t *testing.T) {
-	primary := "f 0/5000060 000000030000000000000005 - - - - 3 7001 15.6 1 - - - - - - - - t postgres"
+	primary := "f 0/5000060 000000030000000000000005 - - - - 3 7001 15.6 1 - - - - - - - - t postgres -"
 	for what, tables := range map[string][2][]row{
 		"no row":       {},
-		"no LSN":       {{answer("f - 000000030000000000000005 - - - - 3 7001 15.6 1 - - - - - - - - t postgres")}},
-		"a broken LSN": {{answer("t - - 0/ - f - 3 7001 15.6 1 - - - - - - - - t postgres")}},
+		"no LSN":       {{answer("f - 000000030000000000000005 - - - - 3 7001 15.6 1 - - - - - - - - t postgres -")}},
+		"a broken LSN": {{answer("t - - 0/ - f - 3 7001 15.6 1 - - - - - - - - t postgres -")}},
 		"few columns":  {{answer(primary)}, {answer("n1 streaming sync 0/1 0/1 0/1 0/1")}},
 	} {
 		_, err := readReport(tables[0], tables[1])

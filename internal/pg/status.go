@@ -29,6 +29,24 @@ type Status struct {
 type Receiver struct {
 	Status   string       // "starting", "streaming", "waiting", "restarting", "stopping"
 	Timeline wal.Timeline // of what it has received; zero if unknown
+
+	// End is how far the WAL goes that the primary has, on the timeline that it sends, as it
+	// has last said; nil while it has said nothing.
+	End *wal.LSN
+}
+
+// Streams says that a standby's WAL receiver streams, and is at least where the replay is.
+//
+// One that is told of less has diverged: PostgreSQL streams the end of the timeline that both
+// have, again and again, and in between it says that it streams (seen on 15). What it has
+// received does not tell by itself: after a restart that is a mere segment's start, and stays
+// so until the primary writes again, since what was replayed already counts as flushed
+// (WalReceiverMain and XLogWalRcvFlush in walreceiver.c).
+func (s Status) Streams() bool {
+	if s.Receiver == nil || s.Receiver.Status != "streaming" {
+		return false
+	}
+	return s.Receive == nil || s.Replay == nil || *s.Receive >= *s.Replay || s.Receiver.End != nil && *s.Receiver.End >= *s.Replay
 }
 
 // Standby is one row of pg_stat_replication. LSNs are nil where it has NULL,
@@ -57,13 +75,14 @@ SELECT role.standby,
        CASE WHEN role.standby THEN pg_catalog.pg_is_wal_replay_paused() END,
        receiver.pid,
        receiver.status,
-       receiver.received_tli
+       receiver.received_tli,
+       receiver.latest_end_lsn
 FROM role LEFT JOIN pg_catalog.pg_stat_wal_receiver AS receiver ON role.standby;
 SELECT application_name, state, sync_state, sent_lsn, write_lsn, flush_lsn, replay_lsn
 FROM pg_catalog.pg_stat_replication
 ORDER BY application_name, pid`
 
-const statusColumns = 10
+const statusColumns = 11
 
 // Status asks for the whole of it in one round trip.
 func (c *Conn) Status(ctx context.Context) (Status, error) {
@@ -126,7 +145,10 @@ func (s *Status) readStandbySide(r row) (err error) {
 		return nil
 	}
 	s.Receiver = &Receiver{Status: r.text(8)}
-	s.Receiver.Timeline, err = r.timeline(9)
+	if s.Receiver.Timeline, err = r.timeline(9); err != nil {
+		return err
+	}
+	s.Receiver.End, err = r.lsn(10)
 	return err
 }
 

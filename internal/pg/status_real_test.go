@@ -43,7 +43,7 @@ func TestRealStatus(t *testing.T) {
 	require.Empty(t, d.Standbys)
 	require.Equal(t, s.Current.LSN, *d.Receive)
 	require.Equal(t, s.Current.LSN, *d.Replay)
-	require.Equal(t, &Receiver{Status: "streaming", Timeline: 1}, d.Receiver)
+	require.Equal(t, &Receiver{Status: "streaming", Timeline: 1, End: &s.Current.LSN}, d.Receiver)
 	require.False(t, d.ReplayPaused)
 	standby.sql("SELECT pg_wal_replay_pause()")
 	require.True(t, standby.status().ReplayPaused)
@@ -142,4 +142,30 @@ func TestRealStatusIsQuick(t *testing.T) {
 		c.Close()
 	}
 	t.Logf("connecting %s, asking %s", connecting/rounds, asking/rounds)
+}
+
+// A standby that is started while nobody writes streams, though what it has received begins with a segment, goes no farther
+// than that, and the replay is beyond it.
+func TestRealStandbyOfAnIdlePrimary(t *testing.T) {
+	primary := newPrimary(t).start()
+	standby := newStandby(t, primary, "b").start()
+	primary.write()
+	primary.sql("CHECKPOINT")
+	primary.wait("replayed", func() bool {
+		s := standby.status()
+		return s.Replay != nil && *s.Replay == primary.status().Current.LSN
+	})
+	standby.stop(Fast)
+	standby.start()
+	var s Status
+	standby.wait("streams", func() bool {
+		s = standby.status()
+		return s.Streams()
+	})
+	require.Equal(t, primary.status().Current.LSN, *s.Replay)
+	require.Less(t, *s.Receive, *s.Replay, "else this shows nothing: somebody has written")
+	r := standby.report()
+	yes, again := r.Streams()
+	require.True(t, yes)
+	require.False(t, again)
 }

@@ -26,7 +26,7 @@ func lsn(l wal.LSN) *wal.LSN { return &l }
 
 func TestReadStatus(t *testing.T) {
 	s, err := readStatusTables(
-		[]row{answer("f 0/5000060 000000030000000000000005 n1,n2 - - - - - -")},
+		[]row{answer("f 0/5000060 000000030000000000000005 n1,n2 - - - - - - -")},
 		[]row{answer("n1 streaming sync 0/5000060 0/5000060 0/5000000 0/4000000"), answer("n2 - - - - - -")},
 	)
 	require.NoError(t, err)
@@ -37,29 +37,29 @@ func TestReadStatus(t *testing.T) {
 			{ApplicationName: "n2"},
 		},
 	}, s)
-	s, err = readStatusTables([]row{answer("t - - x - 0/46351A8 t 4711 streaming 2")}, nil)
+	s, err = readStatusTables([]row{answer("t - - x - 0/46351A8 t 4711 streaming 2 0/46351A0")}, nil)
 	require.NoError(t, err)
 	require.Equal(t, Status{
 		InRecovery: true, SynchronousStandbyNames: "x", Replay: lsn(0x46351A8), ReplayPaused: true,
-		Receiver: &Receiver{Status: "streaming", Timeline: 2},
+		Receiver: &Receiver{Status: "streaming", Timeline: 2, End: lsn(0x46351A0)},
 	}, s)
-	s, err = readStatusTables([]row{answer("t - - x - - f - - -")}, nil)
+	s, err = readStatusTables([]row{answer("t - - x - - f - - - -")}, nil)
 	require.NoError(t, err)
 	require.Nil(t, s.Receiver)
-	s, err = readStatusTables([]row{answer("t - - x - - f 4711 - -")}, nil)
+	s, err = readStatusTables([]row{answer("t - - x - - f 4711 - - -")}, nil)
 	require.NoError(t, err)
 	require.Equal(t, &Receiver{}, s.Receiver, "the role may not see more")
 }
 
 func TestReadStatusRefuses(t *testing.T) {
-	good := answer("f 0/5000060 000000030000000000000005 x - - - - - -")
+	good := answer("f 0/5000060 000000030000000000000005 x - - - - - - -")
 	for what, self := range map[string][]row{
-		"no row": nil, "two rows": {good, good}, "too few columns": {good[:9]},
-		"no LSN":          {answer("f - 000000030000000000000005 x - - - - - -")},
-		"no file":         {answer("f 0/5000060 - x - - - - - -")},
-		"a broken LSN":    {answer("t - - x 0/ - f - - -")},
-		"another one":     {answer("t - - x - 0/ f - - -")},
-		"a broken number": {answer("t - - x - - f 1 streaming x")},
+		"no row": nil, "two rows": {good, good}, "too few columns": {good[:10]},
+		"no LSN":          {answer("f - 000000030000000000000005 x - - - - - - -")},
+		"no file":         {answer("f 0/5000060 - x - - - - - - -")},
+		"a broken LSN":    {answer("t - - x 0/ - f - - - -")},
+		"another one":     {answer("t - - x - 0/ f - - - -")},
+		"a broken number": {answer("t - - x - - f 1 streaming x -")},
 	} {
 		_, err := readStatusTables(self, nil)
 		require.Error(t, err, what)
@@ -138,4 +138,36 @@ func TestComplaint(t *testing.T) {
 	require.Equal(t, "bad thing", complaint("2026-01-01 LOG:  x\n2026-01-01 00:00:00 GMT [1] FATAL:  bad thing\nHINT: y\n"))
 	require.Equal(t, "first", complaint("first\nsecond\n"))
 	require.Empty(t, complaint(""))
+}
+
+// What is received after a restart begins with a segment, and the replay is beyond that.
+func TestStatusStreams(t *testing.T) {
+	streaming := func(end *wal.LSN) *Receiver { return &Receiver{Status: "streaming", Timeline: 1, End: end} }
+	for name, c := range map[string]struct {
+		status Status
+		want   bool
+	}{
+		"no receiver":           {Status{Receive: lsn(2), Replay: lsn(2)}, false},
+		"waiting":               {Status{Receive: lsn(2), Replay: lsn(2), Receiver: &Receiver{Status: "waiting", End: lsn(2)}}, false},
+		"nothing received yet":  {Status{Replay: lsn(2), Receiver: streaming(nil)}, true},
+		"at the replay":         {Status{Receive: lsn(2), Replay: lsn(2), Receiver: streaming(nil)}, true},
+		"the same, again":       {Status{Receive: lsn(1), Replay: lsn(3), Receiver: streaming(lsn(2))}, false},
+		"nothing was said":      {Status{Receive: lsn(1), Replay: lsn(3), Receiver: streaming(nil)}, false},
+		"nothing is written":    {Status{Receive: lsn(1), Replay: lsn(3), Receiver: streaming(lsn(3))}, true},
+		"more is to be written": {Status{Receive: lsn(1), Replay: lsn(3), Receiver: streaming(lsn(4))}, true},
+	} {
+		require.Equal(t, c.want, c.status.Streams(), name)
+		if c.status.Receive != nil {
+			r := Report{Receive: *c.status.Receive, Replay: *c.status.Replay}
+			if of := c.status.Receiver; of != nil {
+				r.Receiver = &ReceiverReport{Status: of.Status}
+				if of.End != nil {
+					r.Receiver.End = *of.End
+				}
+			}
+			yes, again := r.Streams()
+			require.Equal(t, c.want, yes, name)
+			require.Equal(t, !c.want && r.Receiver != nil && r.Receiver.Status == "streaming", again, name)
+		}
+	}
 }

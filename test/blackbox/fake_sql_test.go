@@ -59,13 +59,14 @@ func boolean(b bool) string {
 // status has the columns of the agent's status query.
 func (s *server) status() table {
 	if s.standby {
-		receiver := []string{"", "", ""} // process ID, status, timeline
+		receiver := []string{"", "", "", ""} // process ID, status, timeline, how far the primary's WAL goes
+		received := cmp.Or(s.read("received"), s.read("lsn"))
 		if status := s.read("receiver"); status != "" {
-			receiver = []string{"4711", status, strconv.Itoa(s.control.Timeline)}
+			receiver = []string{"4711", status, strconv.Itoa(s.control.Timeline), received}
 		}
-		return table{append([]string{"t", "", "", s.read("synchronous"), cmp.Or(s.read("received"), s.read("lsn")), s.read("lsn"), "f"}, receiver...)}
+		return table{append([]string{"t", "", "", s.read("synchronous"), received, s.read("lsn"), "f"}, receiver...)}
 	}
-	return table{{"f", s.read("lsn"), s.segment(), s.read("synchronous"), "", "", "", "", "", ""}}
+	return table{{"f", s.read("lsn"), s.segment(), s.read("synchronous"), "", "", "", "", "", "", ""}}
 }
 
 // standbys are pg_stat_replication: lines of name, state, sync_state and how far it has written.
