@@ -5,12 +5,17 @@ import "context"
 // tellVersion tells the other nodes which version of this program runs here, once after a
 // start and after an upgrade: `pgsqlms check` on any of them compares. The attribute is
 // private, so that no transition comes of it, and goes with the node's Pacemaker. It is the
-// monitors' business, as nothing waits for those.
+// monitors' business, as nothing waits for those. A probe follows each start of Pacemaker,
+// also while PostgreSQL runs on under maintenance mode: after one it is told again.
 func (a *agent) tellVersion(ctx context.Context) {
-	if !a.req.Recurring() || a.program == "" {
+	m := a.store.load()
+	if !a.req.Recurring() {
+		if m.Version != "" {
+			m.Version = ""
+			a.remember(m)
+		}
 		return
 	}
-	m := a.store.load()
 	if m.Version == a.program {
 		return
 	}

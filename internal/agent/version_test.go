@@ -26,6 +26,13 @@ func TestTheVersionIsTold(t *testing.T) {
 	tell("1.0")
 	require.NotContains(t, cluster.private, name, "by hand")
 	by("2000")
+	tell("0.9")
+	delete(cluster.private, name) // Pacemaker was started again
+	by("0")
+	tell("0.9")
+	by("2000")
+	tell("0.9")
+	require.Equal(t, "0.9", cluster.private[name], "after a probe")
 	cluster.failing = errors.New("attrd is away")
 	tell("1.0")
 	cluster.failing = nil

@@ -18,7 +18,7 @@ type Resource struct {
 	Clone  string            // empty where it is not cloned
 	Params map[string]string // those set, without the defaults
 	Meta   map[string]string // of the clone, and where that has none of the name, of the primitive
-	Inner  map[string]bool   // which of them are the primitive's
+	Inner  map[string]bool   // which of them are the primitive's own
 	Ops    []Op
 
 	// ByRule says that a set of parameters holds by a rule only, which is not evaluated
@@ -118,7 +118,7 @@ func readResource(root, e, template *etree.Element) Resource {
 		outer := maps.Clone(r.Meta)
 		r.merge(r.Meta, root, from, "meta_attributes")
 		for name := range r.Meta {
-			if _, found := outer[name]; !found {
+			if _, found := outer[name]; !found && from == e {
 				r.Inner[name] = true
 			}
 		}

@@ -53,6 +53,9 @@ type Instance struct {
 	Pending  string // the action under way, as in "Promoting"; empty mostly
 }
 
+// UnderWay says that Pacemaker does something with the instance, other than to watch it.
+func (i Instance) UnderWay() bool { return i.Pending != "" && i.Pending != "Monitoring" }
+
 // Role is what Pacemaker holds an instance for, in the words since 2.1.
 type Role string
 

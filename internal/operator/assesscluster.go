@@ -7,6 +7,7 @@ import (
 
 	"pgsqlms/internal/crm"
 	"pgsqlms/internal/ocf"
+	"pgsqlms/internal/pattern"
 	"pgsqlms/metadata"
 )
 
@@ -23,7 +24,7 @@ func (s *survey) toldSo() (causes []remark) {
 		"the resource is told so: its target-role is %s", role)
 	add(ocf.IsTrue(s.cib.Properties["stop-all-resources"]), "crm_attribute -n stop-all-resources -v false", "the cluster is told to stop all resources (stop-all-resources)")
 	managed, set := s.resource.Meta["is-managed"]
-	add(set && !ocf.IsTrue(managed), "crm_resource "+strings.Join(s.resource.Unset("is-managed"), " "), "the resource is unmanaged (is-managed=%s): Pacemaker does nothing with it", managed)
+	add(set && !ocf.IsTrue(managed), manageInstances(s.resource), "the resource is unmanaged (is-managed=%s): Pacemaker does nothing with it", managed)
 	add(!s.resource.Promotable(), readme, "the resource is no promotable clone")
 	return causes
 }
@@ -86,7 +87,7 @@ func (a *assessor) followers() {
 			}
 			v.Failed = v.Failed || i.Failed || i.Blocked
 			managed = managed && i.Managed
-			if pending == "" && i.Pending != "Monitoring" {
+			if pending == "" && i.UnderWay() {
 				pending = i.Pending
 			}
 		}
@@ -145,7 +146,7 @@ func (a *assessor) guards() {
 // guardOff says whether sync_guard is off, and what it is set to.
 func (s *survey) guardOff() (value string, off bool) {
 	value = s.resource.Params[metadata.SyncGuard]
-	return value, value != "" && !ocf.IsTrue(value)
+	return value, ocf.IsFalse(value) // as for the agent: what is no boolean leaves it on
 }
 
 func (s *survey) guardOn() string {
@@ -169,6 +170,22 @@ func (s *survey) psql(node, sql string) string {
 
 // fencingOn is the command that switches fencing on.
 func fencingOn(c crm.CIB) string { return "crm_attribute -n " + c.FencingProperty() + " -v true" }
+
+// grantMonitor lets a role see who streams. The name is quoted for PostgreSQL within the
+// quotation marks of the shell.
+func (s *survey) grantMonitor(primary, role string) string {
+	if !plainRole.MatchString(role) {
+		role = `\"` + strings.ReplaceAll(role, `"`, `\"\"`) + `\"`
+	}
+	text := s.psql(primary, "grant pg_monitor to "+role)
+	if primary == "" {
+		text += ", on the primary's node"
+	}
+	return text
+}
+
+// plainRole is a name that PostgreSQL takes as it is (PostgreSQL, "Identifiers and Key Words").
+var plainRole = pattern.New(`^[a-z_][a-z0-9_]*$`)
 
 // readme is where a package has the page that says how a cluster is set up.
 const readme = "README.md, Quick start (/usr/share/doc/pgsqlms)"

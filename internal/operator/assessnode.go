@@ -274,7 +274,7 @@ func (a *assessor) remarks(v nodeView, s subject) {
 		return
 	}
 	if s.report.Blind != "" {
-		a.unknown(v.Name, a.psql(a.primary, "grant pg_monitor to "+s.report.Blind), "its instance was asked as %s, who is not in pg_monitor: who streams from it, and from whom it does", s.report.Blind)
+		a.unknown(v.Name, a.grantMonitor(a.primary, s.report.Blind), "its instance was asked as %s, who is not in pg_monitor: who streams from it, and from whom it does", s.report.Blind)
 	}
 	if len(s.report.PendingRestart) > 0 {
 		a.notice(v.Name, "", "waits for a restart to use: %s", strings.Join(s.report.PendingRestart, ", "))
@@ -455,7 +455,7 @@ func (a *assessor) placeRemarks(s subject) {
 	if s.runs && !s.placed.Managed && !a.maintained() {
 		a.notice(s.name, "", "the instance is unmanaged: Pacemaker does not recover it")
 	}
-	if s.placed.Pending != "" && s.placed.Pending != "Monitoring" {
+	if s.placed.UnderWay() {
 		a.notice(s.name, "", "%s", s.placed.Pending)
 	}
 }

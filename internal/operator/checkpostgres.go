@@ -18,7 +18,7 @@ import (
 
 func (j *judgement) checkOn(node string) string { return "pgsqlms check, on " + node }
 
-// versions compares the servers; of this program the other nodes' is not known here.
+// compareVersions compares the servers, and this program, on all nodes.
 func (j *judgement) compareVersions() {
 	const check = "versions"
 	assessor := assessor{survey: j.survey}
@@ -218,7 +218,7 @@ func (j *judgement) beside(check, node string, c checkup) {
 	}
 	if r := (&assessor{survey: j.survey}).reportOf(node); r != nil && r.Blind != "" {
 		j.add(check, node, false, levelWarning, "asked as "+r.Blind+", it does not say who streams", "a role in pg_monitor, by which status and switchover see the cluster from every node",
-			j.psql(j.primaryNode(), "grant pg_monitor to "+r.Blind))
+			j.grantMonitor(j.primaryNode(), r.Blind))
 	}
 }
 
@@ -611,7 +611,6 @@ func (j *judgement) freeSpace() {
 			todo = "df " + j.instance.dataDir
 		}
 		j.unknown(check, j.node, first(j.spaceErr), todo)
-		return
 	}
 	for _, s := range j.space {
 		percent := uint64(0)

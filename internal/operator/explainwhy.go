@@ -179,7 +179,7 @@ func (e *explainer) fencings() (causes []remark) {
 // underWay is what Pacemaker does at this moment.
 func (e *explainer) underWay() (causes []remark) {
 	for _, i := range e.state.Instances {
-		if i.Resource == e.resource.Name && i.Pending != "" && i.Pending != "Monitoring" {
+		if i.Resource == e.resource.Name && i.UnderWay() {
 			causes = append(causes, remark{i.Node, "Pacemaker is at work there: " + i.Pending, "wait: crm_resource --wait"})
 		}
 	}
@@ -196,12 +196,12 @@ func (e *explainer) elections() (causes []remark) {
 				"start the instance of one that it waits for, with the data it had; the promotion goes on by itself"})
 		}
 		if strings.HasPrefix(text, election.NoneWithinLimit) {
-			return []remark{{n.Name, text, "bring the old primary back, with the data it had"},
-				e.only("only if what that node lacks may be lost", metadata.MaxLag, "0")}
+			return append([]remark{{n.Name, text, "bring the old primary back, with the data it had"}},
+				e.only("only if what that node lacks may be lost", metadata.MaxLag, "0")...)
 		}
 	}
 	if len(causes) > 0 {
-		return append(causes, e.only("only if these are lost for good, and with them what they alone held", metadata.SyncGuard, "false"))
+		return append(causes, e.only("only if these are lost for good, and with them what they alone held", metadata.SyncGuard, "false")...)
 	}
 	if reason := e.nomination(); reason != "" {
 		return []remark{{Text: reason, ToDo: "bring the node back that it names; without a record of a primary, give the node whose data count a score: attrd_updater -n " +
@@ -212,22 +212,24 @@ func (e *explainer) elections() (causes []remark) {
 
 // only is the way that costs data: a guard is switched off, and on again before the next
 // failover.
-func (e *explainer) only(when, parameter, off string) remark {
+func (e *explainer) only(when, parameter, off string) []remark {
 	set := "crm_resource -r " + e.resource.Name + " --set-parameter " + parameter + " --parameter-value "
 	back := e.resource.Params[parameter]
 	if back == "" || back == off {
 		back = metadata.Default(parameter)
 	}
+	said := []remark{{Text: when + ":", ToDo: set + off}}
 	if back != off {
-		when += ", and as soon as there is a primary: " + set + back
+		said = append(said, remark{Text: "and as soon as there is a primary:", ToDo: set + back})
 	}
-	return remark{Text: when + ":", ToDo: set + off}
+	return said
 }
 
 // nomination is what the votes come to that stand now; empty where they have a winner, a
 // node has a score, or nobody has voted.
 func (e *explainer) nomination() string {
-	v := election.Vacancy{Guard: !strings.EqualFold(e.resource.Params["sync_guard"], "false")}
+	_, off := e.guardOff()
+	v := election.Vacancy{Guard: !off}
 	for _, node := range e.state.Nodes {
 		if score, found := e.cib.Score(node.Name, e.resource.Name); found && score >= 0 {
 			return ""
@@ -368,7 +370,7 @@ func (e *explainer) failed(node string, add adder) {
 	case count >= crm.Infinity:
 		add(cleanup, "a failure bans it: fail count INFINITY%s", reason)
 	case found && !i.Managed:
-		add(manageAgain(e.resource.Clone), "the instance is unmanaged: Pacemaker does nothing with it")
+		add(manageInstances(e.resource), "the instance is unmanaged: Pacemaker does nothing with it")
 	}
 }
 

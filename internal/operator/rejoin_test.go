@@ -184,6 +184,10 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 		f.restore, f.asked.Refusal = "cp /archive/%f %p", "requested WAL segment 000000020000000000000001 has already been removed"
 	})
 	standby("alone-clone", choices{clone: true}, func(f *rejoinFacts) { f.askedErr = errSlow })
+	diverged("own-files-apart", choices{}, func(f *rejoinFacts) {
+		f.diskErr = pg.ErrDamaged
+		f.premises.Unfinished, f.premises.OwnApart = true, "/var/lib/postgresql/15/main.pgsqlms-rejoin/own"
+	})
 	standby("streaming", choices{}, func(f *rejoinFacts) { f.local = standbyAt(at(2, 0x1742228)) })
 	standby("streaming-clone", choices{clone: true}, func(f *rejoinFacts) { f.local = standbyAt(at(2, 0x1742228)) })
 	waitsFor := func(f *rejoinFacts, names string, rows ...pg.StandbyReport) {

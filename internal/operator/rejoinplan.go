@@ -105,7 +105,7 @@ func (p *rejoinPlanner) cluster() {
 		"a quorum and a coordinator", "corosync-quorumtool")
 	p.must("maintenance", !p.state.Maintenance, "maintenance mode "+yesNo(&p.state.Maintenance, "on", "off"), "off: Pacemaker would not start it again",
 		"crm_attribute -n maintenance-mode -v false")
-	p.must("promotable", p.resource.Promotable(), p.resource.Name+" in "+orUnknown(p.resource.Clone, true), "a promotable clone", "README.md, Quick start")
+	p.must("promotable", p.resource.Promotable(), p.resource.Name+" in "+orUnknown(p.resource.Clone, true), "a promotable clone", readme)
 	member, known := p.state.Node(p.node)
 	p.must("node", known && member.Online && !member.Standby && !member.Maintenance && !member.Unclean && !member.Shutdown, orUnknown(p.node, true)+nodeText(member),
 		"online, neither in standby nor in maintenance mode", "pgsqlms status")
@@ -116,7 +116,7 @@ func (p *rejoinPlanner) cluster() {
 func (p *rejoinPlanner) resourceChecks() {
 	var busy []string
 	for _, i := range p.state.Instances {
-		if i.Resource == p.resource.Name && i.Pending != "" && i.Pending != "Monitoring" {
+		if i.Resource == p.resource.Name && i.UnderWay() {
 			busy = append(busy, i.Node+": "+i.Pending)
 		}
 	}
@@ -467,6 +467,10 @@ func (p *rejoinPlanner) leftovers() {
 	d := p.premises
 	if p.onlyRelease {
 		return
+	}
+	if d.OwnApart != "" {
+		p.Checks.add("own files", "", false, levelWarning, "a rejoin that was broken off has put this node's own files into "+d.OwnApart+", and from there they come back",
+			"no change made to those in "+d.DataDir+" since then", "make it in "+d.OwnApart)
 	}
 	for _, point := range d.MountedWork {
 		p.must("directory", false, point+" is a mount point", "no file system in "+d.Work+", which is removed", "umount "+point)

@@ -257,8 +257,8 @@ func (r *rejoiner) giveUp(why error) error {
 	r.v.Placed = r.work.Placed()
 	if unfinished || err != nil {
 		r.v.HalfDone = r.work.Dir()
-	} else if r.v.Placed {
-		r.ready = true
+	} else if r.v.Placed { // and nothing is left to be said of it
+		r.v.Placed, r.ready = false, true
 		return nil
 	}
 	return errors.Join(why, err)

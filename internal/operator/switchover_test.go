@@ -41,7 +41,7 @@ func TestSwitchoverPlanOfEachSituation(t *testing.T) {
 // What speaks against the target's instance, or the primary's, and what is to be done about it.
 func TestSwitchoverInstances(t *testing.T) {
 	for check, node := range map[string]string{"target": "n2", "primary": "n1"} {
-		cleanup, manage := "crm_resource --cleanup -r pgsqld --node "+node, "crm_resource -r pgsqld-clone --meta -d is-managed"
+		cleanup, manage := "crm_resource --cleanup -r pgsqld --node "+node, "crm_resource --resource pgsqld-clone --meta --delete-parameter is-managed"
 		for name, c := range map[string]struct {
 			change func(*crm.Instance, *crm.Node)
 			todo   string // empty where it is not refused

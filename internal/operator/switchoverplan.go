@@ -116,7 +116,7 @@ func (p *planner) cluster() {
 	p.must("failed actions", len(p.state.Failures) == 0, found, "none", "pgsqlms status; mend the cause, then crm_resource --cleanup")
 	var busy []string
 	for _, i := range p.state.Instances {
-		if i.Pending != "" && i.Pending != "Monitoring" {
+		if i.UnderWay() {
 			busy = append(busy, i.Resource+": "+i.Pending)
 		}
 	}
@@ -146,7 +146,7 @@ func fencingChecks(f survey) (checks findings) {
 	running := "running: " + orNone(up)
 	watchdog := f.cib.WatchdogFencing()
 	if watchdog {
-		running += "; nodes fence themselves by their watchdog (stonith-watchdog-timeout)"
+		running += "; nodes fence themselves by their watchdog, whose timeout is set"
 	}
 	checks.add(checkDevices, "", len(up) > 0 || watchdog, levelError, running, "a fence device that runs", readme+": fencing first")
 	if len(down) > 0 {
@@ -269,7 +269,7 @@ func (p *planner) managed(check, node string, member crm.Node) {
 	placed, _ := p.state.On(p.resource.Name, node)
 	todo := cleanupOf(p.resource.Name, node)
 	if placed.Node != "" && !placed.Managed && !placed.Blocked { // Pacemaker has a blocked one as unmanaged too
-		todo = manageAgain(p.resource.Clone)
+		todo = manageInstances(p.resource)
 	}
 	managed := placed.Node != "" && (placed.Managed || *p.v.Pacemaker.Maintenance || member.Maintenance)
 	p.must(check, managed && !placed.Blocked && !placed.Failed, node+instanceText(placed), "an instance that Pacemaker manages", todo)

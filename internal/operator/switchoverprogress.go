@@ -118,7 +118,7 @@ func (p *progress) lost(s crm.State) (reason string, is bool) {
 // busy says that an action other than a monitor is under way on the resource.
 func (p *progress) busy(s crm.State) bool {
 	return slices.ContainsFunc(s.Instances, func(i crm.Instance) bool {
-		return i.Resource == p.resource && i.Pending != "" && i.Pending != "Monitoring"
+		return i.Resource == p.resource && i.UnderWay()
 	})
 }
 

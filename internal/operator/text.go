@@ -116,4 +116,9 @@ func cleanupOf(resource, node string) string {
 	return "crm_resource --cleanup -r " + resource + " --node " + node
 }
 
+// manageInstances is manageAgain of the resource itself, wherever that was said.
+func manageInstances(r crm.Resource) string {
+	return "crm_resource " + strings.Join(r.Unset("is-managed"), " ")
+}
+
 func manageAgain(clone string) string { return "crm_resource -r " + clone + " --meta -d is-managed" }

@@ -21,7 +21,8 @@ type Checkup struct {
 	Slots    []Slot
 
 	// Archiving is the WAL segment whose archiving failed last and has not worked since;
-	// empty where it works, or nothing is archived.
+	// empty where it works, or nothing is archived, as on a standby, which keeps the figures
+	// of when it was the primary.
 	Archiving string
 
 	// Ahead is how far the server's clock is before this machine's, negative when it is
@@ -53,7 +54,8 @@ SELECT slot_name, active, pg_catalog.pg_wal_lsn_diff(
   pg_catalog.to_jsonb(s) ->> 'wal_status'
 FROM pg_catalog.pg_replication_slots s ORDER BY slot_name;
 SELECT last_failed_wal FROM pg_catalog.pg_stat_archiver
-WHERE pg_catalog.current_setting('archive_mode') <> 'off' AND last_failed_time > COALESCE(last_archived_time, '-infinity')`
+WHERE (pg_catalog.current_setting('archive_mode') = 'always' OR pg_catalog.current_setting('archive_mode') = 'on' AND NOT pg_catalog.pg_is_in_recovery())
+  AND last_failed_time > COALESCE(last_archived_time, '-infinity')`
 
 // Checkup asks the server.
 func (c *Conn) Checkup(ctx context.Context) (Checkup, error) {
@@ -143,13 +145,17 @@ func identify(ctx context.Context, c *Conn) (system string, err error) {
 // that were there before it, the oldest first.
 func (i *Instance) OldData() (found []string, err error) {
 	err = i.asUser(func() error {
-		entries, err := os.ReadDir(filepath.Dir(i.cfg.DataDir))
+		dir, err := i.realDataDir()
+		if err != nil {
+			return err
+		}
+		entries, err := os.ReadDir(filepath.Dir(dir))
 		if err != nil {
 			return err
 		}
 		for _, e := range entries { // in the order of their names, which end with the time
-			if e.IsDir() && strings.HasPrefix(e.Name(), filepath.Base(i.cfg.DataDir)+keptSuffix) {
-				found = append(found, filepath.Join(filepath.Dir(i.cfg.DataDir), e.Name()))
+			if e.IsDir() && strings.HasPrefix(e.Name(), filepath.Base(dir)+keptSuffix) {
+				found = append(found, filepath.Join(filepath.Dir(dir), e.Name()))
 			}
 		}
 		return nil
@@ -166,7 +172,7 @@ type Space struct {
 }
 
 // Space looks at those of the data directory and of pg_wal, and of the tablespaces that are
-// on none of these, as the system user.
+// on none of these, as the system user. What could be told is told beside an error.
 func (i *Instance) Space() (found []Space, err error) {
 	err = i.asUser(func() error {
 		seen := map[syscall.Fsid]bool{}
@@ -192,12 +198,11 @@ func (i *Instance) Space() (found []Space, err error) {
 		if err != nil {
 			return err
 		}
+		var errs []error
 		for _, e := range entries {
-			if err := look(filepath.Join(links, e.Name()), false); err != nil {
-				return err
-			}
+			errs = append(errs, look(filepath.Join(links, e.Name()), false))
 		}
-		return nil
+		return errors.Join(errs...)
 	})
 	return found, err
 }

@@ -20,6 +20,7 @@ type Premises struct {
 	Contested  string // where whole data of a rejoin that was broken off are, in whose place is something that is not whole; empty as a rule
 	Work       string // where a rejoin works
 	Unfinished bool   // one was broken off, or is under way
+	OwnApart   string // where it has put this node's own files, which count, and not those in the data directory; empty as a rule
 	Size       uint64 // of the files in the data directory, without what lies elsewhere
 	Sized      bool   // Size, Own and Left are whole: else there was no time, or a directory that could not be read
 	Own        uint64 // of this node's own files in it
@@ -116,6 +117,9 @@ func (p *Premises) place(found contents) (dir string, leftovers []string) {
 		p.Exists, p.Strange = true, found == contentsStrange
 	}
 	if needsOwn(p.Work, found) {
+		if p.Exists && hasOwn(p.Work) {
+			p.OwnApart = filepath.Join(p.Work, ownFiles)
+		}
 		return p.DataDir, []string{filepath.Join(p.Work, oldData), filepath.Join(p.Work, newData)}
 	}
 	return p.DataDir, []string{p.Work}

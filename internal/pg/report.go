@@ -56,11 +56,11 @@ type ReceiverReport struct {
 
 // Streams says that a standby's WAL receiver streams, by the rule of Status; again that it
 // receives what was replayed long since, again and again.
-func (r *Report) Streams() (yes, again bool) {
-	if r.Receiver == nil || r.Receiver.Status != "streaming" {
+func (p *Report) Streams() (yes, again bool) {
+	if p.Receiver == nil || p.Receiver.Status != "streaming" {
 		return false, false
 	}
-	again = r.Receive != 0 && r.Receive < r.Replay && r.Receiver.End < r.Replay
+	again = p.Receive != 0 && p.Receive < p.Replay && p.Receiver.End < p.Replay
 	return !again, again
 }
 

@@ -139,6 +139,21 @@ func TestRealCheckup(t *testing.T) {
 		return c.Archiving != ""
 	})
 	require.Regexp(t, "^[0-9A-F]{24}$", c.Archiving)
+	primary.stop(Fast)
+	require.NoError(t, primary.SetStandby(t.Context()))
+	primary.start()
+	standby, err := primary.Checkup(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, standby.Archiving, "a standby archives nothing, whatever it has kept of before")
+	require.NoError(t, primary.Promote(t.Context()))
+	primary.wait("promoted", func() bool { return !primary.status().InRecovery })
+	primary.sql("SELECT pg_switch_wal()")
+	primary.write()
+	primary.wait("archiving fails again", func() bool {
+		c, err = primary.Checkup(t.Context())
+		require.NoError(t, err)
+		return c.Archiving != ""
+	})
 	primary.configure("archive_command = 'true'")
 	require.NoError(t, primary.Reload(t.Context()))
 	primary.wait("archiving works", func() bool {
@@ -183,5 +198,25 @@ func TestRealOldData(t *testing.T) {
 	require.NoError(t, os.WriteFile(s.file("data.before-rejoin-file"), nil, 0o600))
 	found, err := s.OldData()
 	require.NoError(t, err)
-	require.Equal(t, []string{s.file("data.before-rejoin-20261120T175230Z"), s.file("data.before-rejoin-20261121T175230Z")}, found)
+	kept := []string{s.file("data.before-rejoin-20261120T175230Z"), s.file("data.before-rejoin-20261121T175230Z")}
+	require.Equal(t, kept, found)
+
+	require.NoError(t, os.Symlink(s.file("data"), s.file("link")))
+	s.cfg.DataDir = s.file("link")
+	found, err = s.OldData()
+	require.NoError(t, err)
+	require.Equal(t, kept, found, "behind a link")
+}
+
+// A tablespace that is not there hides no other file system.
+func TestRealSpace(t *testing.T) {
+	s := newPrimary(t)
+	all, err := s.Space()
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+	require.NotZero(t, all[0].Files)
+	require.NoError(t, os.Symlink("/nonexistent", s.data("pg_tblspc/16384")))
+	found, err := s.Space()
+	require.ErrorContains(t, err, "pg_tblspc/16384")
+	require.Len(t, found, 2)
 }

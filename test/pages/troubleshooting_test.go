@@ -43,8 +43,8 @@ func TestPatterns(t *testing.T) {
 // texts are what a page says of messages, as patterns for the beginning of one.
 type texts []*regexp.Regexp
 
-// words is how many letters of a message a page gives at least, so that not every other one is found.
-const words = 12
+// leastLength is how many bytes of a message a page gives at least, so that not every other one is found.
+const leastLength = 12
 
 var (
 	span  = regexp.MustCompile("`([^`]+)`")
@@ -56,7 +56,7 @@ var (
 func patterns(page string) (known texts) {
 	for _, m := range span.FindAllStringSubmatch(page, -1) {
 		text := space.ReplaceAllString(m[1], " ")
-		if len(strings.TrimSpace(strings.ReplaceAll(text, "...", ""))) < words {
+		if len(strings.TrimSpace(strings.ReplaceAll(text, "...", ""))) < leastLength {
 			continue
 		}
 		known = append(known, regexp.MustCompile("^"+strings.ReplaceAll(regexp.QuoteMeta(text), `\.\.\.`, ".*")))
@@ -110,7 +110,7 @@ func warning(n ast.Node) (string, bool) {
 	}
 	literal, ok := call.Args[0].(*ast.BasicLit)
 	if !ok {
-		return "", false
+		return "a warning whose text is not written where it is given", true // and so on no page
 	}
 	format, err := strconv.Unquote(literal.Value)
 	return format, err == nil
