@@ -93,6 +93,9 @@ func TestExplainFailover(t *testing.T) {
 		}
 		return err
 	})
+	lost := c.shown(c.before.standbys[0], 1)
+	assert.Contains(t, fmt.Sprint(lost.Problems), "the node is lost and not fenced yet")
+	assert.Contains(t, fmt.Sprint(lost.Problems), "no node is promoted")
 	for _, node := range c.before.standbys {
 		s := c.explained(node, 1)
 		assert.Empty(t, s.Primary)
@@ -125,6 +128,17 @@ func TestExplainFailover(t *testing.T) {
 		assert.GreaterOrEqual(t, fencing, fencingDelay.Seconds())
 		require.NotNil(t, change.Ended)
 		assert.InDelta(t, change.Ended.Sub(*change.Begun).Seconds(), all, 0.01)
+	}
+	for _, node := range c.before.standbys {
+		result := c.command(node, "history", "--output", "json")
+		require.Zero(t, result.Code, result.Stderr)
+		var shown struct{ Promotions []shownPromotion }
+		require.NoError(t, json.Unmarshal([]byte(result.Stdout), &shown))
+		require.NotEmpty(t, shown.Promotions)
+		last := shown.Promotions[len(shown.Promotions)-1]
+		assert.Equal(t, [2]string{old, now.primary}, [2]string{last.From, last.To}, "on %s", node)
+		assert.Contains(t, last.Reason, old+" was fenced", "on %s", node)
+		assert.True(t, last.Lineage, "on %s", node)
 	}
 	c.explained(old, 0, old)
 	c.run(now.primary, "stonith_admin", "--cleanup", "--history", old)

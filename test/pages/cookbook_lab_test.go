@@ -28,5 +28,6 @@ func TestQuickStartEL(t *testing.T) {
 // From ocf:heartbeat:pgsql, set up as its documentation says.
 func TestMigrationFromPgsql(t *testing.T) {
 	r := newReader(t, "m", lab.Config{Agent: lab.AgentShell, Sync: true})
+	r.firstIsPrimary()
 	r.try("migration.md")
 }

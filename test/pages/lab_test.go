@@ -220,7 +220,7 @@ func (r *reader) copy(from, path string, to []string) error {
 // fault lets something befall a node. "busy" is none, but what a lab needs: each node takes the whole machine's load for its
 // own, and would do one thing after the other. Nor is "home": it gives the node the primary's role, for a second fault.
 func (r *reader) fault(what, node string) error {
-	faults := map[string]func(context.Context, string) error{"cut": r.Cut, "heal": r.Heal, "busy": r.standsLoad, "home": r.takesRole}
+	faults := map[string]func(context.Context, string) error{"cut": r.cut, "heal": r.Heal, "busy": r.standsLoad, "home": r.takesRole}
 	do, ok := faults[what]
 	if !ok {
 		return fmt.Errorf("no fault %q", what)
@@ -228,9 +228,33 @@ func (r *reader) fault(what, node string) error {
 	return do(r.ctx, node)
 }
 
+// cut cuts the primary's node off, and has it write WAL that nobody gets: in a cluster without clients there may be none.
+func (r *reader) cut(ctx context.Context, node string) error {
+	if err := r.Cut(ctx, node); err != nil {
+		return err
+	}
+	_, err := r.SQL(ctx, node, "checkpoint")
+	return err
+}
+
 func (r *reader) standsLoad(ctx context.Context, node string) error {
 	_, err := r.Run(ctx, node, "crm_attribute", "--name", "load-threshold", "--update", "10000%")
 	return err
+}
+
+// firstIsPrimary gives n1 the role where ocf:heartbeat:pgsql has promoted another node, and does what its documentation asks
+// for then: the old primary is let back in by hand.
+func (r *reader) firstIsPrimary() {
+	ctx, cancel := context.WithTimeout(r.ctx, stateBound)
+	defer cancel()
+	old, err := r.Primary(ctx)
+	require.NoError(r.t, err)
+	if old == "n1" {
+		return
+	}
+	require.NoError(r.t, r.Move(ctx, "n1"))
+	require.NoError(r.t, r.Mend(ctx, old))
+	require.NoError(r.t, r.WaitWhole(ctx))
 }
 
 func (r *reader) takesRole(ctx context.Context, node string) error {
