@@ -332,11 +332,13 @@ func (m *mover) awaitReturn(ctx context.Context) {
 func (m *mover) awaitQuiet(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, m.v.Bound)
 	defer cancel()
-	since := m.c.now()
+	var since time.Time // the first of the quiet looks in a row: a slow one alone is none
 	for ctx.Err() == nil {
 		state, err := m.look(ctx)
 		switch now := m.c.now(); {
 		case err != nil || m.said.busy(state) || len(state.Primaries(m.found.resource.Name)) != 1:
+			since = time.Time{}
+		case since.IsZero():
 			since = now
 		case now.Sub(since) >= m.settleWait:
 			return
