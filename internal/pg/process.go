@@ -202,7 +202,7 @@ func parseStatusFile(text string) (processStatus, error) {
 		return processStatus{}, fmt.Errorf("process status without a user: %w", err)
 	}
 	state := field("State", 0)
-	if len(state) != 1 {
+	if len(state) != 1 || state[0] < 'A' || state[0] > 'z' { // a letter, see proc(5)
 		return processStatus{}, fmt.Errorf("process status without a state: %q", clip(state))
 	}
 	return processStatus{parent: parent, uid: uint32(uid), state: state[0]}, nil

@@ -388,6 +388,7 @@ func FuzzAttached(f *testing.F) {
 
 func FuzzParseStatusFile(f *testing.F) {
 	f.Add("Name:\tpostgres\nState:\tS (sleeping)\nPPid:\t1\nUid:\t1\t2\t3\t4\n")
+	f.Add("State:\x00 \nPPid:0\nUid:0 0")
 	f.Fuzz(func(t *testing.T, text string) {
 		if s, err := parseStatusFile(text); err == nil && s.state == 0 {
 			t.Fatalf("%q gave %+v", text, s)
