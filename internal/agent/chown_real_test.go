@@ -25,6 +25,7 @@ func TestRealDataGivenToAnotherUser(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			a := realInstance{realAgent(t, "")}
 			a.promoted(t)
+			a.sql(t, "CHECKPOINT") // that of the promotion would be under way, and its failure a crash
 			user := a.conf.user.UID
 			session, err := a.db.Connect(t.Context())
 			require.NoError(t, err)
