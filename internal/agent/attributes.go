@@ -7,7 +7,6 @@ const (
 	attrVote     = "lsn_location" // PAF's: <timeline>#<lsn in decimal>
 	attrShutdown = "shutdown_lsn" // where the WAL of a demoted primary ended, same form
 	attrMisses   = "misses"       // monitors in a row without an answer, and when: <number>@<milliseconds>; see misses.go
-	attrVersion  = "version"      // of this program, as its monitor runs there
 	attrBallot   = "ballot"       // what a vote says of its node's timelines; election.Vote's Ballot
 )
 

@@ -16,6 +16,9 @@ const connectEvery = 50 * time.Millisecond
 // monitor tells the truth about the instance. While PostgreSQL answers, that costs
 // one connection and no other process, unless a promotion score has changed.
 func (a *agent) monitor(ctx context.Context) (ocf.ExitCode, error) {
+	if !a.req.Recurring() {
+		a.tellAgain()
+	}
 	for _, problem := range a.conf.problems {
 		a.log.Warnf("%s", problem.Error())
 	}
@@ -31,7 +34,7 @@ func (a *agent) monitor(ctx context.Context) (ocf.ExitCode, error) {
 	a.refreshScores(ctx, status)
 	if a.req.RolePromoted() && time.Since(began) < scoreWait { // else nobody answers
 		a.trouble(ctx, "")
-		a.tellVersion(ctx)
+		a.tellVersion(ctx, a.store.load().Version)
 	}
 	return ocf.RunningPromoted, nil
 }

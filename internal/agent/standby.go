@@ -42,7 +42,7 @@ func (a *agent) watch(ctx context.Context, status pg.Status) error {
 	if status.Streams() {
 		a.noteRecord(ctx, m, status.Receiver.Timeline)
 		a.well(ctx, m)
-		a.tellVersion(ctx)
+		a.tellVersion(ctx, m.Version)
 		return nil
 	}
 	if !a.req.Recurring() {

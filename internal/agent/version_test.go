@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pgsqlms/internal/crm"
 	"pgsqlms/internal/ocf"
 )
 
@@ -15,8 +16,14 @@ import (
 func TestTheVersionIsTold(t *testing.T) {
 	a, cluster := newTestAgent(map[string]string{})
 	a.store = newStore(t.TempDir(), "pgsqld")
-	name := "b " + a.attribute(attrVersion)
-	tell := func(version string) { a.program = version; a.tellVersion(t.Context()) }
+	name := "b " + crm.VersionAttribute("pgsqld")
+	tell := func(version string) {
+		a.program = version
+		if !a.req.Recurring() {
+			a.tellAgain()
+		}
+		a.tellVersion(t.Context(), a.store.load().Version)
+	}
 	by := func(interval string) {
 		a.req = ocf.ParseRequest([]string{"monitor"}, []string{
 			"OCF_RESOURCE_INSTANCE=pgsqld", "OCF_RESKEY_CRM_meta_on_node=b", "OCF_RESKEY_CRM_meta_interval=" + interval, "OCF_RESKEY_CRM_meta_timeout=60000",
