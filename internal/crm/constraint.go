@@ -68,11 +68,19 @@ func (c CIB) Followers(r Resource) (names []string) { return c.followers(r, 1) }
 // Bound are the Followers that run nowhere else: by a colocation whose score is INFINITY.
 func (c CIB) Bound(r Resource) (names []string) { return c.followers(r, Infinity) }
 
-func (c CIB) followers(r Resource, least int) (names []string) {
+// WithPromoted are the colocations with the promoted instance of r that have that score at
+// least.
+func (c CIB) WithPromoted(r Resource, least int) (found []Colocation) {
 	for _, l := range c.Colocations {
-		if l.Score < least || l.WithRole != RolePromoted || l.With != r.Name && l.With != r.Clone {
-			continue
+		if l.Score >= least && l.WithRole == RolePromoted && (l.With == r.Name || l.With == r.Clone) {
+			found = append(found, l)
 		}
+	}
+	return found
+}
+
+func (c CIB) followers(r Resource, least int) (names []string) {
+	for _, l := range c.WithPromoted(r, least) {
 		members := c.groups[l.Resource]
 		if members == nil {
 			members = []string{l.Resource}

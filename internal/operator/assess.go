@@ -9,6 +9,7 @@ import (
 
 	"pgsqlms/internal/crm"
 	"pgsqlms/internal/election"
+	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
 	"pgsqlms/internal/wal"
 )
@@ -78,7 +79,7 @@ func (a *assessor) pacemaker() {
 	p := &a.v.Pacemaker
 	fencing, maintenance := a.cib.Fencing(), a.cib.Properties["maintenance-mode"]
 	p.Source, p.Fencing = sourceLive, &fencing
-	on := slices.Contains([]string{"true", "on", "yes", "y", "1"}, strings.ToLower(maintenance))
+	on := ocf.IsTrue(maintenance)
 	p.Maintenance, p.LastChange = &on, known(a.cib.Written)
 	if a.live() {
 		p.Version, p.DC, p.Quorum = a.state.Version, a.state.DC, &a.state.Quorum
@@ -357,7 +358,7 @@ func removal(l crm.Location, r crm.Resource) string {
 	case crm.IsRejoin(l.ID):
 		return "wait for the pgsqlms rejoin there, or, where none is under way, run it again; if that refuses: cibadmin --delete --xml-text '<rsc_location id=\"" + l.ID + "\"/>'"
 	}
-	return "pcs constraint delete " + l.ID + ", or crm configure delete " + l.ID
+	return deletion(l.ID)
 }
 
 func constraintText(l crm.Location) string {

@@ -124,10 +124,10 @@ func (a *assessor) fenceDevices() {
 	if !a.live() || !a.cib.Fencing() {
 		return
 	}
-	for _, f := range fencingChecks(a.survey) {
-		switch {
-		case f.Check != checkDevices || f.Level == levelOK:
-		case f.Level == levelError:
+	for _, f := range deviceChecks(a.survey) {
+		switch f.Level {
+		case levelOK:
+		case levelError:
 			a.problem("", f.ToDo, "no fence device runs: a node that is lost is not fenced, and nobody is promoted in its place")
 		default:
 			a.notice("", f.ToDo, "fence devices %s", f.Found)
@@ -155,12 +155,7 @@ func (s *survey) guardOn() string {
 
 // psql is a question or an order to the instance on a node, as a person gives it there.
 func (s *survey) psql(node, sql string) string {
-	get := func(name string) string {
-		if v := s.resource.Params[name]; v != "" {
-			return v
-		}
-		return metadata.Default(name)
-	}
+	get := func(name string) string { return parameter(s.resource, name) }
 	text := fmt.Sprintf(`psql -h %s -p %s -d postgres -c "%s", as %s`, get(metadata.PGHost), get(metadata.PGPort), sql, get(metadata.SystemUser))
 	if node != "" {
 		text += ", on " + node

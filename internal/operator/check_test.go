@@ -60,6 +60,9 @@ func badlySetUp(t *testing.T) checkFacts {
 		{Name: "start", Timeout: "20s"}, {Name: "promote", Timeout: "30s"}, {Name: "demote", Timeout: "2min"}, {Name: "notify", Timeout: "60"},
 		{Name: "monitor", Interval: "60s", Timeout: "10s", Role: crm.RolePromoted}, {Name: "monitor", Interval: "60s", Timeout: "5s", Role: crm.RoleUnpromoted},
 	}
+	for n, o := range f.resource.Ops {
+		f.resource.Ops[n].Own = options(o)
+	}
 	f.cib.Orders = []crm.Order{{ID: "o", First: "pgsqld-clone", FirstAction: "promote", Then: "pgsql-vip", ThenAction: "start", Symmetrical: true, Mandatory: true}}
 	f.appName = "standby"
 	f.replication["n1"] = replicationTest{err: errPgHba}

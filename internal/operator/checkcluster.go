@@ -60,6 +60,11 @@ func (j *judgement) nodes() []string {
 	return slices.DeleteFunc(all, func(node string) bool { return j.keptOff(node) != "" && node != j.node })
 }
 
+// others are the nodes but this one.
+func (j *judgement) others() []string {
+	return slices.DeleteFunc(j.nodes(), func(node string) bool { return node == j.node })
+}
+
 func (j *judgement) cluster() {
 	if j.stateErr != nil {
 		j.add("pacemaker", j.node, false, levelError, first(j.stateErr), "an answer on this node", pacemakerToDo(j.stateErr))
@@ -84,7 +89,7 @@ func (j *judgement) clone() {
 		return fmt.Sprintf("crm_resource --meta -r %s -p %s -v ", r.Outer(), name)
 	}
 	notify := strings.ToLower(r.Meta["notify"])
-	j.add("notify", "", slices.Contains([]string{"true", "yes", "on", "y", "1"}, notify), levelError, "notify="+orUnset(notify),
+	j.add("notify", "", ocf.IsTrue(notify), levelError, "notify="+orUnset(notify),
 		"true: without it there is no vote before a promotion", meta("notify")+"true")
 	for _, names := range [][]string{{"promoted-max", "master-max"}, {"promoted-node-max", "master-node-max"}, {"clone-node-max"}} {
 		for _, name := range names {
@@ -177,9 +182,6 @@ func (j *judgement) operation(l level, mend, found, expected string) {
 // are: pcs makes the operation anew, of what it is given. One without a value is left out.
 func (j *judgement) mended(op crm.Op, changes map[string]string) string {
 	all := maps.Clone(op.Own)
-	if all == nil { // nobody has read them
-		all = options(op)
-	}
 	maps.Copy(all, changes)
 	return opCommand(j.resource.Name, op.Name, all)
 }

@@ -22,19 +22,14 @@ func (j *judgement) checkOn(node string) string { return "pgsqlms check, on " + 
 func (j *judgement) compareVersions() {
 	const check = "versions"
 	assessor := assessor{survey: j.survey}
-	var own, text string
-	looked := false // at this node, which is looked at first
-	for _, node := range append([]string{j.node}, j.nodes()...) {
+	var own string
+	for _, node := range append([]string{j.node}, j.others()...) {
 		r := assessor.reportOf(node)
-		if node == j.node && looked {
-			continue
-		}
-		looked = looked || node == j.node
 		if r == nil {
 			j.unknown(check, node, "its version of PostgreSQL cannot be told from here: it did not answer", j.checkOn(node))
 			continue
 		}
-		text, _, _ = strings.Cut(r.Version, " ")
+		text, _, _ := strings.Cut(r.Version, " ")
 		if own == "" {
 			own = text
 		}
@@ -45,15 +40,13 @@ func (j *judgement) compareVersions() {
 		j.add(check, node, text == own, l, "PostgreSQL "+text, own+" as elsewhere", "upgrade the standbys first, then switch over")
 	}
 	j.add(check, j.node, true, levelOK, "pgsqlms "+orUnknown(j.version, false), "", "")
-	for _, node := range j.nodes() {
+	for _, node := range j.others() {
 		version, told := j.versions[node]
-		switch {
-		case node == j.node:
-		case !told:
+		if !told {
 			j.unknown(check, node, "its version of pgsqlms is not known: its monitor has not told it", "pgsqlms --version, on "+node)
-		default:
-			j.add(check, node, version == j.version, levelWarning, "pgsqlms "+version, orUnknown(j.version, false)+" as here", "upgrade the other one")
+			continue
 		}
+		j.add(check, node, version == j.version, levelWarning, "pgsqlms "+version, orUnknown(j.version, false)+" as here", "upgrade the other one")
 	}
 }
 
@@ -94,8 +87,8 @@ func (j *judgement) leadsToOne() {
 	}
 	hosts := strings.Split(j.hosts, ",")
 	var left []string
-	for _, node := range j.nodes() {
-		if node != j.node && !slices.Contains(hosts, node) {
+	for _, node := range j.others() {
+		if !slices.Contains(hosts, node) {
 			left = append(left, node)
 		}
 	}
@@ -128,10 +121,7 @@ func (j *judgement) selfTest() {
 func (j *judgement) replicationTests() {
 	const check = "replication"
 	local := (&assessor{survey: j.survey}).reportOf(j.node)
-	for _, node := range j.nodes() {
-		if node == j.node {
-			continue
-		}
+	for _, node := range j.others() {
 		test, tried := j.replication[node]
 		switch {
 		case !tried:
@@ -583,10 +573,8 @@ func (j *judgement) service() {
 			j.add(check, j.node, true, levelOK, "PostgreSQL's own service is not enabled", "", "")
 		}
 	}
-	for _, node := range j.nodes() {
-		if node != j.node {
-			j.unknown(check, node, "its services and its free space can be told there only", j.checkOn(node))
-		}
+	for _, node := range j.others() {
+		j.unknown(check, node, "its services and its free space can be told there only", j.checkOn(node))
 	}
 }
 

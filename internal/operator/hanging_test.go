@@ -58,9 +58,8 @@ func (h *hanging) instanceOn(t *testing.T, dir string) instance {
 	}
 }
 
-// Where this node's storage hangs, the rest is shown all the same, in the usual time; and
-// the next look does not wait for what is known to hang.
-func TestStatusOnStorageThatHangs(t *testing.T) {
+// newHangingNode is node n2 of a cluster that is well, on whose storage nothing answers.
+func newHangingNode(t *testing.T) (fakeTools, *hanging) {
 	w := fakeTools{t: t, dir: t.TempDir()}
 	for _, kind := range []string{"mon", "cib"} {
 		text, err := os.ReadFile("../crm/testdata/healthy." + kind + ".xml")
@@ -72,6 +71,13 @@ func TestStatusOnStorageThatHangs(t *testing.T) {
 	w.tool("crm_node", "echo n2")
 	h := newHanging(t)
 	h.still.Store(true)
+	return w, h
+}
+
+// Where this node's storage hangs, the rest is shown all the same, in the usual time; and
+// the next look does not wait for what is known to hang.
+func TestStatusOnStorageThatHangs(t *testing.T) {
+	w, h := newHangingNode(t)
 	var out bytes.Buffer
 	c := &call{Process: Process{Environ: []string{"HA_SBIN_DIR=" + w.dir}, Stdout: &out, Stderr: &out}, output: outputText, now: time.Now}
 	s := newSurveyor(c)
@@ -169,17 +175,7 @@ func TestRejoinOfDataThatDoNotAnswer(t *testing.T) {
 
 // It says so where a script looks for it.
 func TestRejoinOfDataThatDoNotAnswerInJSON(t *testing.T) {
-	w := fakeTools{t: t, dir: t.TempDir()}
-	for _, kind := range []string{"mon", "cib"} {
-		text, err := os.ReadFile("../crm/testdata/healthy." + kind + ".xml")
-		require.NoError(t, err)
-		w.write(kind, strings.Replace(string(text), `<nvpair id="pgsqld-params-bindir"`, `<nvpair id="u" name="system_user" value="nobody"/><nvpair id="pgsqld-params-bindir"`, 1))
-	}
-	w.tool("crm_mon", `cat "$d/mon"`)
-	w.tool("cibadmin", `cat "$d/cib"`)
-	w.tool("crm_node", "echo n2")
-	h := newHanging(t)
-	h.still.Store(true)
+	w, h := newHangingNode(t)
 	var out bytes.Buffer
 	c := &call{Process: Process{Environ: []string{"HA_SBIN_DIR=" + w.dir}, Stdout: &out, Stderr: &out}, output: outputJSON, yes: true, now: time.Now}
 	s := newSurveyor(c)

@@ -23,15 +23,19 @@ type instance struct {
 	hung      *hung // of the surveyor
 }
 
+// parameter is one of the resource's, with the agent's default where it is not set: also where
+// it is set to nothing, as for the agent.
+func parameter(r crm.Resource, name string) string {
+	if v := r.Params[name]; v != "" {
+		return v
+	}
+	return metadata.Default(name)
+}
+
 // openInstance describes the local instance by the resource's parameters, with the
 // agent's defaults where they are not set. It looks at nothing yet.
 func openInstance(ctx context.Context, r crm.Resource) (instance, error) {
-	get := func(name string) string {
-		if v := r.Params[name]; v != "" { // set to nothing counts as not set, as for the agent
-			return v
-		}
-		return metadata.Default(name)
-	}
+	get := func(name string) string { return parameter(r, name) }
 	c := pg.Config{
 		BinDir: get(metadata.BinDir), PGData: get(metadata.PGData), DataDir: get(metadata.DataDir),
 		Host: get(metadata.PGHost), StartOpts: get(metadata.StartOpts),

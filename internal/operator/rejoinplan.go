@@ -107,7 +107,7 @@ func (p *rejoinPlanner) cluster() {
 		"crm_attribute -n maintenance-mode -v false")
 	p.must("promotable", p.resource.Promotable(), p.resource.Name+" in "+orUnknown(p.resource.Clone, true), "a promotable clone", readme)
 	member, known := p.state.Node(p.node)
-	p.must("node", known && member.Online && !member.Standby && !member.Maintenance && !member.Unclean && !member.Shutdown, orUnknown(p.node, true)+nodeText(member),
+	p.must("node", known && serves(member), orUnknown(p.node, true)+nodeText(member),
 		"online, neither in standby nor in maintenance mode", "pgsqlms status")
 	p.resourceChecks()
 }
@@ -126,7 +126,7 @@ func (p *rejoinPlanner) resourceChecks() {
 	for _, l := range p.cib.LocationsOf(p.resource) {
 		if l.ID == crm.RejoinID(p.resource.Clone, p.node) {
 			p.kept = true
-			p.Checks.add("constraints", "", false, levelWarning, l.ID+" "+constraintText(l), "none of a rejoin: one was killed, unless one is under way", "it goes at the end of this one; by hand: pcs constraint delete "+l.ID+", or crm configure delete "+l.ID)
+			p.Checks.add("constraints", "", false, levelWarning, l.ID+" "+constraintText(l), "none of a rejoin: one was killed, unless one is under way", "it goes at the end of this one; by hand: "+deletion(l.ID))
 		}
 		if l.Node == p.node && l.Score <= -crm.Infinity && l.Role != crm.RolePromoted && !crm.IsRejoin(l.ID) {
 			p.must("constraints", false, l.ID+" "+constraintText(l), "no ban of this node: Pacemaker would not start it again", removal(l, p.resource))

@@ -90,7 +90,7 @@ func (v rejoinView) todo() string {
 
 // clearByHand removes the constraint where this command cannot.
 func (v rejoinView) clearByHand() string {
-	return "pcs constraint delete " + v.constraint() + ", or crm configure delete " + v.constraint()
+	return deletion(v.constraint())
 }
 
 func (v rejoinView) endText(s style) string {

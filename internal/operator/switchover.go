@@ -208,14 +208,12 @@ func (m *mover) carryOut(ctx context.Context) (ExitCode, error) {
 	switch m.v.Outcome {
 	case outcomeCancelled:
 		m.awaitReturn(ctx)
-		m.last(uninterrupted)
 	case outcomeDone, outcomeUnfollowed:
 		m.awaitQuiet(ctx)
-		if known := m.last(uninterrupted); known && m.v.Cleared && m.v.Primary != m.v.Target {
-			m.v.Outcome = outcomeReturned
-		}
-	default:
-		m.last(uninterrupted)
+	}
+	moved := m.v.Outcome == outcomeDone || m.v.Outcome == outcomeUnfollowed
+	if known := m.last(uninterrupted); known && moved && m.v.Cleared && m.v.Primary != m.v.Target {
+		m.v.Outcome = outcomeReturned
 	}
 	stopAsking()
 	m.v.measure(gap.wait(), m.said)

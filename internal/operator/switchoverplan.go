@@ -123,9 +123,6 @@ func (p *planner) cluster() {
 	p.must("transition", len(busy) == 0, orNone(busy), "nothing under way", "crm_resource --wait")
 }
 
-// checkDevices is the name of the check of fence devices.
-const checkDevices = "fence devices"
-
 // fencingChecks are of fencing: switched on, and a device that runs.
 func fencingChecks(f survey) (checks findings) {
 	on := f.cib.Fencing()
@@ -133,6 +130,18 @@ func fencingChecks(f survey) (checks findings) {
 	if f.stateErr != nil {
 		return checks
 	}
+	checks = append(checks, deviceChecks(f)...)
+	for _, event := range f.state.Fencings {
+		if event.Status != "success" && !f.overcome(event) {
+			checks.add("fencing", event.Target, false, levelError, "fencing of it is "+event.Status, "none that is under way or failed", fencingToDo(event))
+		}
+	}
+	return checks
+}
+
+// deviceChecks say whether anybody could fence, by Pacemaker's word.
+func deviceChecks(f survey) (checks findings) {
+	const check = "fence devices"
 	var up, down []string
 	for _, i := range f.state.Instances {
 		switch {
@@ -148,14 +157,9 @@ func fencingChecks(f survey) (checks findings) {
 	if watchdog {
 		running += "; nodes fence themselves by their watchdog, whose timeout is set"
 	}
-	checks.add(checkDevices, "", len(up) > 0 || watchdog, levelError, running, "a fence device that runs", readme+": fencing first")
+	checks.add(check, "", len(up) > 0 || watchdog, levelError, running, "a fence device that runs", readme+": fencing first")
 	if len(down) > 0 {
-		checks.add(checkDevices, "", false, levelWarning, "not running: "+orNone(down), "all of them running", "crm_resource --cleanup -r "+down[0])
-	}
-	for _, event := range f.state.Fencings {
-		if event.Status != "success" && !f.overcome(event) {
-			checks.add("fencing", event.Target, false, levelError, "fencing of it is "+event.Status, "none that is under way or failed", fencingToDo(event))
-		}
+		checks.add(check, "", false, levelWarning, "not running: "+orNone(down), "all of them running", "crm_resource --cleanup -r "+down[0])
 	}
 	return checks
 }
@@ -347,10 +351,7 @@ func (p *planner) preferences() (found []crm.Location) {
 			found = append(found, l)
 		}
 	}
-	for _, c := range p.cib.Colocations {
-		if c.Score < crm.Infinity || c.WithRole != crm.RolePromoted || c.With != p.resource.Name && c.With != p.resource.Clone {
-			continue
-		}
+	for _, c := range p.cib.WithPromoted(p.resource, crm.Infinity) {
 		for _, l := range p.cib.InEffect(p.state, crm.Resource{Name: c.Resource}) {
 			if l.Score > 0 {
 				found = append(found, l)

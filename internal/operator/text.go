@@ -116,6 +116,11 @@ func cleanupOf(resource, node string) string {
 	return "crm_resource --cleanup -r " + resource + " --node " + node
 }
 
+// deletion takes away a constraint that crm_resource has not made.
+func deletion(id string) string {
+	return "pcs constraint delete " + id + ", or crm configure delete " + id
+}
+
 // manageInstances is manageAgain of the resource itself, wherever that was said.
 func manageInstances(r crm.Resource) string {
 	return "crm_resource " + strings.Join(r.Unset("is-managed"), " ")
