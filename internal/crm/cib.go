@@ -33,6 +33,9 @@ type CIB struct {
 
 	ColocationSets []string // ids of those that colocate sets of resources
 
+	FencingDelays []string // what makes one node wait when two want to fence each other, as in delay=10s of fence-n1
+	IdleDelay     string   // one by priority, of which no resource has any: it delays nothing
+
 	groups         map[string][]string          // members by the group's name
 	nodeIDs        map[string]string            // names by the cluster's own ids
 	nodeAttributes map[string]map[string]string // by node: those that last
@@ -126,6 +129,7 @@ func ParseCIB(text string) (CIB, error) {
 		maps.Copy(c.defaults, pairs(e, "meta_attributes"))
 	}
 	c.readRules(root)
+	c.readFencingDelays(root)
 	c.readStatus(root)
 	return c, nil
 }

@@ -255,6 +255,16 @@ func (s State) Node(name string) (Node, bool) {
 	return s.Nodes[n], true
 }
 
+// Members is the number of nodes that Corosync knows, in it or lost.
+func (s State) Members() (n int) {
+	for _, node := range s.Nodes {
+		if !node.Remote {
+			n++
+		}
+	}
+	return n
+}
+
 // On is the instance of a resource on a node.
 func (s State) On(resource, node string) (Instance, bool) {
 	n := slices.IndexFunc(s.Instances, func(i Instance) bool { return i.Resource == resource && i.Node == node })

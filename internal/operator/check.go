@@ -48,6 +48,8 @@ type checkFacts struct {
 	oldData     []string          // what rejoins have kept
 	units       map[string]string // of PostgreSQL's own service, what systemctl is-enabled says
 	unitsErr    error
+	quorum      []string // flags of Corosync's, of two nodes; see crm.QuorumFlags
+	quorumErr   error
 }
 
 type checkup struct {
@@ -125,6 +127,9 @@ func gather(ctx context.Context, cluster *crm.Cluster, s survey, version string)
 	var asked sync.WaitGroup
 	if s.stateErr == nil {
 		asked.Go(func() { f.versions, _ = cluster.PrivateOfAll(ctx, crm.VersionAttribute(s.resource.Name)) })
+	}
+	if s.stateErr == nil && s.state.Members() == 2 {
+		asked.Go(func() { f.quorum, f.quorumErr = cluster.QuorumFlags(ctx) })
 	}
 	if s.instance.Instance == nil { // its parameters are wrong
 		f.conninfoErr, f.spaceErr, f.unitsErr = s.local.err, s.local.err, errNotAsked

@@ -221,6 +221,45 @@ func TestCheckFindsEach(t *testing.T) {
 	}
 }
 
+// What two nodes need, and three do not.
+func TestCheckOfTwoNodes(t *testing.T) {
+	flags := func(all ...string) checkFacts { return checkFacts{quorum: all} }
+	delayed, idle, unasked := flags("2Node", "Quorate", "WaitForAll"), flags("2Node", "Quorate", "WaitForAll"), checkFacts{quorumErr: errSlow}
+	delayed.cib.FencingDelays = []string{"delay=10s of fence-n1"}
+	idle.cib.IdleDelay = "priority-fencing-delay=15s"
+	for name, c := range map[string]struct {
+		facts checkFacts
+		check string
+		level level
+		found string
+	}{
+		"alone":      {flags("Quorate"), "quorum", levelWarning, "two nodes, and flags Quorate"},
+		"both shoot": {flags("2Node", "Quorate", "WaitForAll"), "fencing delay", levelWarning, "none"},
+		"no effect":  {idle, "fencing delay", levelWarning, "priority-fencing-delay=15s, and no resource has a priority"},
+		"delayed":    {delayed, "fencing delay", levelOK, "delay=10s of fence-n1"},
+		"unknown":    {unasked, "quorum", levelUnknown, "whether it outlives"},
+		"qdevice":    {facts: flags("Quorate", "Qdevice")},
+	} {
+		c.facts.cib.Properties = map[string]string{}
+		c.facts.resource = crm.Resource{Name: "pgsqld", Clone: "pgsqld-clone"}
+		c.facts.state.Nodes = []crm.Node{{Name: "n1"}, {Name: "n2"}, {Name: "far", Remote: true}}
+		j := judgement{checkFacts: c.facts}
+		j.twoNodes()
+		if c.check == "" {
+			require.Empty(t, j.all, name)
+			continue
+		}
+		require.Len(t, j.all, 1, name)
+		require.Equal(t, c.check, j.all[0].Check, name)
+		require.Equal(t, c.level, j.all[0].Level, name)
+		require.Contains(t, j.all[0].Found, c.found, name)
+	}
+	three := judgement{checkFacts: flags("Quorate")}
+	three.state.Nodes = []crm.Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}}
+	three.twoNodes()
+	require.Empty(t, three.all)
+}
+
 func everywhere(name, value string) func(*checkFacts) {
 	return func(f *checkFacts) {
 		for _, c := range f.checkups {

@@ -76,9 +76,37 @@ func (j *judgement) cluster() {
 			"crm_attribute -n no-quorum-policy -v stop")
 	}
 	j.all = append(j.all, fencingChecks(j.survey)...)
+	j.twoNodes()
 	on := *j.v.Pacemaker.Maintenance
 	j.add("maintenance", "", !on, levelWarning, "maintenance mode "+yesNo(&on, "on", "off"), "off", "crm_attribute -n maintenance-mode -v false")
 	j.add("status", "", j.v.Well, levelError, plural(len(j.v.Problems), "problem"), "none", "pgsqlms status")
+}
+
+// twoNodes looks at what two nodes alone need: a majority when one is lost, and, as each has
+// one, somebody who waits before both fence each other.
+func (j *judgement) twoNodes() {
+	const cookbook = ": docs/cookbook.md, Two nodes"
+	has := func(flag string) bool { return slices.Contains(j.quorum, flag) }
+	switch {
+	case j.state.Members() != 2:
+		return
+	case j.quorumErr != nil:
+		j.unknown("quorum", j.node, "whether it outlives the loss of one of two nodes: "+first(j.quorumErr), "corosync-quorumtool -s, on "+orUnknown(j.node, false))
+		return
+	case !has(crm.FlagTwoNode) && !has(crm.FlagQdevice):
+		j.add("quorum", "", false, levelWarning, "two nodes, and flags "+orNone(j.quorum), "two_node: 1 in corosync.conf, or a qdevice: whichever is lost, the other one has no quorum else, and stops PostgreSQL",
+			"two_node: 1"+cookbook)
+		return
+	case !has(crm.FlagTwoNode) || !j.cib.Fencing():
+		return
+	}
+	delays := j.cib.FencingDelays
+	found := orNone(delays)
+	if j.cib.IdleDelay != "" && len(delays) == 0 {
+		found = j.cib.IdleDelay + ", and no resource has a priority"
+	}
+	j.add("fencing delay", "", len(delays) > 0, levelWarning, found, "one: when the network between the two fails, each fences the other at the same moment else",
+		fmt.Sprintf("crm_resource --meta -r %s -p priority -v 1; crm_attribute -n priority-fencing-delay -v 15s", j.resource.Outer())+cookbook)
 }
 
 // clone looks at the meta attributes, in both spellings.
