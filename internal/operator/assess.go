@@ -137,10 +137,10 @@ func (a *assessor) findPrimary() {
 			a.problem("", a.onePrimary(primaries), "%s run primaries, expected one: whatever commits on one is not on the other", strings.Join(primaries, " and "))
 			a.primary = a.trusted(primaries)
 		}
-	case len(promoted) > 0:
-		a.primary = promoted[0]
+	case a.promoted() != "":
+		a.primary = a.promoted()
 	case a.live():
-		a.nobody()
+		a.nobody(promoted)
 	case a.byAddress.ok() && !a.byAddress.report.InRecovery:
 		report := a.byAddress.report
 		a.upstream = &report
@@ -153,9 +153,16 @@ func (a *assessor) findPrimary() {
 	}
 }
 
-// nobody is for a cluster without a primary.
-func (a *assessor) nobody() {
-	a.problem("", "pgsqlms explain; where an election waits, bring back the nodes that it names", "no node is promoted: nobody can write")
+// nobody is for a cluster without a primary: none is promoted, or what Pacemaker holds for
+// promoted is lost, or failed in it.
+func (a *assessor) nobody(held []string) {
+	text := "no node is promoted: nobody can write"
+	for _, name := range held {
+		if node, _ := a.state.Node(name); node.Unclean {
+			text = fmt.Sprintf("%s, which was promoted, is lost and not fenced: here nobody can write, and nobody is promoted in its place before it is fenced", name)
+		}
+	}
+	a.problem("", "pgsqlms explain; where an election waits, bring back the nodes that it names", "%s", text)
 	for _, cause := range a.toldSo() {
 		a.problem("", cause.ToDo, "%s", cause.Text)
 	}
@@ -273,9 +280,13 @@ func (a *assessor) acknowledgements() {
 	if a.upstream == nil || a.upstream.Blind != "" || a.primary == "" {
 		return
 	}
-	var connected []string
+	var connected, gone []string
 	for _, row := range a.upstream.Standbys {
-		if row.SyncState == "sync" || row.SyncState == "quorum" {
+		switch {
+		case row.SyncState != "sync" && row.SyncState != "quorum":
+		case a.gone(row.ApplicationName):
+			gone = append(gone, row.ApplicationName)
+		default:
 			connected = append(connected, row.ApplicationName)
 		}
 	}
@@ -284,7 +295,15 @@ func (a *assessor) acknowledgements() {
 		return
 	}
 	a.problem(a.primary, "bring standbys back, or let the primary wait for fewer (synchronous_standby_names, then reload)",
-		"commits hang: they wait for %d of %s, and %d of these are connected", rule.Need, strings.Join(rule.Of, ", "), len(connected))
+		"commits hang: they wait for %d of %s, and %d of these are connected%s", rule.Need, strings.Join(rule.Of, ", "), len(connected), notCounting(gone))
+}
+
+// notCounting names the nodes that are gone, and whose connections the primary still has.
+func notCounting(gone []string) string {
+	if len(gone) == 0 {
+		return ""
+	}
+	return ", not counting those of " + strings.Join(gone, ", ") + ", which wal_sender_timeout has not ended yet"
 }
 
 // events are the last promotion and the last fencing that Pacemaker remembers.
@@ -317,14 +336,15 @@ func (s *survey) overcome(f crm.Fencing) bool {
 }
 
 // constraints are those that keep the resource from a node, or draw it or its promoted
-// role to one.
+// role to one, by themselves or by what runs with it.
 func (a *assessor) constraints() {
 	inEffect := map[string]bool{}
-	for _, l := range a.locations() {
+	for _, l := range a.around() {
 		v := viewConstraint(l)
 		a.v.Constraints, inEffect[l.ID] = append(a.v.Constraints, v), true
 		if l.Score < 0 || crm.IsMove(l.ID) {
-			a.notice(l.Node, removal(l, a.resource), "constraint %s %s", l.ID, v.Text)
+			name, of := a.about(l)
+			a.notice(l.Node, removal(l, of), "constraint %s %s", name, v.Text)
 		}
 	}
 	for _, l := range a.cib.LocationsOf(a.resource) {
@@ -337,7 +357,7 @@ func (a *assessor) constraints() {
 }
 
 func viewConstraint(l crm.Location) constraintView {
-	return constraintView{ID: l.ID, Node: l.Node, Role: string(onlyRole(l)), Score: l.Score, Text: constraintText(l)}
+	return constraintView{ID: l.ID, Resource: l.Resource, Node: l.Node, Role: string(onlyRole(l)), Score: l.Score, Text: constraintText(l)}
 }
 
 // onlyRole is the role to which a constraint is limited; empty for none.

@@ -29,7 +29,9 @@ func (a *assessor) subject(name string) subject {
 	s.member, _ = a.state.Node(name)
 	s.placed, s.runs = a.state.On(a.resource.Name, name)
 	s.runs = s.runs && s.placed.Role != crm.RoleStopped
-	s.row, s.upstream = a.connection(name)
+	if s.report != nil || !a.gone(name) {
+		s.row, s.upstream = a.connection(name)
+	}
 	return s
 }
 
@@ -64,6 +66,8 @@ func (a *assessor) roleOf(s subject) nodeRole {
 		return rolePrimary
 	case s.row != nil && s.name != a.primary:
 		return roleStandby
+	case s.report == nil && s.member.Unclean:
+		return roleNone // nobody can tell whether it still runs
 	case s.runs && s.placed.Role == crm.RolePromoted:
 		return rolePrimary
 	case s.runs && s.placed.Role == crm.RoleUnpromoted:
@@ -296,12 +300,12 @@ func (a *assessor) machineRemarks(v nodeView, member crm.Node) bool {
 	if !a.live() {
 		return false
 	}
-	switch v.State {
-	case stateUnclean:
+	switch {
+	case member.Unclean:
 		a.problem(v.Name, "wait for the fencing; if it fails or never comes, pgsqlms explain says what to do",
 			"the node is lost and not fenced yet: Pacemaker waits for the fence device before it promotes another one")
 		return true
-	case stateOffline:
+	case v.State == stateOffline:
 		a.problem(v.Name, "look at the machine; on it: systemctl start corosync pacemaker",
 			"the node is not in the cluster: it is down, cut off, or Pacemaker does not run there")
 		return true
@@ -329,6 +333,10 @@ func (a *assessor) stateRemarks(v nodeView, s subject) {
 	case stateNotStreaming:
 		if age, young := a.age(s); young {
 			a.notice(v.Name, "", "the standby was started %.0f s ago, and does not stream yet", age.Seconds())
+			return
+		}
+		if a.live() && a.primary == "" {
+			a.notice(v.Name, "", "the standby does not stream: there is no primary")
 			return
 		}
 		a.problem(v.Name, "read PostgreSQL's log on "+v.Name, "the standby does not stream")
@@ -478,6 +486,9 @@ func (a *assessor) scoreRemarks(v nodeView) {
 		a.problem(v.Name, "pgsqlms explain, which names the node", "promotion score %d: an election waits for another node's vote", *v.Score)
 	case *v.Score == election.ScoreNotReady:
 		a.problem(v.Name, "wait until it has caught up", "promotion score %d: it lags more than maxlag, or is being set up", *v.Score)
+	case *v.Score < 0 && v.State == stateStreaming && v.Upstream != a.primary && a.primary != "":
+		a.problem(v.Name, "host in primary_conninfo, on "+v.Name+": an address that goes with the primary, or all other nodes with target_session_attrs=read-write",
+			"promotion score %d: it streams from %s, and %s is the primary: no commit waits for it, and it cannot be promoted", *v.Score, v.Upstream, a.primary)
 	case *v.Score < 0 && v.State == stateStreaming:
 		a.notice(v.Name, "", "promotion score %d: it did not stream when the primary last looked; its next monitor looks again", *v.Score)
 	case *v.Score < 0:

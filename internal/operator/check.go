@@ -38,6 +38,7 @@ type checkFacts struct {
 	versions    map[string]string // of it on the other nodes, for those that have told
 	appName     string            // application_name in this node's primary_conninfo
 	hosts       string            // host in there, as it is
+	sessions    string            // target_session_attrs in there
 	conninfoErr error
 	selfTried   bool  // a connection for replication from this node to itself
 	selfErr     error // how that ended
@@ -154,7 +155,7 @@ func gather(ctx context.Context, cluster *crm.Cluster, s survey, version string)
 	}
 	f.conninfoErr = err
 	if err == nil {
-		f.appName, f.hosts = conninfo.ApplicationName(), conninfo.Host()
+		f.appName, f.hosts, f.sessions = conninfo.ApplicationName(), conninfo.Host(), conninfo.TargetSessionAttrs()
 		if s.local.ok() && s.node != "" {
 			f.selfTried = true
 			asked.Go(func() { _, f.selfErr = s.instance.TryReplication(ctx, conninfo.At(s.node)) })

@@ -180,6 +180,10 @@ func TestCheckFindsEach(t *testing.T) {
 			other.report.Blind, other.report.Receiver = "replicator", nil
 			f.others["n3"] = other
 		}},
+		"any host": {"primary_conninfo", levelError, func(f *checkFacts) { f.hosts, f.sessions = "n1,n3", "any" }},
+		"move of what follows": {"constraints", levelWarning, func(f *checkFacts) {
+			f.cib.Locations = []crm.Location{{ID: "cli-prefer-pgsql-vip", Resource: "pgsql-vip", Node: "n1", Score: crm.Infinity}}
+		}},
 		"one host": {"primary_conninfo", levelError, func(f *checkFacts) { f.hosts = "n1" }},
 		"leads here": {"primary_conninfo", levelError, func(f *checkFacts) {
 			f.byAddress = silent(fmt.Errorf("%w: the name leads to this node itself", errOtherCluster))

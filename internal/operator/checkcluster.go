@@ -318,14 +318,15 @@ func operationOf(r crm.Resource, name, role string) (crm.Op, bool) {
 // constraints left over by moves keep the promoted role where nobody remembers why.
 func (j *judgement) constraints() {
 	found := false
-	for _, l := range j.locations() {
+	for _, l := range j.around() {
+		name, of := j.about(l)
 		switch {
 		case crm.IsMove(l.ID):
 			found = true
-			j.add("constraints", "", false, levelWarning, l.ID+" "+constraintText(l), "none left over by a move or a ban", removal(l, j.resource))
+			j.add("constraints", "", false, levelWarning, name+" "+constraintText(l), "none left over by a move or a ban", removal(l, of))
 		case l.Score <= -crm.Infinity && !l.Rule:
 			found = true
-			j.add("constraints", "", false, levelWarning, l.ID+" "+constraintText(l), "no ban, unless it is meant", removal(l, j.resource))
+			j.add("constraints", "", false, levelWarning, name+" "+constraintText(l), "no ban, unless it is meant", removal(l, of))
 		}
 	}
 	if !found {

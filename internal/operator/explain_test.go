@@ -184,3 +184,14 @@ func TestExplainRules(t *testing.T) {
 	require.Equal(t, ExitWell, explainAll(f, "n2", 0).exitCode(true))
 	require.True(t, planSwitchover(f.survey, "n3").Refused)
 }
+
+// What draws the primary's address draws the primary.
+func TestExplainWhatDrawsThePrimary(t *testing.T) {
+	f := pastSurvey{survey: situations(t)["healthy"], filesErr: errNotAsked}
+	require.Empty(t, explainAll(f, "", 0).Because)
+	f.cib.Locations = []crm.Location{{ID: "cli-prefer-pgsql-vip", Resource: "pgsql-vip", Node: "n2", Score: crm.Infinity}}
+	because := explainAll(f, "", 0).Because
+	require.Len(t, because, 1)
+	require.Contains(t, because[0].Text, "constraint cli-prefer-pgsql-vip of pgsql-vip, which runs with the primary, wants it on n2 (INFINITY): it draws the primary")
+	require.Equal(t, "crm_resource --clear -r pgsql-vip --node n2", because[0].ToDo)
+}

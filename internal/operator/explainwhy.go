@@ -101,6 +101,11 @@ func (e *explainer) beside(primary string) (said []remark) {
 			said = append(said, remark{primary, "Pacemaker holds it for promoted, and PostgreSQL there is a standby: a transition is under way, or it was changed by hand", "pgsqlms status"})
 		}
 	}
+	for _, l := range e.around() {
+		if name, of := e.about(l); name != l.ID && l.Score >= crm.Infinity { // the role's own are in the last change
+			said = append(said, remark{l.Node, fmt.Sprintf("constraint %s %s: it draws the primary to that node whenever it can run there", name, constraintText(l)), removal(l, of)})
+		}
+	}
 	return append(said, e.fencings()...)
 }
 

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pgsqlms/internal/crm"
+	"pgsqlms/internal/pg"
 )
 
 // texts are those of remarks, each with its node and what to do.
@@ -68,6 +70,12 @@ func TestStatusOfWhatIsBesideTheInstances(t *testing.T) {
 				}
 			}
 		}, "no fence device runs", ""},
+		"move of what follows": {func(f *survey) {
+			f.cib.Locations = []crm.Location{{ID: "cli-prefer-pgsql-vip", Resource: "pgsql-vip", Node: "n2", Score: crm.Infinity}}
+		}, "", "n2: constraint cli-prefer-pgsql-vip of pgsql-vip, which runs with the primary, wants it on n2 (INFINITY) (crm_resource --clear -r pgsql-vip --node n2)"},
+		"ban of what follows": {func(f *survey) {
+			f.cib.Locations = []crm.Location{{ID: "mine", Resource: "pgsql-vip", Node: "n2", Score: -crm.Infinity}}
+		}, "", "keeps it from n2"},
 		"guard": {func(f *survey) { f.resource.Params["sync_guard"] = "false" }, "", "sync_guard=false"},
 	} {
 		f := situations(t)["healthy"]
@@ -84,6 +92,61 @@ func TestStatusOfWhatIsBesideTheInstances(t *testing.T) {
 			require.Contains(t, strings.Join(notices, "\n"), c.notice, name)
 		}
 	}
+}
+
+// The primary's connection to a node that is gone lives on until wal_sender_timeout: that node
+// does not stream, and no commit is acknowledged by it.
+func TestStatusOfANodeThatIsGone(t *testing.T) {
+	gone := func(f *survey, how func(*crm.Node)) {
+		for n := range f.state.Nodes {
+			if f.state.Nodes[n].Name == "n3" {
+				how(&f.state.Nodes[n])
+			}
+		}
+		f.others["n3"] = silent(errSlow)
+		primary := f.others["n1"]
+		primary.report.SynchronousStandbyNames = "ANY 2 (n1, n2, n3)"
+		f.others["n1"] = primary
+	}
+	state := func(v statusView) nodeState { return v.Nodes[2].State }
+	for want, how := range map[nodeState]func(*crm.Node){
+		stateUnclean: func(n *crm.Node) { n.Online, n.Unclean = false, true },
+		stateOffline: func(n *crm.Node) { n.Online = false },
+	} {
+		f := situations(t)["healthy"]
+		gone(&f, how)
+		v := assess(f)
+		require.Equal(t, want, state(v))
+		problems := strings.Join(texts(v.Problems), "\n")
+		require.Contains(t, problems, "n3: the node is ")
+		require.Contains(t, problems, "commits hang: they wait for 2 of n2, n3, and 1 of these are connected, not counting those of n3, which wal_sender_timeout has not ended yet")
+	}
+	f := situations(t)["healthy"]
+	gone(&f, func(n *crm.Node) { n.Online = false })
+	f.cib.Properties["maintenance-mode"] = "true"
+	require.Equal(t, stateStreaming, state(assess(f)), "PostgreSQL runs on without Pacemaker")
+
+	f = situations(t)["healthy"]
+	for n := range f.state.Nodes {
+		if f.state.Nodes[n].Name == "n1" { // its instance answers, by whatever way
+			f.state.Nodes[n].Unclean = true
+		}
+	}
+	require.Contains(t, strings.Join(texts(assess(f).Problems), "\n"), "n1: the node is lost and not fenced yet")
+}
+
+// A standby of a standby does not count, and is not a candidate.
+func TestStatusOfAStandbyOfAStandby(t *testing.T) {
+	text, err := os.ReadFile("../crm/testdata/healthy.cib.xml")
+	require.NoError(t, err)
+	f := situations(t)["healthy"]
+	f.cib, err = crm.ParseCIB(strings.Replace(string(text), `name="master-pgsqld" value="990"`, `name="master-pgsqld" value="-1000"`, 1))
+	require.NoError(t, err)
+	notices := strings.Join(texts(assess(f).Notices), "\n")
+	require.Contains(t, notices, "its next monitor looks again", "it streams from the primary")
+	f.others["n1"] = primaryAt(at(2, 0x1742228), streamingAt("n2", 0x1742228))
+	f.local.report.Standbys = []pg.StandbyReport{streamingAt("n3", 0x1742228)}
+	require.Contains(t, strings.Join(texts(assess(f).Problems), "\n"), "n3: promotion score -1000: it streams from n2, and n1 is the primary")
 }
 
 func eachInstance(f *survey, resource string, change func(*crm.Instance)) {

@@ -138,11 +138,12 @@ type failureView struct {
 }
 
 type constraintView struct {
-	ID    string `json:"id"`
-	Node  string `json:"node,omitempty"`
-	Role  string `json:"role,omitempty"`
-	Score int    `json:"score"`
-	Text  string `json:"text"`
+	ID       string `json:"id"`
+	Resource string `json:"resource"` // this one, its clone, or one that runs with its promoted instance
+	Node     string `json:"node,omitempty"`
+	Role     string `json:"role,omitempty"`
+	Score    int    `json:"score"`
+	Text     string `json:"text"`
 }
 
 // remark is something to say of a node, or of the whole cluster when Node is empty.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pgsqlms/internal/crm"
+	"pgsqlms/internal/ocf"
 	"pgsqlms/internal/pg"
 )
 
@@ -281,6 +282,36 @@ func (f *survey) locations() []crm.Location {
 		return f.cib.LocationsOf(f.resource)
 	}
 	return f.cib.InEffect(f.state, f.resource)
+}
+
+// around are the locations, and with them those about what runs only where the promoted
+// instance does: they draw the role along, or have what follows it run nowhere.
+func (f *survey) around() []crm.Location {
+	found := f.locations()
+	for _, l := range f.cib.WithPromoted(f.resource, crm.Infinity) {
+		for _, name := range append([]string{l.Resource}, f.cib.Group(l.Resource)...) {
+			of := survey{cib: f.cib, state: f.state, stateErr: f.stateErr, resource: crm.Resource{Name: name}}
+			found = append(found, of.locations()...)
+		}
+	}
+	return found
+}
+
+// about names a constraint, and what it is about where that is not the resource itself; and
+// what it has to be removed from.
+func (f *survey) about(l crm.Location) (name string, of crm.Resource) {
+	if l.Resource == "" || l.Resource == f.resource.Name || l.Resource == f.resource.Clone {
+		return l.ID, f.resource
+	}
+	return l.ID + " of " + l.Resource + ", which runs with the primary,", crm.Resource{Name: l.Resource}
+}
+
+// gone says of a node that Pacemaker has lost it, or never saw it: what others still have
+// of its connections is not ended yet. Under maintenance mode PostgreSQL runs on without a
+// Pacemaker.
+func (f *survey) gone(node string) bool {
+	member, known := f.state.Node(node)
+	return f.stateErr == nil && known && (member.Unclean || !member.Online && !member.Pending && !ocf.IsTrue(f.cib.Properties["maintenance-mode"]))
 }
 
 // notLive says that Pacemaker did not answer, and how long that was waited for. One that is

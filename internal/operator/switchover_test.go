@@ -97,6 +97,10 @@ func TestSwitchoverTargets(t *testing.T) {
 	require.Equal(t, (120+30+4*60+40)*time.Second, p.Bound)
 	require.True(t, planSwitchover(f, "n1").Done)
 	require.True(t, planSwitchover(f, "n9").Refused)
+	change(f.state, "n1", func(_ *crm.Instance, n *crm.Node) { n.Unclean = true })
+	lost := planSwitchover(f, "n1")
+	require.Equal(t, [2]bool{true, false}, [2]bool{lost.Refused, lost.Done}, "it is the primary by Pacemaker's word, and lost")
+	f = situations(t)["healthy"]
 	f.state.Version = "2.0.3-4b1f869f0f"
 	require.Contains(t, planSwitchover(f, "n3").Command, "--master --node n3")
 
@@ -125,6 +129,10 @@ func TestSwitchoverTargets(t *testing.T) {
 			require.False(t, finding.Level == levelError && finding.Check != check, "%s: %v", check, finding)
 		}
 	}
+	f = situations(t)["healthy"]
+	f.cib.Locations = []crm.Location{{ID: "mine", Resource: "pgsql-vip", Node: "n2", Score: -crm.Infinity}}
+	require.True(t, planSwitchover(f, "n2").Refused, "the address would run nowhere")
+	require.False(t, planSwitchover(f, "n3").Refused)
 	f = situations(t)["healthy"]
 	f.cib.Locations = []crm.Location{{ID: "cli-prefer-pgsqld-clone", Resource: "pgsqld-clone", Node: "n3", Score: crm.Infinity}}
 	require.True(t, planSwitchover(f, "n2").Refused, "a move of somebody else's would be replaced")

@@ -44,7 +44,9 @@ func planSwitchover(f survey, target string) switchoverPlan {
 	if target == "" {
 		p.Target = p.best()
 	}
-	if p.Done = p.Target != "" && p.Target == p.From; p.Done {
+	if p.Target != "" && p.Target == p.From {
+		p.Refused = p.Checks.count(levelError) > 0
+		p.Done = !p.Refused
 		return p.switchoverPlan
 	}
 	p.target()
@@ -321,15 +323,20 @@ func (p *planner) rules() {
 		clean = false
 		p.must("constraints", false, l.ID+" "+constraintText(l), "no ban of the target, and nothing left by an earlier move or ban", removal(l, p.resource))
 	}
+	for _, l := range p.around()[len(p.locations()):] { // Pacemaker promotes all the same, and what follows runs nowhere
+		if l.Score <= -crm.Infinity && l.Node == p.Target {
+			clean = false
+			what, of := p.about(l)
+			p.must("constraints", false, what+" "+constraintText(l), "no ban of what goes with the primary from the target: nothing would lead clients there", removal(l, of))
+		}
+	}
 	for _, l := range p.outweighing() {
 		clean = false
-		bad, of, what := levelWarning, p.resource, l.ID
+		bad := levelWarning
 		if l.Score >= crm.Infinity {
 			bad = levelError
 		}
-		if l.Resource != of.Name && l.Resource != of.Clone {
-			of, what = crm.Resource{Clone: l.Resource}, l.ID+" of "+l.Resource
-		}
+		what, of := p.about(l)
 		p.Checks.add("constraints", "", false, bad, what+" "+constraintText(l),
 			fmt.Sprintf("nothing that takes the role back once it has moved: the target's promotion score is above the others by %d then", lead), removal(l, of))
 	}
@@ -346,16 +353,10 @@ const lead = election.ScorePrimary - election.ScoreBest
 // the resource, whatever their role, and those about what is bound to its promoted instance
 // (apply_coloc_to_primary in pcmk_sched_promotable.c; tried with crm_simulate 2.1.5).
 func (p *planner) preferences() (found []crm.Location) {
-	for _, l := range p.locations() {
-		if !crm.IsMove(l.ID) && l.Score > -crm.Infinity {
+	own := len(p.locations())
+	for n, l := range p.around() {
+		if n < own && !crm.IsMove(l.ID) && l.Score > -crm.Infinity || n >= own && l.Score > 0 {
 			found = append(found, l)
-		}
-	}
-	for _, c := range p.cib.WithPromoted(p.resource, crm.Infinity) {
-		for _, l := range p.cib.InEffect(p.state, crm.Resource{Name: c.Resource}) {
-			if l.Score > 0 {
-				found = append(found, l)
-			}
 		}
 	}
 	return found

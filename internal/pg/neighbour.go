@@ -36,6 +36,9 @@ func (c Conninfo) Host() string {
 // ApplicationName is the name by which a primary knows this standby.
 func (c Conninfo) ApplicationName() string { return c.values["application_name"] }
 
+// TargetSessionAttrs is which of several hosts libpq takes; empty for any.
+func (c Conninfo) TargetSessionAttrs() string { return c.values["target_session_attrs"] }
+
 // At is the same for the server on another host: same user, port and trust. A server
 // that asks for the password in clear is refused there, unless require_auth says
 // otherwise: the administrator named the primary's address, and not this one.
