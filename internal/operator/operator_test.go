@@ -179,6 +179,28 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// A look that is broken off does not count: a watch ends with the exit code of the one before.
+func TestWatchEndsAsItsLastLook(t *testing.T) {
+	cib, err := os.ReadFile("../crm/testdata/healthy.cib.xml")
+	require.NoError(t, err)
+	environ := tools(t, string(cib))
+	sbin := strings.TrimPrefix(environ[0], "HA_SBIN_DIR=")
+	script := "#!/bin/sh\ncd '" + sbin + "'\nif [ -e looked ]; then touch again; exec sleep 1000; fi\ntouch looked; exit 102\n"
+	require.NoError(t, os.WriteFile(filepath.Join(sbin, "crm_mon"), []byte(script), 0o755))
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for !fileExists(filepath.Join(sbin, "again")) && ctx.Err() == nil {
+			time.Sleep(10 * time.Millisecond)
+		}
+		cancel()
+	}()
+	var out, errout bytes.Buffer
+	code := Run(ctx, Process{Args: []string{"status", "--watch", "0.5"}, Environ: environ, Stdout: &out, Stderr: &errout})
+	require.Equal(t, ExitWrong, code, "Pacemaker did not answer, and that was shown")
+	require.Equal(t, 1, strings.Count(out.String(), "problem"), out.String())
+	require.Empty(t, errout.String())
+}
+
 // Where a switchover or a check is asked for, tools that are slow are waited for; status says how long it has waited.
 func TestSlowPacemakerIsWaitedFor(t *testing.T) {
 	mon, err := os.ReadFile("../crm/testdata/healthy.mon.xml")

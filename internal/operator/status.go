@@ -66,19 +66,28 @@ func status(ctx context.Context, c *call) (ExitCode, error) {
 			return ExitUsage, usagef("--watch %q: %w", c.args[0], err)
 		}
 	}
-	s := newSurveyor(c)
+	return watch(ctx, c, newSurveyor(c))
+}
+
+// watch looks once, or with --watch until it is interrupted. A look that is broken off says
+// nothing: the one before counts then.
+func watch(ctx context.Context, c *call, s surveyor) (ExitCode, error) {
+	last, err := ExitUnknown, errInterrupted
 	for {
-		code, err := statusOnce(ctx, c, s)
+		code, wrong := statusOnce(ctx, c, s)
 		var usage usageError
-		if !c.watch.on || errors.As(err, &usage) {
-			return code, err
+		switch {
+		case !c.watch.on || errors.As(wrong, &usage):
+			return code, wrong
+		case errors.Is(wrong, errInterrupted):
+			return last, err
+		case wrong != nil: // the next look may find more
+			fmt.Fprintf(c.Stderr, "pgsqlms status: %s\n", clean(wrong.Error()))
 		}
-		if err != nil && ctx.Err() == nil { // the next look may find more
-			fmt.Fprintf(c.Stderr, "pgsqlms status: %s\n", clean(err.Error()))
-		}
+		last, err = code, nil
 		select {
 		case <-ctx.Done():
-			return code, nil
+			return last, nil
 		case <-time.After(c.watch.every):
 		}
 	}
