@@ -23,7 +23,7 @@ type CIB struct {
 	Written    time.Time // when the configuration was last changed
 	Quorum     bool      // as the coordinator last saw it
 	Properties map[string]string
-	NodeNames  []string // of all nodes that are configured, remote ones too
+	NodeNames  []string // of the cluster's own nodes that are configured: not of remote ones
 	Resources  []Resource
 	Locations  []Location
 
@@ -118,7 +118,10 @@ func ParseCIB(text string) (CIB, error) {
 	}
 	for _, e := range root.FindElements("./configuration/nodes/node") {
 		name := attr(e, "uname")
-		c.NodeNames = append(c.NodeNames, name)
+		// Pacemaker names the type of those that it has made an entry for, and compares it so.
+		if !strings.EqualFold(attr(e, "type"), "remote") {
+			c.NodeNames = append(c.NodeNames, name)
+		}
 		c.nodeIDs[attr(e, "id")] = name
 		c.nodeAttributes[name] = pairs(e, "instance_attributes")
 	}

@@ -51,6 +51,17 @@ func TestParseCIBOfAHealthyCluster(t *testing.T) {
 	require.Empty(t, c.LocationsOf(r))
 }
 
+// Remote nodes and guests have an entry once they have an attribute, and run no PostgreSQL.
+func TestNamesOfTheClustersOwnNodes(t *testing.T) {
+	c, err := ParseCIB(`<cib><configuration><nodes><node id="1" uname="n1"/><node id="2" uname="n2" type="member"/>
+		<node id="far" uname="far" type="remote"><instance_attributes id="f"><nvpair id="a" name="rack" value="7"/></instance_attributes></node></nodes></configuration></cib>`)
+	require.NoError(t, err)
+	require.Equal(t, []string{"n1", "n2"}, c.NodeNames)
+	require.Equal(t, "far", c.NodeOfID("far"))
+	rack, _ := c.Attribute("far", "rack")
+	require.Equal(t, "7", rack)
+}
+
 func TestParseCIBOfABan(t *testing.T) {
 	c := cibOf(t, "ban.cib.xml")
 	r, _ := c.Resource("pgsqld")

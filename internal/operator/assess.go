@@ -62,18 +62,6 @@ func (a *assessor) unknown(node, todo, format string, args ...any) {
 
 func (a *assessor) live() bool { return a.stateErr == nil }
 
-// nodeNames are those that may run an instance: all but remote ones, in the
-// configuration's order.
-func (a *assessor) nodeNames() (names []string) {
-	for _, name := range a.cib.NodeNames {
-		if node, _ := a.state.Node(name); !node.Remote {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
 // pacemaker tells of the cluster as a whole.
 func (a *assessor) pacemaker() {
 	p := &a.v.Pacemaker

@@ -56,8 +56,7 @@ func (j *judgement) unknown(check, node, found, todo string) {
 // nodes are those that may run an instance: without those that a constraint keeps it from
 // for good, such as a third node that is there for the quorum only.
 func (j *judgement) nodes() []string {
-	all := (&assessor{survey: j.survey}).nodeNames()
-	return slices.DeleteFunc(all, func(node string) bool { return j.keptOff(node) != "" && node != j.node })
+	return slices.DeleteFunc(j.nodeNames(), func(node string) bool { return j.keptOff(node) != "" && node != j.node })
 }
 
 // others are the nodes but this one.

@@ -92,7 +92,7 @@ func (j *judgement) leadsToOne() {
 			left = append(left, node)
 		}
 	}
-	ofNodes := !slices.ContainsFunc(hosts, func(host string) bool { return !slices.Contains(j.cib.NodeNames, host) })
+	ofNodes := !slices.ContainsFunc(hosts, func(host string) bool { return !slices.Contains(j.nodeNames(), host) })
 	const check = "primary_conninfo"
 	switch {
 	case ofNodes && len(left) > 0:

@@ -48,8 +48,8 @@ func explain(ctx context.Context, c *call) (ExitCode, error) {
 	if len(c.args) == 1 {
 		asked = c.args[0]
 	}
-	if asked != "" && !slices.Contains(f.cib.NodeNames, asked) {
-		return ExitUsage, usagef("the cluster has no node %q, found %s", asked, orNone(f.cib.NodeNames))
+	if asked != "" && !slices.Contains(f.nodeNames(), asked) {
+		return ExitUsage, usagef("the cluster has no node %q, found %s", asked, orNone(f.nodeNames()))
 	}
 	v := explainAll(f, asked, c.last)
 	if err := c.print(v, v.text); err != nil {
@@ -96,7 +96,7 @@ func (s surveyor) askVotes(ctx context.Context, f *survey) {
 	var mu sync.Mutex
 	f.votes = map[string]string{}
 	for _, node := range f.state.Nodes {
-		if !node.Online {
+		if !node.Online || node.Remote {
 			continue
 		}
 		asked.Go(func() {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"pgsqlms/internal/crm"
 	"pgsqlms/internal/election"
 	"pgsqlms/internal/pg"
+	"pgsqlms/internal/wal"
 )
 
 // explained is a survey of the lab with the log of the node on which it was made.
@@ -194,4 +196,30 @@ func TestExplainWhatDrawsThePrimary(t *testing.T) {
 	require.Len(t, because, 1)
 	require.Contains(t, because[0].Text, "constraint cli-prefer-pgsql-vip of pgsql-vip, which runs with the primary, wants it on n2 (INFINITY): it draws the primary")
 	require.Equal(t, "crm_resource --clear -r pgsql-vip --node n2", because[0].ToDo)
+}
+
+// A remote node is none that could be promoted, nor one whose vote is missed: by its entry in the CIB, which is all that
+// is known without Pacemaker, or by Pacemaker's word.
+func TestRemoteNodes(t *testing.T) {
+	f := onDisk(t, "n3")
+	disk, err := os.ReadFile("../crm/testdata/disk.cib.xml")
+	require.NoError(t, err)
+	f.cib, err = crm.ParseCIB(strings.Replace(string(disk), "</nodes>", `<node id="far" uname="far" type="remote"/></nodes>`, 1))
+	require.NoError(t, err)
+	require.Len(t, assess(f).Nodes, 3)
+	require.Equal(t, []string{"n1", "n2"}, f.askable())
+
+	guest := explained(t, "guard", "n3", "")
+	guest.cib.NodeNames = append(slices.Clone(guest.cib.NodeNames), "far")
+	guest.state.Nodes = append(slices.Clone(guest.state.Nodes), crm.Node{Name: "far", Online: true, Remote: true})
+	require.Len(t, explainAll(guest, "", 0).Nodes, 3)
+	require.NotContains(t, guest.askable(), "far")
+	require.True(t, slices.ContainsFunc(planSwitchover(guest.survey, "far").Checks, func(one finding) bool { return one.Expected == "one of n1, n2, n3" }))
+
+	guest.cib.Properties = map[string]string{}
+	vote := election.Vote{Node: "n3", Position: at(4, 0x1774488), History: wal.History{Timeline: 4}}
+	guest.votes = map[string]string{"n3": vote.Ballot()}
+	e := explainer{pastSurvey: guest, v: assess(guest.survey)}
+	require.NotContains(t, e.nomination(), "far")
+	require.NotEmpty(t, e.nomination())
 }

@@ -239,7 +239,7 @@ func (e *explainer) nomination() string {
 		if score, found := e.cib.Score(node.Name, e.resource.Name); found && score >= 0 {
 			return ""
 		}
-		if node.Online {
+		if node.Online && !node.Remote {
 			v.Members = append(v.Members, node.Name)
 		}
 		if vote, err := election.ParseBallot(node.Name, e.votes[node.Name]); err == nil {

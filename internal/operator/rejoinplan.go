@@ -205,7 +205,7 @@ func (p *rejoinPlanner) commits() {
 			left = append(left, one.ApplicationName)
 		}
 	}
-	rule, err := election.RuleFor(there.report.SynchronousStandbyNames, p.primary, p.cib.NodeNames, waitedFor)
+	rule, err := election.RuleFor(there.report.SynchronousStandbyNames, p.primary, p.nodeNames(), waitedFor)
 	if err == nil && len(left) < len(waitedFor) { // else PostgreSQL would not have it, or this node does not count
 		p.must(check, len(left) >= rule.Need, fmt.Sprintf("commits wait for %d of %s; without %s these are left: %s", rule.Need, strings.Join(rule.Of, ", "), p.node, orNone(left)),
 			"enough of them: else commits hang until this node streams again", "bring another standby back, or let the primary wait for fewer meanwhile (synchronous_standby_names, then reload)")

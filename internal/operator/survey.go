@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -248,11 +249,23 @@ func (f *survey) askNeighbours(ctx context.Context) {
 	asked.Wait()
 }
 
+// nodeNames are those that may run an instance, in order: all but remote ones, for which
+// the configuration need not say that they are.
+func (f *survey) nodeNames() (names []string) {
+	for _, name := range f.cib.NodeNames {
+		if node, _ := f.state.Node(name); !node.Remote {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // askable are the other nodes that are up, or of which nobody can tell whether they are.
 func (f *survey) askable() (nodes []string) {
-	for _, name := range f.cib.NodeNames {
+	for _, name := range f.nodeNames() {
 		node, known := f.state.Node(name)
-		if name == f.node || node.Remote || known && !node.Online && !node.Pending {
+		if name == f.node || known && !node.Online && !node.Pending {
 			continue
 		}
 		nodes = append(nodes, name)

@@ -222,7 +222,7 @@ func (p *planner) target() {
 	}
 	n := slices.IndexFunc(p.v.Nodes, func(n nodeView) bool { return n.Name == p.Target })
 	if n < 0 {
-		p.must(check, false, "the cluster has no node "+p.Target, "one of "+orNone(p.cib.NodeNames), "pgsqlms status")
+		p.must(check, false, "the cluster has no node "+p.Target, "one of "+orNone(p.nodeNames()), "pgsqlms status")
 		return
 	}
 	v := p.v.Nodes[n]
@@ -373,7 +373,7 @@ func (p *planner) outweighing() (found []crm.Location) {
 	}
 	ahead := func(node string) bool { return node != p.Target && sums[node]-sums[p.Target] > lead }
 	for _, l := range all {
-		own := l.Node == p.Target && l.Score < 0 && slices.ContainsFunc(p.cib.NodeNames, ahead)
+		own := l.Node == p.Target && l.Score < 0 && slices.ContainsFunc(p.nodeNames(), ahead)
 		if own || l.Score > 0 && l.Node != "" && ahead(l.Node) {
 			found = append(found, l)
 		}
