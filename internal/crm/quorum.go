@@ -29,6 +29,28 @@ func (c *Cluster) QuorumFlags(ctx context.Context) ([]string, error) {
 	return nil, &ToolError{Tool: tool, Code: result.Code, Text: lastLine(result.Stderr)}
 }
 
+// NoQuorumProperty is the property that says what Pacemaker does without a quorum.
+const NoQuorumProperty = "no-quorum-policy"
+
+// The values of NoQuorumProperty, see pacemaker-schedulerd(7). Fence has had two names.
+const (
+	NoQuorumStop    = "stop"   // stops what runs
+	NoQuorumFreeze  = "freeze" // leaves what runs, starts and promotes nothing
+	NoQuorumDemote  = "demote" // demotes what is promoted, leaves what else runs, starts and promotes nothing
+	NoQuorumIgnore  = "ignore" // goes on
+	NoQuorumFence   = "fence"  // fences the nodes of that part
+	NoQuorumSuicide = "suicide"
+)
+
+// NoQuorumPolicy is one of these values: what is none is taken for stop, as by Pacemaker.
+func (c CIB) NoQuorumPolicy() string {
+	policy := strings.ToLower(c.Properties[NoQuorumProperty])
+	if !slices.Contains([]string{NoQuorumFreeze, NoQuorumDemote, NoQuorumIgnore, NoQuorumFence, NoQuorumSuicide}, policy) {
+		return NoQuorumStop
+	}
+	return policy
+}
+
 // delayParams delay a fencing by one device: the first two are Pacemaker's, see
 // pacemaker-fenced(7), the last one is the fence agents' own.
 var delayParams = []string{"pcmk_delay_base", "pcmk_delay_max", "delay"}

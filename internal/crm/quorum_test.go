@@ -58,3 +58,10 @@ func TestFencingDelays(t *testing.T) {
 		require.Equal(t, c.idle, cib.IdleDelay, name)
 	}
 }
+
+// What Pacemaker does not know it takes for stop, and it does not mind the case.
+func TestNoQuorumPolicy(t *testing.T) {
+	for value, want := range map[string]string{"": "stop", "stop": "stop", "Ignore": "ignore", "freeze": "freeze", "demote": "demote", "suicide": "suicide", "fence": "fence", "x": "stop"} {
+		require.Equal(t, want, CIB{Properties: map[string]string{NoQuorumProperty: value}}.NoQuorumPolicy(), value)
+	}
+}

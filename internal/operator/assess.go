@@ -84,7 +84,7 @@ func (a *assessor) pacemaker() {
 	case a.state.DC == "":
 		a.problem("", "look at corosync: corosync-quorumtool", "no node coordinates the cluster: an election is under way, or the nodes do not see each other")
 	case !a.state.Quorum:
-		a.problem("", "bring nodes back: corosync-quorumtool", "this part of the cluster has no quorum: Pacemaker starts and promotes nothing")
+		a.problem("", a.quorumToDo(), "%s", a.noQuorum())
 	}
 	if !fencing {
 		a.problem("", "configure a fence device, then: "+fencingOn(a.cib),

@@ -135,6 +135,49 @@ func (a *assessor) fenceDevices() {
 	}
 }
 
+// noQuorum says what Pacemaker does in a part of the cluster that has no quorum.
+func (s *survey) noQuorum() string {
+	policy := s.cib.NoQuorumPolicy()
+	text := map[string]string{
+		crm.NoQuorumStop:    "so Pacemaker stops what runs in it, and starts and promotes nothing",
+		crm.NoQuorumFreeze:  "so Pacemaker leaves what runs in it, and starts and promotes nothing",
+		crm.NoQuorumDemote:  "so Pacemaker demotes the primary, and starts and promotes nothing",
+		crm.NoQuorumIgnore:  "and Pacemaker goes on all the same, as may the part that is cut off",
+		crm.NoQuorumFence:   "so Pacemaker fences its nodes",
+		crm.NoQuorumSuicide: "so Pacemaker fences its nodes",
+	}[policy]
+	return fmt.Sprintf("this part of the cluster has no quorum, %s (%s=%s)", text, crm.NoQuorumProperty, policy)
+}
+
+// quorumToDo is what to do about it. Whoever has Pacemaker ignore it has done so for two
+// nodes mostly, of which Corosync can let one go on by itself.
+func (s *survey) quorumToDo() string {
+	if s.cib.NoQuorumPolicy() == crm.NoQuorumIgnore && s.state.Members() == 2 {
+		return twoNode + "; then " + quorumMatters
+	}
+	return "bring nodes back: corosync-quorumtool"
+}
+
+const (
+	cookbook      = ": docs/cookbook.md, Two nodes"
+	twoNode       = "two_node: 1" + cookbook
+	quorumMatters = "crm_attribute -n " + crm.NoQuorumProperty + " -v " + crm.NoQuorumStop
+)
+
+// quorumChecks refuse to move a role and to stop an instance without a quorum, also where
+// Pacemaker would ignore that: another part of the cluster may have a primary.
+func quorumChecks(s survey) (all findings) {
+	ok, expected := s.state.Quorum && s.state.DC != "", "a quorum and a coordinator"
+	found, todo := fmt.Sprintf("quorum %s, coordinator %s", yesNo(&s.state.Quorum, "yes", "no"), orUnknown(s.state.DC, true)), "corosync-quorumtool"
+	if !s.state.Quorum && s.cib.NoQuorumPolicy() == crm.NoQuorumIgnore {
+		found += ", " + crm.NoQuorumProperty + "=" + crm.NoQuorumIgnore
+		expected += ": the part that is cut off may have a primary"
+		todo = s.quorumToDo()
+	}
+	all.add("quorum", "", ok, levelError, found, expected, todo)
+	return all
+}
+
 // guards are those parameters of the agent that keep commits from being lost, and which an
 // administrator may have switched off to get through an outage.
 func (a *assessor) guards() {

@@ -70,9 +70,9 @@ func (j *judgement) cluster() {
 	} else {
 		j.add("quorum", "", j.state.Quorum, levelError, "quorum "+yesNo(&j.state.Quorum, "yes", "no"), "yes", "corosync-quorumtool")
 	}
-	if policy := j.cib.Properties["no-quorum-policy"]; strings.EqualFold(policy, "ignore") {
-		j.add("quorum", "", false, levelWarning, "no-quorum-policy="+policy, "stop, the default: a part of the cluster that is cut off goes on else, and fences the others; for two nodes corosync has two_node",
-			"crm_attribute -n no-quorum-policy -v stop")
+	if policy := j.cib.NoQuorumPolicy(); policy == crm.NoQuorumIgnore {
+		j.add("quorum", "", false, levelWarning, crm.NoQuorumProperty+"="+policy, "stop, the default: a part of the cluster that is cut off goes on else, and fences the others; for two nodes corosync has two_node",
+			quorumMatters)
 	}
 	j.all = append(j.all, fencingChecks(j.survey)...)
 	j.twoNodes()
@@ -84,7 +84,6 @@ func (j *judgement) cluster() {
 // twoNodes looks at what two nodes alone need: a majority when one is lost, and, as each has
 // one, somebody who waits before both fence each other.
 func (j *judgement) twoNodes() {
-	const cookbook = ": docs/cookbook.md, Two nodes"
 	has := func(flag string) bool { return slices.Contains(j.quorum, flag) }
 	switch {
 	case j.state.Members() != 2:
@@ -94,7 +93,7 @@ func (j *judgement) twoNodes() {
 		return
 	case !has(crm.FlagTwoNode) && !has(crm.FlagQdevice):
 		j.add("quorum", "", false, levelWarning, "two nodes, and flags "+orNone(j.quorum), "two_node: 1 in corosync.conf, or a qdevice: whichever is lost, the other one has no quorum else, and stops PostgreSQL",
-			"two_node: 1"+cookbook)
+			twoNode)
 		return
 	case !has(crm.FlagTwoNode) || !j.cib.Fencing():
 		return

@@ -223,3 +223,31 @@ func TestRemoteNodes(t *testing.T) {
 	require.NotContains(t, e.nomination(), "far")
 	require.NotEmpty(t, e.nomination())
 }
+
+// What is said of a lost quorum is what Pacemaker does by its policy. By ignore it is no reason for that nobody is promoted;
+// nothing is moved or stopped then either.
+func TestWithoutQuorum(t *testing.T) {
+	for policy, says := range map[string]string{
+		"stop": "so Pacemaker stops what runs in it", "freeze": "so Pacemaker leaves what runs", "demote": "so Pacemaker demotes the primary", "ignore": "and Pacemaker goes on all the same", "fence": "so Pacemaker fences its nodes", "suicide": "so Pacemaker fences its nodes",
+	} {
+		f := explanations(t)["no-quorum"]
+		f.cib.Properties[crm.NoQuorumProperty] = policy
+		var told []string
+		for _, one := range assess(f.survey).Problems {
+			told = append(told, one.Text)
+		}
+		text := "this part of the cluster has no quorum, " + says
+		require.Contains(t, strings.Join(told, "\n"), text)
+		require.Equal(t, policy != "ignore", strings.Contains(explainAll(f, "", 0).Verdict, text), policy)
+
+		refused := func(checks findings) finding {
+			n := slices.IndexFunc(checks, func(one finding) bool { return one.Check == "quorum" && one.Level == levelError })
+			require.GreaterOrEqual(t, n, 0, policy)
+			return checks[n]
+		}
+		require.Equal(t, policy == "ignore", strings.Contains(refused(planSwitchover(f.survey, "n1").Checks).Found, "no-quorum-policy=ignore"), policy)
+		f.state.Nodes = f.state.Nodes[:2]
+		rejoin := refused(planRejoin(rejoinFacts{survey: f.survey}, choices{}).Checks)
+		require.Equal(t, policy == "ignore", strings.HasPrefix(rejoin.ToDo, "two_node: 1: docs/cookbook.md, Two nodes; then crm_attribute -n no-quorum-policy -v stop"), rejoin)
+	}
+}

@@ -135,7 +135,8 @@ func (e *explainer) clusterCauses() (causes []remark) {
 		}
 	}
 	add(e.state.DC == "", "no node coordinates the cluster", "corosync-quorumtool")
-	add(e.state.DC != "" && !e.state.Quorum, "this part of the cluster has no quorum, and Pacemaker promotes nothing in it", "bring nodes back: corosync-quorumtool")
+	idle := !e.state.Quorum && e.cib.NoQuorumPolicy() != crm.NoQuorumIgnore
+	add(e.state.DC != "" && idle, e.noQuorum(), e.quorumToDo())
 	add(*e.v.Pacemaker.Maintenance, "maintenance mode is on: Pacemaker does nothing", "crm_attribute -n maintenance-mode -v false")
 	return append(causes, e.toldSo()...)
 }

@@ -101,8 +101,7 @@ func (p *rejoinPlanner) cluster() {
 		p.must("pacemaker", false, first(p.stateErr), "an answer on this node", pacemakerToDo(p.stateErr))
 		return
 	}
-	p.must("quorum", p.state.Quorum && p.state.DC != "", fmt.Sprintf("quorum %s, coordinator %s", yesNo(&p.state.Quorum, "yes", "no"), orUnknown(p.state.DC, true)),
-		"a quorum and a coordinator", "corosync-quorumtool")
+	p.Checks = append(p.Checks, quorumChecks(p.survey)...)
 	p.must("maintenance", !p.state.Maintenance, "maintenance mode "+yesNo(&p.state.Maintenance, "on", "off"), "off: Pacemaker would not start it again",
 		"crm_attribute -n maintenance-mode -v false")
 	p.must("promotable", p.resource.Promotable(), p.resource.Name+" in "+orUnknown(p.resource.Clone, true), "a promotable clone", readme)

@@ -101,8 +101,7 @@ func (p *planner) cluster() {
 		p.must("pacemaker", false, first(p.stateErr), "an answer on this node", pacemakerToDo(p.stateErr))
 		return
 	}
-	p.must("quorum", p.state.Quorum && p.state.DC != "", fmt.Sprintf("quorum %s, coordinator %s", yesNo(&p.state.Quorum, "yes", "no"), orUnknown(p.state.DC, true)),
-		"a quorum and a coordinator", "corosync-quorumtool")
+	p.Checks = append(p.Checks, quorumChecks(p.survey)...)
 	p.Checks = append(p.Checks, fencingChecks(p.survey)...)
 	p.must("maintenance", !*p.v.Pacemaker.Maintenance, "maintenance mode "+yesNo(p.v.Pacemaker.Maintenance, "on", "off"), "off: Pacemaker would do nothing",
 		"crm_attribute -n maintenance-mode -v false")
