@@ -70,25 +70,30 @@ func (h *hung) err() error {
 // ask asks the instance something, as long as ctx and lateAnswer allow. An error that
 // wraps errHangs says that it was given up.
 func ask[T any](ctx context.Context, i instance, question func(*pg.Instance) (T, error)) (T, error) {
+	return within(ctx, i.hung, i.dataDir, func() (T, error) { return question(i.Instance) })
+}
+
+// within is ask for a question to whatever storage. where names that.
+func within[T any](ctx context.Context, h *hung, where string, question func() (T, error)) (T, error) {
 	var nothing T
-	if err := i.hung.err(); err != nil {
+	if err := h.err(); err != nil {
 		return nothing, err
 	}
 	began := time.Now()
 	back := make(chan struct{})
 	answer, err := command.Within(ctx, lateAnswer, func() (T, error) {
 		defer close(back)
-		if i.hung != nil && i.hung.stand != nil {
-			i.hung.stand()
+		if h != nil && h.stand != nil {
+			h.stand()
 		}
-		return question(i.Instance)
+		return question()
 	})
 	if !errors.Is(err, command.ErrGivenUp) {
 		return answer, err
 	}
 	err = fmt.Errorf("%s: no answer within %s: %w (then the kernel's log says so, and ps shows processes in state D)",
-		i.dataDir, durationText(time.Since(began)), errHangs)
-	i.hung.await(back, err)
+		where, durationText(time.Since(began)), errHangs)
+	h.await(back, err)
 	return nothing, err
 }
 

@@ -129,6 +129,42 @@ func TestHistoryOnStorageThatHangs(t *testing.T) {
 	require.Contains(t, strings.Join(history(f).Notes, "\n"), "the timelines' history files on this node cannot be read")
 }
 
+// A log on storage that hangs is given up like the rest; what was read before counts, what comes later does not, and
+// nothing is asked there again.
+func TestLogOnStorageThatHangs(t *testing.T) {
+	d := newLogDir(t)
+	d.write("pacemaker.log", "Nov 21 10:00:00 newest\n", 0)
+	d.write("pacemaker.log.1", "Nov 20 10:00:00 hangs\n", 24*time.Hour)
+	h := newHanging(t)
+	l := d.logs()
+	l.hung = &h.hung
+	ctx, over := context.WithCancelCause(t.Context())
+	goes, gone := make(chan struct{}), make(chan struct{})
+	taken := linesTaken{seen: func(line string) {
+		if strings.HasSuffix(line, "hangs") {
+			over(errTooMuch)
+			<-goes
+			defer close(gone)
+		}
+	}}
+	r := newLogReader(d.now, taken.begin, logPart)
+	err := l.within(ctx, r, d.path, func() error { return r.files(ctx, l.path) })
+	require.ErrorIs(t, err, errHangs)
+	require.ErrorContains(t, err, d.path+": no answer within ")
+	r.deliver()
+	require.Equal(t, []string{"Nov 21 10:00:00 newest"}, taken.joined())
+
+	began := time.Now()
+	_, err = l.read(t.Context(), logWanted{now: d.now}, taken.begin)
+	require.ErrorIs(t, err, errHangs)
+	require.Less(t, time.Since(began), lateAnswer)
+	close(goes)
+	<-gone
+	require.Eventually(t, func() bool { return l.hung.err() == nil }, 30*time.Second, time.Millisecond)
+	require.Len(t, r.kept, 1)
+	require.Equal(t, time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC), *r.since)
+}
+
 // The storage stops answering once the constraint is made: it is removed, and Ctrl-C is
 // heard.
 func TestRejoinOnStorageThatHangs(t *testing.T) {

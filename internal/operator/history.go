@@ -62,8 +62,20 @@ func readPast(ctx context.Context, found survey, l logs, course bool) pastSurvey
 // explain does.
 func (f *pastSurvey) readLog(ctx context.Context, l logs, course bool) {
 	parts := pastParts{of: f.survey, course: course}
-	f.span, f.logErr = l.read(ctx, f.taken, parts.begin)
+	f.span, f.logErr = l.read(ctx, logWanted{f.taken, f.lastPromotion(), f.resource.Name}, parts.begin)
 	f.events, f.happenings = parts.joined()
+}
+
+// lastPromotion is when a promotion last succeeded, as far as the CIB knows; zero where it
+// knows none.
+func (f *pastSurvey) lastPromotion() (last time.Time) {
+	for _, node := range f.nodeNames() {
+		op, found := f.cib.Last(f.resource.Name, node, "promote")
+		if found && op.Done && op.Code == 0 && op.At.After(last) {
+			last = op.At
+		}
+	}
+	return last
 }
 
 // pastParts take the log as it is read, the newest part first.

@@ -6,9 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -250,18 +252,18 @@ func TestRotatedLogs(t *testing.T) {
 	require.NoError(t, os.WriteFile(defaults, []byte("# PCMK_logfile=/x\nPCMK_logfile=\""+d.path+"/pacemaker.log\"\n"), 0o600))
 	l := logs{path: "/nowhere", defaults: []string{"/nonexistent", defaults}}
 	var taken linesTaken
-	span, err := l.read(t.Context(), d.now, taken.begin)
+	span, err := l.read(t.Context(), logWanted{now: d.now}, taken.begin)
 	require.NoError(t, err)
 	require.Equal(t, []string{"Nov 19 10:00:00 oldest", "Nov 20 10:00:00 older", "Nov 21 10:00:00 newest"}, taken.joined())
 	require.Equal(t, time.Date(2026, 11, 19, 10, 0, 0, 0, time.UTC), *span.Since)
 
 	d.write("pacemaker.log.5.xz", "x", 96*time.Hour)
-	_, err = l.read(t.Context(), d.now, (&linesTaken{}).begin)
+	_, err = l.read(t.Context(), logWanted{now: d.now}, (&linesTaken{}).begin)
 	require.ErrorContains(t, err, "is packed in a way that is not read here")
 
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = l.read(ended, d.now, (&linesTaken{}).begin)
+	_, err = l.read(ended, logWanted{now: d.now}, (&linesTaken{}).begin)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -284,7 +286,7 @@ func TestNewestLogFirst(t *testing.T) {
 
 	ctx, over := context.WithCancelCause(t.Context())
 	parts := pastParts{of: f.survey, course: true}
-	f.span, f.logErr = d.logs().read(ctx, f.taken, func() logTaker {
+	f.span, f.logErr = d.logs().read(ctx, logWanted{now: f.taken}, func() logTaker {
 		one := parts.begin()
 		return logTaker{keep: one.keep, line: func(at time.Time, line string) {
 			if strings.HasPrefix(line, "Nov 19") {
@@ -324,9 +326,10 @@ func TestLogInParts(t *testing.T) {
 			want = append(want, stamp+"unended")
 		}
 		var taken linesTaken
-		r := logReader{begin: taken.begin, most: rapid.Int64Range(8, 200).Draw(t, "part")}
 		newest := time.Date(2026, 11, 21, 15, 0, 0, 0, time.UTC)
+		r := newLogReader(newest, taken.begin, rapid.Int64Range(8, 200).Draw(t, "part"))
 		require.NoError(t, r.backwards(context.Background(), strings.NewReader(text), int64(len(text)), newest))
+		r.deliver()
 		require.Equal(t, want, taken.joined())
 	})
 }
@@ -338,7 +341,7 @@ func TestLogWithAHole(t *testing.T) {
 	d.write("pacemaker.log", "Nov 21 10:00:00 before\n"+strings.Repeat("\x00", 3*maxLine)+"\n"+
 		strings.Repeat("Nov 21 10:00:00 ", maxLine/10)+"\nNov 21 10:00:01 after\n", 0)
 	var taken linesTaken
-	_, err := d.logs().read(t.Context(), d.now, taken.begin)
+	_, err := d.logs().read(t.Context(), logWanted{now: d.now}, taken.begin)
 	require.NoError(t, err)
 	require.Equal(t, []string{"Nov 21 10:00:00 before", "Nov 21 10:00:01 after"}, taken.joined())
 }
@@ -353,7 +356,7 @@ func TestDamagedLog(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, text[:len(text)-8], 0o600)) // without its checksum
 	d.write("pacemaker.log", "Nov 21 10:00:00 newest\n", 0)
 	var taken linesTaken
-	_, err = d.logs().read(t.Context(), d.now, taken.begin)
+	_, err = d.logs().read(t.Context(), logWanted{now: d.now}, taken.begin)
 	require.ErrorContains(t, err, path+": unexpected EOF")
 	require.Len(t, taken.joined(), 11)
 }
@@ -380,18 +383,167 @@ func TestNoLog(t *testing.T) {
 	require.Contains(t, notes(l), "not all of the log could be read: open "+journal+": not a directory")
 }
 
-// Without a file of Pacemaker's own the journal is asked, in words that are ours.
+// newJournal is a program that has what a script prints, for a node whose Pacemaker keeps no file.
+func newJournal(t *testing.T, script string) (fakeTools, logs) {
+	w := fakeTools{t: t, dir: t.TempDir()}
+	w.tool("journalctl", script)
+	return w, logs{path: filepath.Join(w.dir, "none"), journal: filepath.Join(w.dir, "journalctl")}
+}
+
+// Without a file of Pacemaker's own the journal is asked, in words that are ours: for the lines of Pacemaker's daemons and
+// of the agent, by whatever facility they came.
 func TestJournal(t *testing.T) {
-	journal := filepath.Join(t.TempDir(), "journalctl")
-	script := "#!/bin/sh\necho '1767322799.000250 n1 pacemaker-fenced[6]: notice'\n"
-	require.NoError(t, os.WriteFile(journal, []byte(script), 0o755))
-	l := logs{path: filepath.Join(t.TempDir(), "none"), journal: journal}
+	w, l := newJournal(t, "echo '1767322799.000250 n1 pacemaker-fenced[6]: notice'")
 	var taken linesTaken
-	span, err := l.read(t.Context(), time.Now(), taken.begin)
+	span, err := l.read(t.Context(), logWanted{now: time.Now(), resource: "pgsqld"}, taken.begin)
 	require.NoError(t, err)
 	require.Len(t, taken.joined(), 1)
 	require.Equal(t, "the journal", span.Source)
+	for _, arg := range []string{
+		"--reverse", "--since=-90days", "--identifier=pacemakerd", "--identifier=pacemaker-controld", "--identifier=pacemaker-execd", "--identifier=pgsqlms(pgsqld)",
+	} {
+		require.Contains(t, w.calls(), " "+arg)
+	}
+	require.NotContains(t, w.calls(), "FACILITY")
+
+	for script, says := range map[string]string{
+		"exit 1": "the journal cannot be read: no line of Pacemaker's or of the agent's",
+		"exit 0": "the journal cannot be read: no line of Pacemaker's or of the agent's",
+		"echo 'Compiled without pattern matching support' >&2; exit 1": "ended with exit code 1: Compiled without",
+	} {
+		_, l := newJournal(t, script)
+		span, err := l.read(t.Context(), logWanted{now: time.Now()}, taken.begin)
+		require.ErrorContains(t, err, says, script)
+		require.Nil(t, span.Since)
+	}
+	_, l = newJournal(t, "echo '1767322800.000000 n1 pacemakerd[6]: whole'; printf '1767322799.000000 n1 pacemakerd[6]: cu'; kill -9 $$")
+	taken = linesTaken{}
+	_, err = l.read(t.Context(), logWanted{now: time.Now()}, taken.begin)
+	require.ErrorContains(t, err, "was ended from outside")
+	require.Equal(t, []string{"1767322800.000000 n1 pacemakerd[6]: whole"}, taken.joined())
 	l.journal = "/nonexistent"
-	_, err = l.read(t.Context(), time.Now(), taken.begin)
+	_, err = l.read(t.Context(), logWanted{now: time.Now()}, taken.begin)
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// When the time for a long journal is over, the newest lines are there, in their order and without the one that is cut,
+// and what is older is named.
+func TestJournalNewestFirst(t *testing.T) {
+	w, l := newJournal(t, `echo $$ > "$d/pid"
+echo '1767322802.000000 n1 pacemaker-controld[6]: third'
+echo '1767322801.000000 n1 pacemaker-controld[6]: second'
+echo '    which goes on here'
+echo '1767322800.000000 n1 pacemaker-controld[6]: first'
+printf '1767322799.000000 n1 pacemaker-controld[6]: cu'
+touch "$d/printed"
+exec sleep 1000`)
+	ctx, over := context.WithCancelCause(t.Context())
+	go func() {
+		for !fileExists(w.dir+"/printed") && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(50 * time.Millisecond) // in which they are read
+		over(errTooMuch)
+	}()
+	var taken linesTaken
+	now := time.Date(2026, 11, 21, 15, 0, 0, 0, time.UTC)
+	span, err := l.read(ctx, logWanted{now: now}, taken.begin)
+	require.ErrorIs(t, err, errTooMuch)
+	require.ErrorContains(t, err, "the journal before "+timeText(time.Unix(1767322800, 0))+": the 5 seconds")
+	require.Equal(t, time.Unix(1767322800, 0), *span.Since)
+	var words []string
+	for _, line := range taken.joined() {
+		words = append(words, line[strings.LastIndex(line, " ")+1:])
+	}
+	require.Equal(t, []string{"first", "second", "third"}, words)
+	text, err := os.ReadFile(w.dir + "/pid")
+	require.NoError(t, err)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }, 10*time.Second, time.Millisecond, "it is killed")
+}
+
+// Who holds the journal's pipe when its program has gone is not waited for longer than that.
+func TestJournalThatIsHeldOpen(t *testing.T) {
+	_, l := newJournal(t, "echo '1767322800.000000 n1 pacemakerd[6]: whole'; sleep 20 & exit 0")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, errTooMuch)
+	defer cancel()
+	var taken linesTaken
+	_, err := l.read(ctx, logWanted{now: time.Now()}, taken.begin)
+	require.ErrorIs(t, err, errTooMuch)
+	require.Len(t, taken.joined(), 1)
+}
+
+// A journal of any size is read to its end, part by part.
+func TestJournalInParts(t *testing.T) {
+	const lines, most = 100000, 8 << 20
+	_, l := newJournal(t, "exec seq -f '17673%05.0f.000000 n1 pacemaker-controld[6]: notice: "+strings.Repeat("x", 60)+"' 99999 -1 0")
+	var taken linesTaken
+	_, err := l.read(t.Context(), logWanted{now: time.Now()}, taken.begin)
+	require.NoError(t, err)
+	all := taken.joined()
+	require.Len(t, all, lines)
+	require.Greater(t, lines*len(all[0]), most, "more than is kept of a program's output")
+	require.Greater(t, len(taken.parts), 1)
+	require.True(t, slices.IsSorted(all))
+}
+
+// A default file that was left behind is not read where Pacemaker has none.
+func TestNoLogFile(t *testing.T) {
+	_, l := newJournal(t, "echo '1767322799.000250 n1 pacemaker-fenced[6]: notice'")
+	d := newLogDir(t)
+	d.write("pacemaker.log", "Nov 21 10:00:00 left behind\n", 0)
+	l.path, l.defaults = d.path+"/pacemaker.log", []string{d.path + "/defaults"}
+	for text, want := range map[string]string{
+		"PCMK_logfile=none\n": "the journal", "PCMK_logfile=\"None\"\n": "the journal", "PCMK_logfile=/dev/null\n": "the journal",
+		"PCMK_logfile=" + l.path + "\nPCMK_logfile=none\n": "the journal", "PCMK_logfile=none\nPCMK_logfile=" + l.path + "\n": l.path,
+		"PCMK_logfile=relative\n": l.path, "# PCMK_logfile=none\n": l.path,
+	} {
+		d.write("defaults", text, 0)
+		var taken linesTaken
+		span, err := l.read(t.Context(), logWanted{now: d.now}, taken.begin)
+		require.NoError(t, err)
+		require.Equal(t, want, span.Source, text)
+		require.Len(t, taken.joined(), 1)
+	}
+	l.journal = "/nonexistent"
+	d.write("defaults", "PCMK_logfile=none\n", 0)
+	_, err := l.read(t.Context(), logWanted{now: d.now}, (&linesTaken{}).begin)
+	require.ErrorContains(t, err, "Pacemaker keeps no log file (PCMK_logfile=none), and the journal cannot be read: ")
+}
+
+// A file to which nobody has written since before the last promotion is not all there is: the journal is read from its end on.
+func TestLogThatEndedLongAgo(t *testing.T) {
+	f := pastSurvey{survey: captured(t, "after", "n2")}
+	promoted := f.lastPromotion()
+	require.Equal(t, time.Unix(1795269892, 0), promoted)
+	for name, c := range map[string]struct {
+		ends  time.Duration // before the promotion
+		stale bool
+	}{"long ago": {time.Hour, true}, "by another clock": {clockError, false}, "in use": {-time.Second, false}} {
+		w, l := newJournal(t, "echo '1795269894.000000 n1 pacemaker-controld[6]: newer'")
+		d := newLogDir(t)
+		l.path = d.path + "/pacemaker.log"
+		end := promoted.Add(-c.ends).In(d.now.Location())
+		d.write("pacemaker.log", end.Format(time.Stamp)+" older\n", 0)
+		var taken linesTaken
+		wanted := logWanted{now: d.now, promoted: promoted}
+		span, err := l.read(t.Context(), wanted, taken.begin)
+		require.NoError(t, err)
+		require.True(t, span.Since.Equal(end), name)
+		require.Equal(t, c.stale, fileExists(w.dir+"/calls"), name)
+		if !c.stale {
+			require.Equal(t, l.path, span.Source)
+			continue
+		}
+		require.Equal(t, l.path+" and the journal", span.Source)
+		require.Contains(t, w.calls(), fmt.Sprintf("--since=@%d ", end.Unix()+1))
+		require.Len(t, taken.joined(), 2)
+		require.Contains(t, taken.joined()[0], "older")
+
+		l.journal = "/nonexistent"
+		span, err = l.read(t.Context(), wanted, (&linesTaken{}).begin)
+		require.ErrorContains(t, err, l.path+" ends at "+timeText(end)+", before the last promotion, and the journal cannot be read: ")
+		require.NotNil(t, span.Since, "what the file has counts")
+	}
 }
