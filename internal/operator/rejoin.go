@@ -138,9 +138,7 @@ const (
 // gatherRejoin looks at this node's data and at the primary.
 func gatherRejoin(ctx context.Context, found survey) rejoinFacts {
 	f := rejoinFacts{survey: found, askedErr: errNotAsked, fromErr: errNotAsked, sqlErr: errNotAsked}
-	if promoted := found.state.Promoted(found.resource.Name); len(promoted) == 1 {
-		f.primary = promoted[0]
-	}
+	f.primary, _ = found.sourceNode()
 	bounded, cancel := context.WithTimeout(ctx, sizeWait)
 	f.premises, f.premisesErr = f.instance.Premises(bounded)
 	cancel()
@@ -165,6 +163,24 @@ func gatherRejoin(ctx context.Context, found survey) rejoinFacts {
 		cancel()
 	}
 	return f
+}
+
+// sourceNode is the one promoted node, from which the data come, and who is promoted. Neither a
+// node that survey.promoted leaves out is one, nor one on which Pacemaker does not act: its
+// instance may be none of the cluster's by the next moment.
+func (f *survey) sourceNode() (node, who string) {
+	promoted := f.state.Promoted(f.resource.Name)
+	if len(promoted) != 1 {
+		return "", orNone(promoted)
+	}
+	member, _ := f.state.Node(promoted[0])
+	switch {
+	case !serves(member):
+		return "", promoted[0] + ", which" + nodeText(member)
+	case f.promoted() == "":
+		return "", promoted[0] + ", whose promotion failed"
+	}
+	return promoted[0], promoted[0]
 }
 
 // hangs is the first that was given up of what was looked at.

@@ -118,6 +118,9 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	diverged("no-primary", choices{}, func(f *rejoinFacts) {
 		f.primary, f.state.Instances, f.fromErr = "", nil, errNotAsked
 	})
+	diverged("primary-lost", choices{}, func(f *rejoinFacts) {
+		f.state.Nodes[2].Unclean, f.primary, f.fromErr = true, "", errNotAsked
+	})
 	diverged("primary-unreachable", choices{}, func(f *rejoinFacts) { f.fromErr = errPgHba })
 	diverged("primary-by-hand", choices{}, func(f *rejoinFacts) { f.up.History.Ancestors[1].End = 0x1742000 })
 	diverged("half-done", choices{}, func(f *rejoinFacts) {
@@ -244,7 +247,7 @@ type rejoinCase struct {
 
 // What is said, and what would be done, of each situation.
 func TestRejoinPlanOfEachSituation(t *testing.T) {
-	refused := []string{"no-room", "tablespaces", "wal-link-clone", "mounted", "other-system", "other-version", "no-primary",
+	refused := []string{"no-room", "tablespaces", "wal-link-clone", "mounted", "other-system", "other-version", "no-primary", "primary-lost",
 		"primary-unreachable", "primary-by-hand", "follows", "alone", "on-the-primary", "half-done-tablespaces", "half-done-no-room",
 		"relative-link", "slow", "no-configuration", "own-unreadable", "logs", "not-compared", "archive", "archive-replaying",
 		"streams-from-another", "streams-again-and-again", "streams-another-timeline", "mounted-inside", "mounted-left-over",
@@ -329,6 +332,44 @@ func TestRejoinWays(t *testing.T) {
 	pending := divergedFacts(t)
 	pending.up.Divergence.Pending = true
 	require.Equal(t, wayClone, planRejoin(pending, choices{}).Way)
+}
+
+// A node that is lost is still held for promoted until it is fenced, and so is one whose promotion failed.
+func TestRejoinTakesDataFromNoPrimaryThatIsLost(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(f *rejoinFacts)
+		says   string
+	}{
+		"well":   {func(*rejoinFacts) {}, ""},
+		"lost":   {func(f *rejoinFacts) { f.state.Nodes[2].Unclean = true }, "n3, which is lost and not fenced yet"},
+		"leaves": {func(f *rejoinFacts) { f.state.Nodes[2].Shutdown = true }, "n3, which is leaving the cluster"},
+		"failed": {func(f *rejoinFacts) {
+			text, err := os.ReadFile("../crm/testdata/diverged.cib.xml")
+			require.NoError(t, err)
+			before, after, _ := strings.Cut(string(text), `operation="promote"`)
+			f.cib, err = crm.ParseCIB(before + `operation="promote"` + strings.Replace(after, `rc-code="0"`, `rc-code="1"`, 1))
+			require.NoError(t, err)
+		}, "n3, whose promotion failed"},
+		"two": {func(f *rejoinFacts) {
+			f.state.Instances = append(f.state.Instances, crm.Instance{Resource: "pgsqld", Node: "n2", Role: crm.RolePromoted})
+		}, "n3, n2"},
+	} {
+		f := divergedFacts(t)
+		c.change(&f)
+		node, who := f.sourceNode()
+		r := rejoiner{found: divergedFacts(t), v: rejoinView{rejoinPlan: rejoinPlan{Primary: "n3"}}}
+		r.found.cib = f.cib
+		err := r.stillPrimary(f.state)
+		if c.says == "" {
+			require.NoError(t, err)
+			require.Equal(t, "n3", node)
+			continue
+		}
+		require.Empty(t, node, name)
+		require.Equal(t, c.says, who, name)
+		require.ErrorContains(t, err, "n3 is no longer the primary: promoted is "+c.says, name)
+		require.True(t, planRejoin(f, choices{}).Refused, name)
+	}
 }
 
 // What is shown at the end.

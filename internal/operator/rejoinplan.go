@@ -135,8 +135,8 @@ func (p *rejoinPlanner) resourceChecks() {
 
 // source is the primary, from which the data come.
 func (p *rejoinPlanner) source() {
-	promoted := p.state.Promoted(p.resource.Name)
-	p.must("primary", len(promoted) == 1, "promoted: "+orNone(promoted), "one node, whose data are the cluster's", "pgsqlms status")
+	primary, who := p.sourceNode()
+	p.must("primary", primary != "", "promoted: "+who, "one node that is up, whose data are the cluster's", "pgsqlms status")
 	if p.primary == "" {
 		return
 	}

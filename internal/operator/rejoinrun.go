@@ -312,10 +312,13 @@ func (r *rejoiner) state(ctx context.Context) (crm.State, error) {
 	return r.crm.State(bounded)
 }
 
-// stillPrimary says whether Pacemaker holds the same node for the primary, and no other.
+// stillPrimary says whether Pacemaker holds the same node for the primary, and no other, by
+// the rule by which it was chosen.
 func (r *rejoiner) stillPrimary(state crm.State) error {
-	if promoted := state.Promoted(r.found.resource.Name); !slices.Equal(promoted, []string{r.v.Primary}) {
-		return fmt.Errorf("%s is no longer the primary: promoted is %s", r.v.Primary, orNone(promoted))
+	now := r.found.survey
+	now.state = state
+	if node, who := now.sourceNode(); node != r.v.Primary {
+		return fmt.Errorf("%s is no longer the primary: promoted is %s", r.v.Primary, who)
 	}
 	return nil
 }
