@@ -162,6 +162,10 @@ func (i instance) AskRewindSource(ctx context.Context, c pg.Conninfo) (pg.Rewind
 	return ask(ctx, i, func(of *pg.Instance) (pg.RewindSource, error) { return of.AskRewindSource(ctx, c) })
 }
 
+func (i instance) AskSize(ctx context.Context, c pg.Conninfo) (uint64, error) {
+	return ask(ctx, i, func(of *pg.Instance) (uint64, error) { return of.AskSize(ctx, c) })
+}
+
 func (i instance) AskPrimary(ctx context.Context) (pg.Upstream, error) {
 	return ask(ctx, i, func(of *pg.Instance) (pg.Upstream, error) { return of.AskPrimary(ctx) })
 }

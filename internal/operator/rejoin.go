@@ -122,6 +122,7 @@ type rejoinFacts struct {
 	up      pg.Source
 	upSQL   pg.RewindSource // what it says over SQL
 	sqlErr  error
+	upSize  uint64 // bytes of its databases; 0 where it has not said so in time
 
 	asked    pg.Upstream // of an instance that runs and does not stream
 	askedErr error
@@ -129,7 +130,7 @@ type rejoinFacts struct {
 
 // The bounds of what a rejoin looks at before it asks.
 const (
-	sizeWait   = time.Minute     // for the size of the data directory, with very many files
+	sizeWait   = time.Minute     // for the size of the data directory, here and of the primary, with very many files
 	dataWait   = 2 * patientTool // for pg_controldata or a setting: a program runs twice, and under load each takes as long as one of Pacemaker's
 	endWait    = 6 * time.Second // for the end of the local log, which is read; see pg.StoppedEnd
 	sourceWait = 5 * time.Second // for the primary to answer
@@ -157,6 +158,11 @@ func gatherRejoin(ctx context.Context, found survey) rejoinFacts {
 		cancel()
 	}
 	f.askSource(ctx, i, replayed)
+	if f.sqlErr == nil {
+		bounded, cancel = context.WithTimeout(ctx, sizeWait)
+		f.upSize, _ = i.AskSize(bounded, f.from)
+		cancel()
+	}
 	if streams, _ := f.streams(); f.local.ok() && f.local.report.InRecovery && !streams {
 		bounded, cancel = context.WithTimeout(ctx, sourceWait)
 		f.asked, f.askedErr = i.AskPrimary(bounded)
@@ -213,7 +219,7 @@ func (f *rejoinFacts) lookAtData(ctx context.Context, i instance) {
 // askSource finds a way to the primary: by its node's name, or by the address in
 // primary_conninfo.
 func (f *rejoinFacts) askSource(ctx context.Context, i instance, replayed wal.Position) {
-	ctx, cancel := context.WithTimeout(ctx, 2*sourceWait)
+	ctx, cancel := context.WithTimeout(ctx, 4*sourceWait) // for primary_conninfo, either server, and SQL
 	defer cancel()
 	conninfo, err := f.instance.RejoinConninfo(ctx)
 	if err == nil && conninfo.Empty() {

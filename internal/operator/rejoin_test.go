@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"pgsqlms/internal/command"
@@ -41,7 +42,7 @@ func divergedFacts(t *testing.T) rejoinFacts {
 			History:    wal.History{Timeline: 3, Ancestors: []wal.Ancestor{{Timeline: 1, End: 0x1742110}, {Timeline: 2, End: 0x1742228}}},
 			Divergence: &pg.Divergence{Left: at(2, 0x1742228), Bytes: 162472}, Compared: true,
 		},
-		upSQL: pg.RewindSource{Allowed: true, FullPageWrites: true, Timeline: 3, Checkpoint: 3, Size: 2 * gigabyte},
+		upSQL: pg.RewindSource{Allowed: true, FullPageWrites: true, Timeline: 3, Checkpoint: 3}, upSize: 2 * gigabyte,
 	}
 	f.instance.user.Name, f.instance.binDir = "postgres", "/usr/lib/postgresql/15/bin"
 	return f
@@ -79,7 +80,14 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	diverged("diverged-clone", choices{clone: true}, func(*rejoinFacts) {})
 	diverged("not-rewindable", choices{}, func(f *rejoinFacts) { f.disk.Hints = false })
 	diverged("no-rights", choices{}, func(f *rejoinFacts) { f.upSQL.Allowed = false })
-	diverged("no-sql", choices{}, func(f *rejoinFacts) { f.sqlErr, f.upSQL = errPgHba, pg.RewindSource{} })
+	diverged("no-sql", choices{}, func(f *rejoinFacts) { f.sqlErr, f.upSQL, f.upSize = refused{errPgHba, "28000"}, pg.RewindSource{}, 0 })
+	diverged("no-rights-for-sql", choices{}, func(f *rejoinFacts) {
+		f.sqlErr, f.upSQL = refused{errors.New("permission denied for function pg_control_checkpoint"), "42501"}, pg.RewindSource{}
+	})
+	diverged("sql-unanswered", choices{}, func(f *rejoinFacts) {
+		f.sqlErr, f.upSQL, f.upSize = refused{errors.New("n3:5432: the server refuses the connection: sorry, too many clients already (SQLSTATE 53300)"), "53300"}, pg.RewindSource{}, 0
+	})
+	diverged("sql-unanswered-clone", choices{clone: true}, func(f *rejoinFacts) { f.sqlErr, f.upSQL, f.upSize = errSlow, pg.RewindSource{}, 0 })
 	diverged("no-room", choices{}, func(f *rejoinFacts) { f.premises.Free = gigabyte })
 	diverged("no-room-clone-discard", choices{clone: true, discard: true}, func(f *rejoinFacts) { f.premises.Free = gigabyte })
 	diverged("tablespaces", choices{}, func(f *rejoinFacts) { f.premises.Tablespaces = 2 })
@@ -112,7 +120,7 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 		f.local, f.cib.Locations = standbyAt(at(2, 0x1742228)), keptAway("n2")
 	})
 	diverged("no-room-discard", choices{discard: true}, func(f *rejoinFacts) { f.premises.Free = gigabyte })
-	diverged("no-room-at-all-discard", choices{discard: true}, func(f *rejoinFacts) { f.premises.Free, f.premises.Size, f.upSQL.Size = gigabyte, gigabyte, 3*gigabyte })
+	diverged("no-room-at-all-discard", choices{discard: true}, func(f *rejoinFacts) { f.premises.Free, f.premises.Size, f.upSize = gigabyte, gigabyte, 3*gigabyte })
 	diverged("other-system", choices{}, func(f *rejoinFacts) { f.disk.System = "7002" })
 	diverged("other-version", choices{}, func(f *rejoinFacts) { f.up.Major = 16 })
 	diverged("no-primary", choices{}, func(f *rejoinFacts) {
@@ -235,6 +243,14 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	return all
 }
 
+// refused is what a server has said, with its code.
+type refused struct {
+	error
+	code string
+}
+
+func (r refused) Unwrap() error { return &pgconn.PgError{Code: r.code} }
+
 // keptAway is the constraint of a rejoin that was killed.
 func keptAway(node string) []crm.Location {
 	return []crm.Location{{ID: crm.RejoinID("pgsqld-clone", node), Resource: "pgsqld-clone", Node: node, Score: -crm.Infinity}}
@@ -247,7 +263,7 @@ type rejoinCase struct {
 
 // What is said, and what would be done, of each situation.
 func TestRejoinPlanOfEachSituation(t *testing.T) {
-	refused := []string{"no-room", "tablespaces", "wal-link-clone", "mounted", "other-system", "other-version", "no-primary", "primary-lost",
+	refused := []string{"no-room", "tablespaces", "wal-link-clone", "mounted", "other-system", "other-version", "no-primary", "primary-lost", "sql-unanswered",
 		"primary-unreachable", "primary-by-hand", "follows", "alone", "on-the-primary", "half-done-tablespaces", "half-done-no-room",
 		"relative-link", "slow", "no-configuration", "own-unreadable", "logs", "not-compared", "archive", "archive-replaying",
 		"streams-from-another", "streams-again-and-again", "streams-another-timeline", "mounted-inside", "mounted-left-over",
@@ -278,7 +294,7 @@ func TestRejoinWays(t *testing.T) {
 	cases := rejoins(t)
 	for name, want := range map[string]way{
 		"diverged": wayRewind, "diverged-discard": wayRewind, "tablespaces-discard": wayRewind, "diverged-clone": wayClone, "not-rewindable": wayClone,
-		"no-rights": wayClone, "no-sql": wayClone, "no-room-clone-discard": wayClone, "half-done": wayClone, "lost": wayClone, "left-over": waySweep,
+		"no-rights": wayClone, "no-sql": wayClone, "no-rights-for-sql": wayClone, "sql-unanswered-clone": wayClone, "no-room-clone-discard": wayClone, "half-done": wayClone, "lost": wayClone, "left-over": waySweep,
 		"moved": wayRewind, "moved-follows": waySweep, "damaged": wayClone, "unsized": wayRewind, "not-compared-clone": wayClone, "archive-clone": wayClone,
 		"archive-lost": wayClone, "streaming-clone": wayClone, "alone-clone": wayClone, "clone-of-an-asynchronous": wayClone, "clone-unseen": wayClone,
 		"constraint-left": waySweep, "constraint-left-streaming": waySweep, "no-room-discard": wayRewind, "unremovable": wayRewind,

@@ -451,6 +451,7 @@ func (p *rejoinPlanner) notRewindable() string {
 	case !p.disk.Rewindable():
 		return "this node had neither wal_log_hints nor data checksums, without which pg_rewind misses changes"
 	case p.sqlErr != nil:
+		p.letIn()
 		return "the primary does not let this node in for SQL: " + first(p.sqlErr)
 	case !p.upSQL.Allowed:
 		return "the role in primary_conninfo may not read the primary's files: pg_rewind needs a superuser, or four functions granted (docs/commands.md)"
@@ -458,6 +459,16 @@ func (p *rejoinPlanner) notRewindable() string {
 		return "full_page_writes is off on the primary"
 	}
 	return ""
+}
+
+// letIn refuses to copy everything for a primary that has not answered by SQL just now: only
+// one that does not let this node in, or not see what a rewind needs, will not do so later.
+func (p *rejoinPlanner) letIn() {
+	if p.clone || pg.IsAuth(p.sqlErr) || pg.IsNoPrivilege(p.sqlErr) {
+		return
+	}
+	p.must("connection", false, "asked by SQL, "+p.primary+" has not answered: "+first(p.sqlErr), "an answer: it says whether pg_rewind can do, or everything is to be copied",
+		"try again; or a new copy: pgsqlms rejoin --clone")
 }
 
 // leftovers refuses what is to be removed and cannot be, or must not: of a volume that is
@@ -610,8 +621,8 @@ func (p *rejoinPlanner) roomInstead() {
 // copySize is that of a new copy, in bytes, or of the data here where the primary's is not
 // known.
 func (p *rejoinPlanner) copySize() (size uint64, known bool) {
-	if p.sqlErr == nil && p.upSQL.Size > 0 {
-		return p.upSQL.Size, true
+	if p.upSize > 0 {
+		return p.upSize, true
 	}
 	return p.premises.Size, p.premises.Sized && p.premises.Exists
 }

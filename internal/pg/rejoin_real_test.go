@@ -97,8 +97,10 @@ func settledAt(t *testing.T, s *server) {
 	require.NoError(t, err)
 	require.True(t, source.Settled())
 	require.True(t, source.Allowed && source.FullPageWrites && source.MayCheckpoint)
-	require.Positive(t, source.Size)
 	require.Zero(t, source.Tablespaces)
+	size, err := s.AskSize(t.Context(), s.conninfo())
+	require.NoError(t, err)
+	require.Positive(t, size)
 }
 
 // An old primary, shut down or crashed, is rewound in a copy; the old data are kept.

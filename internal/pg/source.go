@@ -108,7 +108,6 @@ type RewindSource struct {
 	Timeline       wal.Timeline // which it writes
 	Checkpoint     wal.Timeline // of its last checkpoint
 	Tablespaces    int          // beside the two that every server has
-	Size           uint64       // bytes of all databases that the role may connect to
 }
 
 // Settled says that the last checkpoint is of the timeline that the server writes. Before,
@@ -128,8 +127,7 @@ SELECT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
        pg_catalog.current_setting('full_page_writes') = 'on',
        pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()),
        (pg_catalog.pg_control_checkpoint()).timeline_id,
-       (SELECT count(*) FROM pg_catalog.pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')),
-       (SELECT sum(pg_catalog.pg_database_size(oid)) FROM pg_catalog.pg_database WHERE pg_catalog.has_database_privilege(oid, 'connect'))`
+       (SELECT count(*) FROM pg_catalog.pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global'))`
 
 // AskRewindSource asks a primary for it, by SQL.
 func (i *Instance) AskRewindSource(ctx context.Context, c Conninfo) (s RewindSource, err error) {
@@ -138,7 +136,7 @@ func (i *Instance) AskRewindSource(ctx context.Context, c Conninfo) (s RewindSou
 		return s, err
 	}
 	defer conn.Close()
-	r, err := conn.single(ctx, rewindSourceSQL, 7)
+	r, err := conn.single(ctx, rewindSourceSQL, 6)
 	if err != nil {
 		return s, err
 	}
@@ -149,11 +147,26 @@ func (i *Instance) AskRewindSource(ctx context.Context, c Conninfo) (s RewindSou
 	if s.Checkpoint, err = r.timeline(4); err != nil {
 		return s, err
 	}
-	if s.Tablespaces, err = strconv.Atoi(r.text(5)); err != nil {
-		return s, err
+	s.Tablespaces, err = strconv.Atoi(r.text(5))
+	return s, err
+}
+
+const sizeSQL = `
+SELECT sum(pg_catalog.pg_database_size(oid)) FROM pg_catalog.pg_database WHERE pg_catalog.has_database_privilege(oid, 'connect')`
+
+// AskSize asks a server how many bytes all databases have that the role may connect to. The
+// server looks at each of their files for that.
+func (i *Instance) AskSize(ctx context.Context, c Conninfo) (bytes uint64, err error) {
+	conn, err := i.Neighbour(ctx, c)
+	if err != nil {
+		return 0, err
 	}
-	s.Size, _ = strconv.ParseUint(r.text(6), 10, 64) // 0 where it may not be asked
-	return s, nil
+	defer conn.Close()
+	r, err := conn.single(ctx, sizeSQL, 1)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(r.text(0), 10, 64)
 }
 
 // CheckpointAt has another server make a checkpoint, and waits for it.

@@ -74,6 +74,9 @@ func IsTooManyConnections(err error) bool { return sqlState(err) == codeTooManyC
 // role that does not exist.
 func IsAuth(err error) bool { return strings.HasPrefix(sqlState(err), classAuthorization) }
 
+// IsNoPrivilege says that the server has let the role in, and it lacks a right.
+func IsNoPrivilege(err error) bool { return sqlState(err) == codeNoPrivilege }
+
 // IsRefused says that nobody listens: the connection was refused, or there is
 // no such socket.
 func IsRefused(err error) bool {

@@ -92,7 +92,7 @@ func (i *Instance) walEnds(ctx context.Context) (w walEnds, replaying wal.Positi
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
 	c, err := i.connect(ctx, map[string]string{"replication": "database"})
-	alone := IsTooManyConnections(err) || sqlState(err) == codeNoPrivilege || IsAuth(err)
+	alone := IsTooManyConnections(err) || IsNoPrivilege(err) || IsAuth(err)
 	if alone {
 		c, err = i.Connect(ctx)
 	}
