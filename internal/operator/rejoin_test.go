@@ -388,6 +388,24 @@ func TestRejoinTakesDataFromNoPrimaryThatIsLost(t *testing.T) {
 	}
 }
 
+// Only a ban that holds now is one, whatever gives it.
+func TestRejoinGoesByTheBansInEffect(t *testing.T) {
+	f := divergedFacts(t)
+	ban := crm.Location{ID: "cli-ban-pgsqld-clone-on-n1", Resource: "pgsqld-clone", Node: "n1", Score: -crm.Infinity, Rule: true}
+	f.cib.Locations = []crm.Location{ban}
+	require.False(t, planRejoin(f, choices{}).Refused, "its lifetime is over")
+
+	told := crm.Ban{ID: ban.ID, Resource: ban.Resource, Node: "n1", Score: -crm.Infinity}
+	f.state.Bans = []crm.Ban{told}
+	require.True(t, planRejoin(f, choices{}).Refused)
+	f.cib.Locations = []crm.Location{{ID: ban.ID, Node: "n1", Score: -crm.Infinity}}
+	require.True(t, planRejoin(f, choices{}).Refused, "by a pattern")
+	f.state.Bans[0].Promoted = true
+	require.False(t, planRejoin(f, choices{}).Refused, "it may be a standby")
+	f.state.Bans[0], f.state.Bans[0].Node = told, "n2"
+	require.False(t, planRejoin(f, choices{}).Refused)
+}
+
 // What is shown at the end.
 func TestRejoinEndings(t *testing.T) {
 	var b strings.Builder

@@ -127,6 +127,8 @@ func (p *rejoinPlanner) resourceChecks() {
 			p.kept = true
 			p.Checks.add("constraints", "", false, levelWarning, l.ID+" "+constraintText(l), "none of a rejoin: one was killed, unless one is under way", "it goes at the end of this one; by hand: "+deletion(l.ID))
 		}
+	}
+	for _, l := range p.locations() {
 		if l.Node == p.node && l.Score <= -crm.Infinity && l.Role != crm.RolePromoted && !crm.IsRejoin(l.ID) {
 			p.must("constraints", false, l.ID+" "+constraintText(l), "no ban of this node: Pacemaker would not start it again", removal(l, p.resource))
 		}
