@@ -194,6 +194,36 @@ func TestRejoinMovesDataBack(t *testing.T) {
 	w.asBefore()
 }
 
+// A checkpoint may be under way, and the next one is spread over checkpoint_timeout again; pg_basebackup waits for one too.
+func TestRejoinWaitsAsLongAsACheckpointTakes(t *testing.T) {
+	for timeout, want := range map[time.Duration][2]time.Duration{
+		0:                {40 * time.Minute, time.Hour}, // not known
+		5 * time.Minute:  {40 * time.Minute, time.Hour},
+		20 * time.Minute: {45 * time.Minute, time.Hour},
+		24 * time.Hour:   {48*time.Hour + 5*time.Minute, 48*time.Hour + 5*time.Minute},
+	} {
+		r := rejoiner{c: &call{}}
+		r.found.up.CheckpointTimeout = timeout
+		require.Equal(t, want, [2]time.Duration{r.checkpointWait(), r.copyStall()}, timeout)
+		r.c.checkpoint = true
+		require.Equal(t, time.Hour, r.copyStall(), "it need not wait")
+	}
+
+	w := newRejoiningInPlace(t)
+	unsettled := w.r.found.upSQL
+	unsettled.Checkpoint = 2
+	w.r.askRewind = func(context.Context) (pg.RewindSource, error) { return unsettled, nil }
+	w.r.found.up.CheckpointTimeout = time.Hour
+	for asked, says := range map[bool]string{true: "within 2 h 5 m", false: "within 2 h 5 m (--checkpoint asks for it at once)"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		w.r.c.checkpoint = asked
+		err := w.r.awaitCheckpoint(ctx)
+		cancel()
+		require.EqualError(t, err, "n3 has made no checkpoint on its timeline "+says)
+	}
+	require.Contains(t, w.out.String(), "the role in primary_conninfo may not ask for it")
+}
+
 // A primary that goes away, or is another one, ends the waiting for its checkpoint: this node is kept down meanwhile.
 func TestRejoinWaitsForNoPrimaryThatIsGone(t *testing.T) {
 	unsettled := func(w *rejoining) pg.RewindSource {

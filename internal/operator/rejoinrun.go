@@ -16,13 +16,17 @@ import (
 
 // The bounds of a rejoin that do not follow from the operations' timeouts.
 const (
-	checkpointWait = 40 * time.Minute // for the primary's checkpoint, which it may spread over checkpoint_timeout; that is 5 minutes unless set
-	recoverWait    = 2 * time.Hour    // for crash recovery, of which PostgreSQL tells no progress in single-user mode
-	stallWait      = time.Hour        // for pg_rewind or pg_basebackup to tell of progress; the latter waits for a checkpoint first
-	primaryWait    = time.Minute      // for a primary that does not answer: a failover is over by then, and shows
-	streamWait     = 2 * time.Minute  // for a standby that is up to stream, beside the time that its start may take
-	settleWait     = 10 * time.Second // for Pacemaker to forget a failure
+	leastCheckpointWait = 40 * time.Minute // for the primary's checkpoint, see checkpointWait
+	checkpointEnd       = 5 * time.Minute  // for the end of a checkpoint, the sync of all files, which PostgreSQL does not spread
+	recoverWait         = 2 * time.Hour    // for crash recovery, of which PostgreSQL tells no progress in single-user mode
+	stallWait           = time.Hour        // for pg_rewind or pg_basebackup to tell of progress; see copyStall
+	primaryWait         = time.Minute      // for a primary that does not answer: a failover is over by then, and shows
+	streamWait          = 2 * time.Minute  // for a standby that is up to stream, beside the time that its start may take
+	settleWait          = 10 * time.Second // for Pacemaker to forget a failure
 )
+
+// atOnce is what is said where the primary's checkpoint is waited for.
+const atOnce = "--checkpoint asks for it at once"
 
 // rejoiner carries a repair out.
 type rejoiner struct {
@@ -395,7 +399,7 @@ func (r *rejoiner) cloneInstead(ctx context.Context, why error) error {
 // It ends when the primary is no longer the one of the plan, or does not answer for a
 // while: this node is kept down meanwhile.
 func (r *rejoiner) awaitCheckpoint(ctx context.Context) error {
-	bounded, cancel := context.WithTimeout(ctx, checkpointWait)
+	bounded, cancel := context.WithTimeout(ctx, r.checkpointWait())
 	defer cancel()
 	told, answered := false, r.c.now()
 	for {
@@ -424,9 +428,31 @@ func (r *rejoiner) awaitCheckpoint(ctx context.Context) error {
 			answered = r.c.now()
 		}
 		if r.pause(bounded) != nil {
-			return fmt.Errorf("%s has made no checkpoint on its timeline within %s", r.v.Primary, durationText(checkpointWait))
+			return r.hintAtOnce(fmt.Errorf("%s has made no checkpoint on its timeline within %s", r.v.Primary, durationText(r.checkpointWait())))
 		}
 	}
+}
+
+// checkpointWait is for the primary's checkpoint. One may be under way, and the next begins
+// when that is done; either is spread over the primary's checkpoint_timeout at most.
+func (r *rejoiner) checkpointWait() time.Duration {
+	return max(leastCheckpointWait, 2*r.found.up.CheckpointTimeout+checkpointEnd)
+}
+
+// copyStall is for pg_basebackup to tell of progress, which waits for a checkpoint first.
+func (r *rejoiner) copyStall() time.Duration {
+	if r.c.checkpoint {
+		return stallWait
+	}
+	return max(stallWait, r.checkpointWait())
+}
+
+// hintAtOnce adds to an error what would have spared the wait.
+func (r *rejoiner) hintAtOnce(err error) error {
+	if r.c.checkpoint {
+		return err
+	}
+	return fmt.Errorf("%w (%s)", err, atOnce)
 }
 
 // silent says what a primary that does not answer for so long amounts to; nil for to go on.
@@ -448,7 +474,11 @@ func (r *rejoiner) askCheckpoint(ctx context.Context, source pg.RewindSource) (a
 		r.say("asks %s for a checkpoint", r.v.Primary)
 		return true, r.found.instance.CheckpointAt(ctx, r.found.from)
 	}
-	r.say("waits for %s's first checkpoint on timeline %d (--checkpoint asks for it at once)", r.v.Primary, source.Timeline)
+	hint := atOnce
+	if r.c.checkpoint {
+		hint = "the role in primary_conninfo may not ask for it"
+	}
+	r.say("waits for %s's first checkpoint on timeline %d (%s)", r.v.Primary, source.Timeline, hint)
 	return false, nil
 }
 
@@ -479,7 +509,10 @@ func (r *rejoiner) make(ctx context.Context) error {
 	}
 	r.say("pg_basebackup copies %s to %s%s", r.v.Primary, r.work.Dir(), r.checkpointText())
 	r.meter.start("fetched")
-	if err := r.work.BaseBackup(ctx, r.found.from, r.c.checkpoint, stallWait, r.meter.tell); err != nil {
+	if err := r.work.BaseBackup(ctx, r.found.from, r.c.checkpoint, r.copyStall(), r.meter.tell); err != nil {
+		if errors.Is(err, pg.ErrStalled) && r.meter.done == 0 {
+			return r.hintAtOnce(err)
+		}
 		return err
 	}
 	r.v.Used, r.v.Copied = wayClone, r.meter.done
@@ -492,7 +525,7 @@ func (r *rejoiner) checkpointText() string {
 	if r.c.checkpoint {
 		return ""
 	}
-	return fmt.Sprintf("; it waits for a checkpoint of %s first, some minutes (--checkpoint asks for it at once)", r.v.Primary)
+	return fmt.Sprintf("; it waits for a checkpoint of %s first, some minutes (%s)", r.v.Primary, atOnce)
 }
 
 // rewind makes a copy of the data follow the primary, or the data themselves.

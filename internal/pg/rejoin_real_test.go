@@ -64,6 +64,7 @@ func (s *server) compared() (RejoinControl, Source) {
 	source, err := s.AskSource(s.t.Context(), s.conninfo(), replayed, end)
 	require.NoError(s.t, err)
 	require.Equal(s.t, control.System, source.System)
+	require.Equal(s.t, 5*time.Minute, source.CheckpointTimeout)
 	return control, source
 }
 

@@ -65,6 +65,15 @@ func (w rejoinDir) ownStays() {
 	require.True(w.t, hasOwn(w.work))
 }
 
+// PostgreSQL shows a time with the largest unit that gives a whole number.
+func TestShownTime(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"30s": 30 * time.Second, "5min": 5 * time.Minute, "90min": 90 * time.Minute, "1h": time.Hour, "1d": 24 * time.Hour, "": 0, "5": 0, "min": 0, "5 fortnights": 0, "999999999d": 24 * time.Hour,
+	} {
+		require.Equal(t, want, shownTime(text), text)
+	}
+}
+
 // A directory is taken for data by what PostgreSQL cannot be without.
 func TestContentsOf(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -22,6 +23,9 @@ type Source struct {
 	Standby bool
 	End     wal.Position // how far it has written
 	History wal.History
+
+	// CheckpointTimeout is over how long it spreads a checkpoint at most; 0 if unknown.
+	CheckpointTimeout time.Duration
 
 	// Of where the local log ends, see AskSource.
 	Divergence *Divergence
@@ -68,6 +72,9 @@ func (i *Instance) AskSource(ctx context.Context, c Conninfo, replayed, end wal.
 	if s.Standby, err = conn.isStandby(ctx); err != nil {
 		return s, err
 	}
+	if s.CheckpointTimeout, err = conn.checkpointTimeout(ctx); err != nil {
+		return s, err
+	}
 	r, err := conn.single(ctx, "IDENTIFY_SYSTEM", 3)
 	if err != nil {
 		return s, err
@@ -88,6 +95,27 @@ func (i *Instance) AskSource(ctx context.Context, c Conninfo, replayed, end wal.
 		s.Refusal, err = inItsWords(said), nil
 	}
 	return s, err
+}
+
+// shownUnits are those in which PostgreSQL shows a setting that is in seconds, the largest
+// that gives a whole number (time_unit_conversion_table in guc.c).
+var shownUnits = map[string]time.Duration{"s": time.Second, "min": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
+
+// checkpointTimeout asks a server over a connection for replication.
+func (c *Conn) checkpointTimeout(ctx context.Context) (time.Duration, error) {
+	r, err := c.single(ctx, "SHOW checkpoint_timeout", 1)
+	return shownTime(r.text(0)), err
+}
+
+// longestCheckpoint is the most that PostgreSQL takes for checkpoint_timeout.
+const longestCheckpoint = 24 * time.Hour
+
+// shownTime reads "5min"; 0 for what is nothing of the kind.
+func shownTime(text string) time.Duration {
+	unit := strings.TrimLeft(text, "0123456789")
+	n, _ := strconv.ParseInt(strings.TrimSuffix(text, unit), 10, 64)
+	n = min(n, int64(longestCheckpoint/time.Second))
+	return min(time.Duration(n)*shownUnits[unit], longestCheckpoint)
 }
 
 // majorOf reads "15.6 (Debian ...)", "17devel".
