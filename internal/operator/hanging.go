@@ -175,6 +175,11 @@ func (i instance) CheckpointAt(ctx context.Context, c pg.Conninfo) error {
 	return err
 }
 
+func (i instance) TryBackup(ctx context.Context, c pg.Conninfo) error {
+	_, err := ask(ctx, i, func(of *pg.Instance) (struct{}, error) { return struct{}{}, of.TryBackup(ctx, c) })
+	return err
+}
+
 func (i instance) StoppedEnd(ctx context.Context, c pg.RejoinControl) (replayed, end wal.Position) {
 	ends, _ := ask(ctx, i, func(of *pg.Instance) (ends [2]wal.Position, err error) {
 		ends[0], ends[1] = of.StoppedEnd(ctx, c)

@@ -90,6 +90,9 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	diverged("sql-unanswered-clone", choices{clone: true}, func(f *rejoinFacts) { f.sqlErr, f.upSQL, f.upSize = errSlow, pg.RewindSource{}, 0 })
 	diverged("no-room", choices{}, func(f *rejoinFacts) { f.premises.Free = gigabyte })
 	diverged("no-room-clone-discard", choices{clone: true, discard: true}, func(f *rejoinFacts) { f.premises.Free = gigabyte })
+	diverged("no-room-no-sql-discard", choices{clone: true, discard: true}, func(f *rejoinFacts) {
+		f.premises.Free, f.sqlErr, f.upSQL, f.upSize = gigabyte, refused{errPgHba, "28000"}, pg.RewindSource{}, 0
+	})
 	diverged("tablespaces", choices{}, func(f *rejoinFacts) { f.premises.Tablespaces = 2 })
 	diverged("tablespaces-discard", choices{discard: true}, func(f *rejoinFacts) { f.premises.Tablespaces, f.upSQL.Tablespaces = 2, 2 })
 	diverged("wal-link-clone", choices{clone: true, discard: true}, func(f *rejoinFacts) { f.premises.WALLink = "/wal/15" })
@@ -263,7 +266,7 @@ type rejoinCase struct {
 
 // What is said, and what would be done, of each situation.
 func TestRejoinPlanOfEachSituation(t *testing.T) {
-	refused := []string{"no-room", "tablespaces", "wal-link-clone", "mounted", "other-system", "other-version", "no-primary", "primary-lost", "sql-unanswered",
+	refused := []string{"no-room", "tablespaces", "wal-link-clone", "mounted", "other-system", "other-version", "no-primary", "primary-lost", "sql-unanswered", "no-room-no-sql-discard",
 		"primary-unreachable", "primary-by-hand", "follows", "alone", "on-the-primary", "half-done-tablespaces", "half-done-no-room",
 		"relative-link", "slow", "no-configuration", "own-unreadable", "logs", "not-compared", "archive", "archive-replaying",
 		"streams-from-another", "streams-again-and-again", "streams-another-timeline", "mounted-inside", "mounted-left-over",
@@ -525,6 +528,7 @@ while [ -e "$d/hang" ]; do touch "$d/hanging"; sleep 0.05; done`)
 	w.r = newRejoiner(c, newSurveyor(c), f, v)
 	w.r.every = 10 * time.Millisecond
 	w.r.askSource = func(context.Context) (pg.Source, error) { return f.up, nil }
+	w.r.tryBackup = func(context.Context) error { return nil }
 	w.r.look = func(context.Context) (rejoinFacts, rejoinPlan, error) { return w.r.found, w.r.v.rejoinPlan, nil }
 	return w
 }
@@ -598,6 +602,22 @@ func TestRejoinDiscardsOldData(t *testing.T) {
 	left, err := filepath.Glob(w.data + "?*")
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// Old data are not removed for a copy that the primary would not give.
+func TestRejoinDropsNothingForNoCopy(t *testing.T) {
+	w := newRejoining(t)
+	w.r.v.Keep, w.r.v.noRoom = false, true
+	w.r.tryBackup = func(context.Context) error {
+		return fmt.Errorf("a second connection for replication: %w", refused{errors.New("too many clients"), "53300"})
+	}
+	code, err := w.r.carryOut(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, ExitUnknown, code)
+	require.Contains(t, w.r.v.Reason, "n3 would not give pg_basebackup what it needs, and the old data were not removed for it: a second connection for replication: too many clients")
+	require.NotContains(t, w.calls(), "pg_basebackup")
+	w.released()
+	w.asBefore()
 }
 
 // The constraint goes on every way out, and the data stay as they were.
@@ -907,7 +927,7 @@ func TestRejoinHalfDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	w.when("cleaned", cancel)
 	again := newRejoiner(w.r.c, newSurveyor(w.r.c), w.r.found, w.r.v)
-	again.askSource, again.look = w.r.askSource, w.r.look
+	again.askSource, again.tryBackup, again.look = w.r.askSource, w.r.tryBackup, w.r.look
 	_, err = again.carryOut(ctx)
 	require.NoError(t, err)
 	require.FileExists(t, filepath.Join(w.data, "conf.d/mine.conf"))

@@ -652,6 +652,10 @@ func (p *rejoinPlanner) space() {
 	if p.noRoom = p.discard && free < need; p.noRoom {
 		p.DropFirst, free = p.Way == wayClone, free+d.Size
 	}
+	if p.DropFirst && d.Exists && p.sqlErr != nil {
+		p.must("tablespaces", false, p.primary+" does not say whether it has any: "+first(p.sqlErr), "to know before the old data are removed that it has none, with which pg_basebackup would fail",
+			"pgsqlms check; pg_hba.conf on "+p.primary+"; or make room")
+	}
 	p.must("space", free >= need, bytesText(free)+" are free", "about "+bytesText(need)+" in "+parentOf(d.DataDir), todo)
 }
 

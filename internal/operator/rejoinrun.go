@@ -45,6 +45,7 @@ type rejoiner struct {
 	askSource  func(context.Context) (pg.Source, error)
 	askRewind  func(context.Context) (pg.RewindSource, error)
 	askPrimary func(context.Context, rejoinFacts) answer
+	tryBackup  func(context.Context) error
 
 	// look is everything once more, by itself for the tests of what has changed meanwhile.
 	look func(context.Context) (rejoinFacts, rejoinPlan, error)
@@ -59,6 +60,7 @@ func newRejoiner(c *call, s surveyor, found rejoinFacts, v rejoinView) *rejoiner
 		return r.found.instance.AskRewindSource(ctx, r.found.from)
 	}
 	r.askPrimary = func(ctx context.Context, now rejoinFacts) answer { return now.ask(ctx, now.from) }
+	r.tryBackup = func(ctx context.Context) error { return r.found.instance.TryBackup(ctx, r.found.from) }
 	r.look = func(ctx context.Context) (rejoinFacts, rejoinPlan, error) {
 		found, err := s.lookForRejoin(ctx, c.now())
 		if err != nil {
@@ -499,11 +501,7 @@ func (r *rejoiner) make(ctx context.Context) error {
 		}
 	}
 	if r.v.noRoom {
-		if err := r.sourceStands(ctx); err != nil {
-			return err
-		}
-		r.say("removes the old data")
-		if err := r.work.Drop(); err != nil {
+		if err := r.drop(ctx); err != nil {
 			return err
 		}
 	}
@@ -518,6 +516,22 @@ func (r *rejoiner) make(ctx context.Context) error {
 	r.v.Used, r.v.Copied = wayClone, r.meter.done
 	r.meter.end()
 	return nil
+}
+
+// drop removes the old data, for room: the last that can be found to keep pg_basebackup from
+// making new ones is looked at before.
+func (r *rejoiner) drop(ctx context.Context) error {
+	if err := r.sourceStands(ctx); err != nil {
+		return err
+	}
+	bounded, cancel := context.WithTimeout(ctx, sourceWait)
+	err := r.tryBackup(bounded)
+	cancel()
+	if err != nil {
+		return fmt.Errorf("%s would not give pg_basebackup what it needs, and the old data were not removed for it: %w", r.v.Primary, err)
+	}
+	r.say("removes the old data")
+	return r.work.Drop()
 }
 
 // checkpointText says what pg_basebackup waits for without a word.

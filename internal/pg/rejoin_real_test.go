@@ -408,6 +408,24 @@ func TestRealRewindBeforeTheFirstCheckpoint(t *testing.T) {
 	require.NoError(t, r.Rewindable(t.Context(), old.conninfo(), stallTest))
 }
 
+// What pg_basebackup needs of the primary is known before the old data go, and is given back.
+func TestRealTryBackup(t *testing.T) {
+	primary := newPrimary(t)
+	primary.configure("max_wal_senders = 2", "max_replication_slots = 1")
+	primary.start()
+	from := primary.conninfoTo(primary)
+	for range 3 { // each as if it were the first
+		require.NoError(t, primary.TryBackup(t.Context(), from))
+	}
+	require.Equal(t, "0", primary.sql("SELECT count(*) FROM pg_catalog.pg_replication_slots"))
+	taken, err := primary.replication(t.Context(), from)
+	require.NoError(t, err)
+	require.ErrorContains(t, primary.TryBackup(t.Context(), from), "a second connection for replication: ")
+	taken.Close()
+	primary.sql("SELECT pg_catalog.pg_create_physical_replication_slot('taken')")
+	require.ErrorContains(t, primary.TryBackup(t.Context(), from), "a temporary replication slot: ")
+}
+
 // A standby whose WAL the primary has removed is lost, and cloned. The password is in no argument.
 func TestRealRejoinClones(t *testing.T) {
 	const password = `s3'c\ret`

@@ -197,6 +197,27 @@ func (i *Instance) AskSize(ctx context.Context, c Conninfo) (bytes uint64, err e
 	return strconv.ParseUint(r.text(0), 10, 64)
 }
 
+// TryBackup has of a server what pg_basebackup will want of it, and gives it back: two
+// connections for replication at once, and a temporary slot for the log that is written
+// meanwhile (StartLogStreamer in pg_basebackup.c).
+func (i *Instance) TryBackup(ctx context.Context, c Conninfo) error {
+	data, err := i.replication(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer data.Close()
+	log, err := i.replication(ctx, c)
+	if err != nil {
+		return fmt.Errorf("a second connection for replication: %w", err)
+	}
+	defer log.Close() // with which the slot goes
+	_, err = log.single(ctx, fmt.Sprintf(`CREATE_REPLICATION_SLOT "pgsqlms_%d" TEMPORARY PHYSICAL`, log.conn.PID()), 1)
+	if err != nil {
+		return fmt.Errorf("a temporary replication slot: %w", err)
+	}
+	return nil
+}
+
 // CheckpointAt has another server make a checkpoint, and waits for it.
 func (i *Instance) CheckpointAt(ctx context.Context, c Conninfo) error {
 	conn, err := i.Neighbour(ctx, c)
