@@ -206,6 +206,19 @@ func (s *survey) psql(node, sql string) string {
 	return text
 }
 
+// keepFromNow has a slot keep WAL from when it is made, and not from when it is first used.
+const keepFromNow = ", true"
+
+// makeSlot is the command that makes a slot on a node; more is empty, or keepFromNow.
+func (s *survey) makeSlot(node, slot, more string) string {
+	return s.psql(node, fmt.Sprintf("select pg_create_physical_replication_slot('%s'%s)", slot, more))
+}
+
+// makeSlotAnew empties a slot, or replaces one that has lost its WAL.
+func (s *survey) makeSlotAnew(node, slot, more string) string {
+	return s.psql(node, fmt.Sprintf("select pg_drop_replication_slot('%s'); select pg_create_physical_replication_slot('%[1]s'%s)", slot, more))
+}
+
 // fencingOn is the command that switches fencing on.
 func fencingOn(c crm.CIB) string { return "crm_attribute -n " + c.FencingProperty() + " -v true" }
 

@@ -430,7 +430,7 @@ func (j *judgement) slots(check, node string, c checkup) {
 		switch {
 		case slot.Status == pg.SlotLost:
 			j.add(check, node, false, levelError, fmt.Sprintf("slot %s has lost its WAL", slot.Name), "a slot that a standby can stream by",
-				j.anew(node, slot.Name)+"; then pgsqlms rejoin, on the standby")
+				j.makeSlotAnew(node, slot.Name, "")+"; then pgsqlms rejoin, on the standby")
 		case !slot.Active && slot.Retained > 0:
 			expected, todo := j.unused(node, slot.Name)
 			j.add(check, node, false, levelWarning, fmt.Sprintf("slot %s is used by nobody and keeps %s", slot.Name, bytesText(slot.Retained)), expected, todo)
@@ -443,11 +443,6 @@ func (j *judgement) slots(check, node string, c checkup) {
 				"less than half of that: beyond it the slot is lost", bound+" in postgresql.conf on every node, then reload; and what keeps the standby")
 		}
 	}
-}
-
-// anew empties a slot: one that was just made keeps nothing.
-func (j *judgement) anew(node, slot string) string {
-	return j.psql(node, fmt.Sprintf("select pg_drop_replication_slot('%s'); select pg_create_physical_replication_slot('%[1]s')", slot))
 }
 
 // unused is about a slot that nobody uses: that of a standby which is away is dropped only
@@ -465,7 +460,7 @@ func (j *judgement) unused(node, slot string) (expected, todo string) {
 		case node == j.primaryNode():
 			return other + " to stream by it", "look why " + other + " does not: pgsqlms status; only if it never comes back, " + drop
 		default: // after a failover it is wanted here
-			return "a slot on a standby that keeps nothing: it fills the disk", j.anew(node, slot)
+			return "a slot on a standby that keeps nothing: it fills the disk", j.makeSlotAnew(node, slot, "")
 		}
 	}
 	if len(unasked) > 0 {
@@ -487,7 +482,7 @@ func (j *judgement) slotOf(check, node string, c checkup) {
 			continue
 		}
 		j.add(check, other, false, levelError, fmt.Sprintf("no slot %s, by which %s would stream from here", slot, node), "the slot, wherever the primary may run",
-			j.psql(other, "select pg_create_physical_replication_slot('"+slot+"')"))
+			j.makeSlot(other, slot, ""))
 	}
 }
 

@@ -200,8 +200,8 @@ func (i instance) RejoinVersion(ctx context.Context) (int, error) {
 	return look(ctx, i, func(of *pg.Instance) (int, error) { return of.RejoinVersion() })
 }
 
-func (i instance) Settings(ctx context.Context, names ...string) (map[string]string, error) {
-	return ask(ctx, i, func(of *pg.Instance) (map[string]string, error) { return of.Settings(ctx, names...) })
+func (i instance) RejoinSettings(ctx context.Context, names ...string) (map[string]string, error) {
+	return ask(ctx, i, func(of *pg.Instance) (map[string]string, error) { return of.RejoinSettings(ctx, names...) })
 }
 
 func (i instance) OldData(ctx context.Context) ([]string, error) {

@@ -109,6 +109,8 @@ type rejoinFacts struct {
 	data        int // of the data
 	dataErr     error
 	restore     string // restore_command; empty also where it could not be asked for
+	slot        string // primary_slot_name
+	settingsErr error  // of these two
 	toolsErr    error
 
 	premises    pg.Premises
@@ -211,9 +213,9 @@ func (f *rejoinFacts) lookAtData(ctx context.Context, i instance) {
 	f.toolsErr = i.HasRejoinTools(ctx)
 	bounded, cancel = context.WithTimeout(ctx, dataWait)
 	defer cancel()
-	if settings, err := i.Settings(bounded, "restore_command"); err == nil {
-		f.restore = settings["restore_command"]
-	}
+	const restore, slot = "restore_command", "primary_slot_name"
+	settings, err := i.RejoinSettings(bounded, restore, slot)
+	f.restore, f.slot, f.settingsErr = settings[restore], settings[slot], err
 }
 
 // askSource finds a way to the primary: by its node's name, or by the address in

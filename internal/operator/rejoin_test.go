@@ -238,6 +238,34 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	standby("lost", choices{}, func(f *rejoinFacts) {
 		f.asked.Refusal = "requested WAL segment 000000020000000000000001 has already been removed"
 	})
+	slots := func(name string, o choices, change func(f *rejoinFacts)) {
+		diverged(name, o, func(f *rejoinFacts) {
+			f.slot, f.upSQL.Slots = "n1", []pg.Slot{{Name: "n1", Status: "reserved"}, {Name: "n2", Active: true}}
+			change(f)
+		})
+	}
+	slots("slot", choices{}, func(f *rejoinFacts) { f.premises.Slots = []string{"n2", "n3"} })
+	slots("slot-missing", choices{}, func(f *rejoinFacts) { f.upSQL.Slots = f.upSQL.Slots[1:] })
+	slots("slot-lost-clone", choices{clone: true}, func(f *rejoinFacts) { f.upSQL.Slots[0].Status = pg.SlotLost })
+	slots("slot-logical", choices{}, func(f *rejoinFacts) { f.upSQL.Slots[0].Logical = true })
+	slots("slot-in-use", choices{}, func(f *rejoinFacts) { f.upSQL.Slots[0].Active = true })
+	slots("slot-misnamed", choices{}, func(f *rejoinFacts) { f.slot = "n1'); drop" })
+	slots("slot-unseen", choices{}, func(f *rejoinFacts) { f.sqlErr, f.upSQL, f.upSize = refused{errPgHba, "28000"}, pg.RewindSource{}, 0 })
+	diverged("slot-unknown", choices{}, func(f *rejoinFacts) {
+		f.settingsErr = errors.New("cannot find out setting primary_slot_name: no such file")
+	})
+	standby("slot-refused-clone", choices{clone: true}, func(f *rejoinFacts) {
+		f.slot, f.sqlErr, f.upSQL = "n2", refused{errPgHba, "28000"}, pg.RewindSource{}
+		f.asked.Refusal = `replication slot "n2" does not exist`
+	})
+	standby("slot-invalidated", choices{}, func(f *rejoinFacts) {
+		f.slot, f.sqlErr, f.upSQL = "n2", refused{errPgHba, "28000"}, pg.RewindSource{}
+		f.asked.Refusal = `can no longer access replication slot "n2" (This replication slot has been invalidated due to "wal_removed".)`
+	})
+	standby("slot-streaming-clone", choices{clone: true}, func(f *rejoinFacts) {
+		f.local, f.slot, f.upSQL.Slots = standbyAt(at(2, 0x1742228)), "n2", []pg.Slot{{Name: "n2", Active: true, Status: "extended"}}
+		f.premises.Slots = []string{"n1"}
+	})
 	standby("alone", choices{}, func(f *rejoinFacts) { f.askedErr = errSlow })
 	standby("on-the-primary", choices{}, func(f *rejoinFacts) {
 		f.survey = situations(t)["lagging"]
@@ -267,6 +295,7 @@ type rejoinCase struct {
 // What is said, and what would be done, of each situation.
 func TestRejoinPlanOfEachSituation(t *testing.T) {
 	refused := []string{"no-room", "tablespaces", "wal-link-clone", "mounted", "other-system", "other-version", "no-primary", "primary-lost", "sql-unanswered", "no-room-no-sql-discard",
+		"slot-missing", "slot-lost-clone", "slot-logical", "slot-misnamed", "slot-refused-clone", "slot-invalidated",
 		"primary-unreachable", "primary-by-hand", "follows", "alone", "on-the-primary", "half-done-tablespaces", "half-done-no-room",
 		"relative-link", "slow", "no-configuration", "own-unreadable", "logs", "not-compared", "archive", "archive-replaying",
 		"streams-from-another", "streams-again-and-again", "streams-another-timeline", "mounted-inside", "mounted-left-over",
@@ -850,6 +879,42 @@ func TestRejoinedStreams(t *testing.T) {
 			require.ErrorContains(t, missing, c.says, name)
 		}
 	}
+}
+
+// Why it does not stream the primary says itself, where it can be asked without being in the way.
+func TestRejoinSaysWhyItDoesNotStream(t *testing.T) {
+	streaming := standbyAt(at(2, 0x1742228))
+	idle := standbyAt(at(2, 0x1742228))
+	idle.report.Receiver = nil
+	ends := standbyAt(at(2, 0x1742228))
+	receiver := *ends.report.Receiver
+	receiver.Status, ends.report.Receiver = "stopping", &receiver
+	refusal := pg.Upstream{Refusal: `replication slot "n2" does not exist`}
+	for name, c := range map[string]struct {
+		last  answer
+		says  pg.Upstream
+		fails error
+		want  string
+	}{
+		"refused":       {idle, refusal, nil, `; the primary says: replication slot "n2" does not exist`},
+		"refused again": {ends, refusal, nil, `; the primary says: replication slot "n2" does not exist`},
+		"unanswered":    {idle, pg.Upstream{}, errNobody, "; the primary does not answer it: " + errNobody.Error()},
+		"nothing said":  {idle, pg.Upstream{}, nil, ""},
+		"streams":       {streaming, refusal, nil, ""},
+		"silent":        {silent(errNobody), refusal, nil, ""},
+		"a primary":     {primaryAt(at(2, 0x1742228)), refusal, nil, ""},
+	} {
+		r := rejoiner{last: c.last, askUpstream: func(context.Context) (pg.Upstream, error) { return c.says, c.fails }}
+		require.Equal(t, c.want, r.whyNot(t.Context()), name)
+	}
+
+	w := newRejoining(t)
+	w.r.askSelf = func(context.Context) (pg.Report, error) { return idle.report, nil }
+	w.r.askUpstream = func(context.Context) (pg.Upstream, error) { return refusal, nil }
+	w.tool("crm_mon", "exit 1")
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorContains(t, w.r.awaitStreaming(ctx), `: it runs, and does not stream; the primary says: replication slot "n2" does not exist`)
 }
 
 // Where nothing but the constraint of a killed rejoin is in the way, it goes, and nothing else is done: what runs is not

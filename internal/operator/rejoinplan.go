@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"pgsqlms/internal/crm"
@@ -28,20 +29,22 @@ type rejoinPlan struct {
 	Refused bool     `json:"refused"`
 	Nothing bool     `json:"nothing_to_do"` // it streams
 
-	Ailment   string  `json:"found,omitempty"`                  // what is wrong with it
-	Lost      string  `json:"would_be_lost,omitempty"`          // what only this node has
-	LostBytes *uint64 `json:"would_be_lost_bytes,omitempty"`    // of WAL
-	Way       way     `json:"way,omitempty"`                    //
-	WhyClone  string  `json:"why_not_rewind,omitempty"`         // why pg_rewind cannot
-	InPlace   bool    `json:"in_place"`                         // the data directory itself is rewound
-	DropFirst bool    `json:"removes_old_data_first"`           // for room
-	Keep      bool    `json:"keeps_old_data"`                   //
-	Bytes     uint64  `json:"bytes_to_copy_or_fetch,omitempty"` // about so many
+	Ailment   string   `json:"found,omitempty"`                  // what is wrong with it
+	Lost      string   `json:"would_be_lost,omitempty"`          // what only this node has
+	LostBytes *uint64  `json:"would_be_lost_bytes,omitempty"`    // of WAL
+	LostSlots []string `json:"would_be_lost_slots,omitempty"`    // this node's own
+	Way       way      `json:"way,omitempty"`                    //
+	WhyClone  string   `json:"why_not_rewind,omitempty"`         // why pg_rewind cannot
+	InPlace   bool     `json:"in_place"`                         // the data directory itself is rewound
+	DropFirst bool     `json:"removes_old_data_first"`           // for room
+	Keep      bool     `json:"keeps_old_data"`                   //
+	Bytes     uint64   `json:"bytes_to_copy_or_fetch,omitempty"` // about so many
 
 	Steps []string `json:"steps"`
 
 	noRoom      bool   // for old and new data side by side
 	noClone     string // why there cannot be a new copy instead of a rewind that fails; empty if there can
+	newSlots    string // how the lost slots are made anew
 	onlyRelease bool   // nothing but the constraint of a rejoin that was killed is in the way
 }
 
@@ -63,6 +66,8 @@ func planRejoin(f rejoinFacts, o choices) rejoinPlan {
 	}
 	if p.Checks.count(levelError) == 0 { // else the comparison means nothing
 		p.ailment()
+		p.upstreamSlot()
+		p.ownSlots()
 	}
 	if p.Checks.count(levelError) == 0 {
 		p.leftovers()
@@ -471,6 +476,65 @@ func (p *rejoinPlanner) letIn() {
 	}
 	p.must("connection", false, "asked by SQL, "+p.primary+" has not answered: "+first(p.sqlErr), "an answer: it says whether pg_rewind can do, or everything is to be copied",
 		"try again; or a new copy: pgsqlms rejoin --clone")
+}
+
+// upstreamSlot looks for the slot by which this node's instance is to stream: slots are not
+// replicated, and after a failover nobody may have made it. Without it the new data would not stream.
+func (p *rejoinPlanner) upstreamSlot() {
+	const check, name = "slot", "primary_slot_name"
+	if p.settingsErr != nil {
+		p.Checks.add(check, "", false, levelWarning, name+" is not known: "+first(p.settingsErr), "to know it: without its slot on "+p.primary+" the new data would not stream", "")
+		return
+	}
+	if p.slot == "" {
+		return
+	}
+	if !pg.IsSlotName(p.slot) {
+		p.must(check, false, fmt.Sprintf("%s is %q", name, p.slot), "a to z, 0 to 9 and _", name+" in postgresql.conf on this node")
+		return
+	}
+	expected := "the slot of " + name + ", by which the new data are to stream"
+	if p.sqlErr != nil {
+		p.unseenSlot(check, expected)
+		return
+	}
+	n := slices.IndexFunc(p.upSQL.Slots, func(s pg.Slot) bool { return s.Name == p.slot })
+	if n < 0 {
+		p.must(check, false, "no slot "+p.slot+" on "+p.primary, expected, p.makeSlot(p.primary, p.slot, keepFromNow))
+		return
+	}
+	found, here := p.upSQL.Slots[n], "slot "+p.slot+" on "+p.primary
+	switch {
+	case found.Logical:
+		p.must(check, false, here+" is a logical one", expected, name+" in postgresql.conf on this node")
+	case found.Status == pg.SlotLost && !p.streaming:
+		p.must(check, false, here+" has lost its WAL", expected, p.makeSlotAnew(p.primary, p.slot, keepFromNow))
+	case found.Active && !p.streaming:
+		p.Checks.add(check, "", false, levelWarning, here+" is in use", "one that nobody else streams by; the primary may not have noticed yet that this node does not", "pgsqlms status, on "+p.primary)
+	default:
+		p.must(check, true, here+" is there", "", "")
+	}
+}
+
+// unseenSlot is for a primary that does not say by SQL which slots it has.
+func (p *rejoinPlanner) unseenSlot(check, expected string) {
+	const of, missing, taken = "replication slot", "does not exist", "is active for PID" // in PostgreSQL's words
+	said, todo := p.asked.Refusal, p.makeSlot(p.primary, p.slot, keepFromNow)
+	if !strings.Contains(said, of) || strings.Contains(said, taken) {
+		p.Checks.add(check, "", false, levelWarning, p.primary+" does not say whether it has slot "+p.slot, expected, "where it has none: "+todo)
+		return
+	}
+	if !strings.Contains(said, missing) {
+		todo = p.makeSlotAnew(p.primary, p.slot, keepFromNow)
+	}
+	p.must(check, false, p.primary+" says: "+said, expected, todo)
+}
+
+// ownSlots are lost whatever way is chosen: neither pg_rewind nor pg_basebackup leaves any.
+func (p *rejoinPlanner) ownSlots() {
+	if p.Way == wayRewind || p.Way == wayClone {
+		p.LostSlots, p.newSlots = p.premises.Slots, p.makeSlot(p.node, "NAME", "")
+	}
 }
 
 // leftovers refuses what is to be removed and cannot be, or must not: of a volume that is

@@ -38,14 +38,19 @@ type rejoiner struct {
 	every time.Duration // between two looks
 	meter meter
 	work  *pg.Rejoin
-	clean bool // the data were shut down
-	ready bool // the new data are in place
+	clean bool   // the data were shut down
+	ready bool   // the new data are in place
+	last  answer // of the instance with the new data
 
 	// The primary, by itself for the tests of one that goes away.
 	askSource  func(context.Context) (pg.Source, error)
 	askRewind  func(context.Context) (pg.RewindSource, error)
 	askPrimary func(context.Context, rejoinFacts) answer
 	tryBackup  func(context.Context) error
+
+	// The instance with the new data, and what it is told; by themselves for the tests of one that does not stream.
+	askSelf     func(context.Context) (pg.Report, error)
+	askUpstream func(context.Context) (pg.Upstream, error)
 
 	// look is everything once more, by itself for the tests of what has changed meanwhile.
 	look func(context.Context) (rejoinFacts, rejoinPlan, error)
@@ -61,6 +66,8 @@ func newRejoiner(c *call, s surveyor, found rejoinFacts, v rejoinView) *rejoiner
 	}
 	r.askPrimary = func(ctx context.Context, now rejoinFacts) answer { return now.ask(ctx, now.from) }
 	r.tryBackup = func(ctx context.Context) error { return r.found.instance.TryBackup(ctx, r.found.from) }
+	r.askSelf = func(ctx context.Context) (pg.Report, error) { return r.found.instance.Report(ctx) }
+	r.askUpstream = func(ctx context.Context) (pg.Upstream, error) { return r.found.instance.AskPrimary(ctx) }
 	r.look = func(ctx context.Context) (rejoinFacts, rejoinPlan, error) {
 		found, err := s.lookForRejoin(ctx, c.now())
 		if err != nil {
@@ -637,9 +644,28 @@ func (r *rejoiner) awaitStreaming(ctx context.Context) error {
 			}
 		}
 		if r.pause(bounded) != nil {
-			return fmt.Errorf("not within %s: %w", durationText(wait), missing)
+			return fmt.Errorf("not within %s: %w%s", durationText(wait), missing, r.whyNot(ctx))
 		}
 	}
+}
+
+// whyNot is what the primary says to a standby that runs and does not stream; empty if nothing.
+// One that does would be in the way of the question, with the slot that it has.
+func (r *rejoiner) whyNot(ctx context.Context) string {
+	last := r.last.report
+	if !r.last.ok() || !last.InRecovery || last.Receiver != nil && last.Receiver.Status == "streaming" {
+		return ""
+	}
+	bounded, cancel := context.WithTimeout(ctx, sourceWait)
+	defer cancel()
+	asked, err := r.askUpstream(bounded)
+	switch {
+	case err != nil:
+		return "; the primary does not answer it: " + first(err)
+	case asked.Refusal != "":
+		return "; the primary says: " + asked.Refusal
+	}
+	return ""
 }
 
 func failureOn(state crm.State, resource, node string) (crm.Failure, bool) {
@@ -658,7 +684,8 @@ func (r *rejoiner) streaming(ctx context.Context) (doubt string, missing error) 
 	bounded, cancel := context.WithTimeout(ctx, instanceWait)
 	defer cancel()
 	now := r.found
-	now.local.report, now.local.err = r.found.instance.Report(bounded)
+	now.local.report, now.local.err = r.askSelf(bounded)
+	r.last = now.local
 	if now.local.ok() && now.local.report.Receiver != nil {
 		asked, stop := context.WithTimeout(ctx, neighbourWait)
 		defer stop()

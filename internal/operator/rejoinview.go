@@ -46,10 +46,16 @@ func (v rejoinView) planText(s style) string {
 	if len(v.Steps) == 0 {
 		return b.String()
 	}
-	for _, section := range [][2]string{{"Found on " + v.Node, v.Ailment}, {"Would be lost", v.Lost}} {
+	lost := []string{"Would be lost", v.Lost}
+	if len(v.LostSlots) > 0 {
+		lost = append(lost, fmt.Sprintf("the replication slots of %s itself: %s; each is made anew, once it streams, with %s", v.Node, strings.Join(v.LostSlots, ", "), v.newSlots))
+	}
+	for _, section := range [][]string{{"Found on " + v.Node, v.Ailment}, lost} {
 		b.WriteString("\n" + clean(section[0]) + "\n")
-		for _, part := range wrap(clean(section[1]), s.columns-2) {
-			b.WriteString("  " + part + "\n")
+		for _, text := range section[1:] {
+			for _, part := range wrap(clean(text), s.columns-2) {
+				b.WriteString("  " + part + "\n")
+			}
 		}
 	}
 	s.steps(&b, v.Steps)

@@ -34,6 +34,7 @@ type Checkup struct {
 type Slot struct {
 	Name     string
 	Active   bool
+	Logical  bool   // no standby can stream by it
 	Retained uint64 // bytes of WAL that it keeps from being removed; 0 if it keeps none
 	Status   string // wal_status: reserved, extended, unreserved, lost; empty before PostgreSQL 13, and where it keeps none
 }
@@ -42,6 +43,12 @@ type Slot struct {
 // it any more.
 const SlotLost = "lost"
 
+const slotsSQL = `
+SELECT slot_name, active, pg_catalog.pg_wal_lsn_diff(
+    CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn),
+  pg_catalog.to_jsonb(s) ->> 'wal_status', slot_type = 'logical'
+FROM pg_catalog.pg_replication_slots s ORDER BY slot_name`
+
 const checkupSQL = `
 SELECT extract(epoch FROM pg_catalog.clock_timestamp());
 SELECT name, setting FROM pg_catalog.pg_settings
@@ -49,10 +56,7 @@ WHERE name LIKE 'recovery\_target%' OR name IN ('wal_level', 'hot_standby', 'max
   'wal_log_hints', 'data_checksums', 'wal_keep_size', 'wal_keep_segments', 'wal_segment_size', 'max_slot_wal_keep_size',
   'restore_command', 'primary_slot_name', 'synchronous_standby_names', 'synchronous_commit', 'server_version', 'archive_mode',
   'max_connections', 'max_worker_processes', 'max_prepared_transactions', 'max_locks_per_transaction');
-SELECT slot_name, active, pg_catalog.pg_wal_lsn_diff(
-    CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn),
-  pg_catalog.to_jsonb(s) ->> 'wal_status'
-FROM pg_catalog.pg_replication_slots s ORDER BY slot_name;
+` + slotsSQL + `;
 SELECT last_failed_wal FROM pg_catalog.pg_stat_archiver
 WHERE (pg_catalog.current_setting('archive_mode') = 'always' OR pg_catalog.current_setting('archive_mode') = 'on' AND NOT pg_catalog.pg_is_in_recovery())
   AND last_failed_time > COALESCE(last_archived_time, '-infinity')`
@@ -78,17 +82,22 @@ func readCheckup(tables [][]row, asked, answered time.Time) (Checkup, error) {
 	for _, r := range tables[1] {
 		p.Settings[r.text(0)] = r.text(1)
 	}
-	for _, r := range tables[2] {
-		s := Slot{Name: r.text(0), Active: r.bool(1), Status: r.text(3)}
-		if n, err := strconv.ParseInt(r.text(2), 10, 64); err == nil && n > 0 {
-			s.Retained = uint64(n)
-		}
-		p.Slots = append(p.Slots, s)
-	}
+	p.Slots = readSlots(tables[2])
 	for _, r := range tables[3] {
 		p.Archiving = r.text(0)
 	}
 	return p, nil
+}
+
+func readSlots(rows []row) (all []Slot) {
+	for _, r := range rows {
+		s := Slot{Name: r.text(0), Active: r.bool(1), Status: r.text(3), Logical: r.bool(4)}
+		if n, err := strconv.ParseInt(r.text(2), 10, 64); err == nil && n > 0 {
+			s.Retained = uint64(n)
+		}
+		all = append(all, s)
+	}
+	return all
 }
 
 // Checkup connects to the running instance as the system user and asks it.

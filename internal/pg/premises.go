@@ -7,7 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
+
+	"pgsqlms/internal/pattern"
 )
 
 // Premises are what a rejoin finds around a data directory. Sizes are in bytes.
@@ -34,6 +37,7 @@ type Premises struct {
 	Unmounted   []string // mount points in /etc/fstab, of the data directory, above or below it, at which nothing is mounted
 	Unremovable string   // a directory in the data directory that the system user cannot empty; empty for none
 	StuckInWork string   // the same of Work
+	Slots       []string // of the instance itself, by their directories: neither pg_rewind nor a copy leaves any
 	Elsewhere
 }
 
@@ -95,7 +99,7 @@ func (i *Instance) premises(ctx context.Context, mounted []string, fstab string)
 		} else if other && len(p.Mounted) == 0 {
 			p.Mounted = []string{dir}
 		}
-		p.Elsewhere = elsewhere(dir)
+		p.Elsewhere, p.Slots = elsewhere(dir), slotsOf(dir)
 	}
 	return p, p.measure(ctx, dir, leftovers)
 }
@@ -177,6 +181,20 @@ func elsewhere(dir string) (e Elsewhere) {
 		}
 	}
 	return e
+}
+
+// slotName is what PostgreSQL takes for the name of a slot, and of its directory
+// (ReplicationSlotValidateName in slot.c). While it makes one it has another name for it.
+var slotName = pattern.New(`^[a-z0-9_]{1,63}$`)
+
+// IsSlotName says whether a slot can have the name.
+func IsSlotName(name string) bool { return slotName.MatchString(name) }
+
+// slotsOf are the slots of a data directory; none where they cannot be read.
+func slotsOf(dir string) []string {
+	names, _ := listNames(filepath.Join(dir, "pg_replslot"))
+	slices.Sort(names)
+	return slices.DeleteFunc(names, func(name string) bool { return !IsSlotName(name) })
 }
 
 // elsewhereNote is what is kept of it where the data directory is to be changed, so that the

@@ -408,6 +408,34 @@ func TestRealRewindBeforeTheFirstCheckpoint(t *testing.T) {
 	require.NoError(t, r.Rewindable(t.Context(), old.conninfo(), stallTest))
 }
 
+// The primary's slots are known, and those of the data themselves, which a rejoin leaves out.
+func TestRealRejoinKnowsSlots(t *testing.T) {
+	old, primary := apart(t, Fast)
+	primary.sql("SELECT pg_catalog.pg_create_physical_replication_slot('old', true)")
+	old.start()
+	source, err := old.AskRewindSource(t.Context(), old.conninfo())
+	require.NoError(t, err)
+	require.Len(t, source.Slots, 1)
+	require.Equal(t, "old", source.Slots[0].Name)
+	require.False(t, source.Slots[0].Active || source.Slots[0].Logical)
+	old.sql("SELECT pg_catalog.pg_create_physical_replication_slot('new')")
+	old.stop(Fast)
+	p, err := old.Premises(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"new"}, p.Slots)
+
+	settledAt(t, old)
+	r := old.lockRejoin()
+	require.NoError(t, r.Begin(t.Context()))
+	require.NoError(t, r.Copy(t.Context(), func(uint64) {}))
+	require.NoError(t, r.Rewind(t.Context(), old.conninfo(), stallTest, nil))
+	_, err = r.Finish(true, time.Now())
+	require.NoError(t, err)
+	p, err = old.Premises(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, p.Slots)
+}
+
 // What pg_basebackup needs of the primary is known before the old data go, and is given back.
 func TestRealTryBackup(t *testing.T) {
 	primary := newPrimary(t)

@@ -469,29 +469,43 @@ func isDirectory(path string) (bool, error) {
 // not there any more: nothing says how the primary is reached.
 var ErrConfigurationGone = errors.New("this node's configuration is gone")
 
-// RejoinConninfo is Conninfo; where the data directory, and the configuration in it, are
-// gone with a rejoin that was broken off, it is that of the files that were put aside. Where
-// there is no configuration at all its error wraps ErrConfigurationGone.
+// RejoinConninfo is Conninfo, with RejoinSettings.
 func (i *Instance) RejoinConninfo(ctx context.Context) (Conninfo, error) {
+	const name = "primary_conninfo"
 	c, err := i.Conninfo(ctx)
+	if err == nil {
+		return c, nil
+	}
+	settings, err := i.RejoinSettings(ctx, name)
+	if err != nil {
+		return Conninfo{}, err
+	}
+	values, err := ParseConninfo(settings[name])
+	if err != nil {
+		return Conninfo{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return Conninfo{values}, nil
+}
+
+// RejoinSettings is Settings; where the data directory, and the configuration in it, are gone
+// with a rejoin that was broken off, they are those of the files that were put aside. Where
+// there is no configuration at all its error wraps ErrConfigurationGone.
+func (i *Instance) RejoinSettings(ctx context.Context, names ...string) (map[string]string, error) {
+	settings, err := i.Settings(ctx, names...)
 	if err == nil || i.cfg.PGData != i.cfg.DataDir {
-		return c, err
+		return settings, err
 	}
 	work, findErr := i.UnfinishedRejoin()
 	if findErr != nil || work == "" {
-		return c, i.configurationGone(err)
+		return nil, i.configurationGone(err)
 	}
 	aside := i.cfg
 	aside.PGData = filepath.Join(work, ownFiles)
-	settings, asideErr := i.with(aside).Settings(ctx, "primary_conninfo")
+	settings, asideErr := i.with(aside).Settings(ctx, names...)
 	if asideErr != nil {
-		return c, err
+		return nil, err
 	}
-	values, err := ParseConninfo(settings["primary_conninfo"])
-	if err != nil {
-		return Conninfo{}, fmt.Errorf("primary_conninfo: %w", err)
-	}
-	return Conninfo{values}, nil
+	return settings, nil
 }
 
 // configurationGone looks whether that is why the configuration cannot be read: there is no

@@ -74,6 +74,18 @@ func TestShownTime(t *testing.T) {
 	}
 }
 
+// PostgreSQL 18 has words of its own for a slot whose log is gone.
+func TestRemoved(t *testing.T) {
+	for text, want := range map[string]bool{
+		"requested WAL segment 000000020000000000000001 has already been removed":                                       true,
+		`can no longer access replication slot "n2" (This replication slot has been invalidated due to "wal_removed".)`: true,
+		`replication slot "n2" does not exist`:                                                                          false,
+		"":                                                                                                              false,
+	} {
+		require.Equal(t, want, Source{Refusal: text}.Removed(), text)
+	}
+}
+
 // A directory is taken for data by what PostgreSQL cannot be without.
 func TestContentsOf(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -34,8 +34,11 @@ type Source struct {
 }
 
 // Removed says whether the refusal is that the write-ahead log asked for is not kept any
-// more (walsender.c and xlogreader.c have these words since 9.x).
-func (s Source) Removed() bool { return strings.Contains(s.Refusal, "has already been removed") }
+// more (walsender.c and xlogreader.c have these words since 9.x), or the slot has lost it
+// (slot.c since 18).
+func (s Source) Removed() bool {
+	return strings.Contains(s.Refusal, "has already been removed") || strings.Contains(s.Refusal, "can no longer access replication slot")
+}
 
 // replication connects to a server as this instance's WAL receiver would.
 func (i *Instance) replication(ctx context.Context, c Conninfo) (*Conn, error) {
@@ -59,7 +62,7 @@ func (i *Instance) replication(ctx context.Context, c Conninfo) (*Conn, error) {
 
 // AskSource asks a server for itself, and whether an instance that has replayed up to the
 // one place, and holds log up to the other, could stream from it. A zero place is not
-// compared. Nothing is asked of the slot in primary_slot_name.
+// compared. Nothing is asked of the slot in primary_slot_name; see RewindSource.
 func (i *Instance) AskSource(ctx context.Context, c Conninfo, replayed, end wal.Position) (s Source, err error) {
 	conn, err := i.replication(ctx, c)
 	if err != nil {
@@ -128,7 +131,8 @@ func majorOf(version string) (int, error) {
 	return major, nil
 }
 
-// RewindSource is what pg_rewind needs of the server that it fetches from.
+// RewindSource is what pg_rewind needs of the server that it fetches from, and what a
+// standby needs that is to stream from there.
 type RewindSource struct {
 	Allowed        bool // the role may read the server's files, as pg_rewind does
 	MayCheckpoint  bool
@@ -136,6 +140,7 @@ type RewindSource struct {
 	Timeline       wal.Timeline // which it writes
 	Checkpoint     wal.Timeline // of its last checkpoint
 	Tablespaces    int          // beside the two that every server has
+	Slots          []Slot
 }
 
 // Settled says that the last checkpoint is of the timeline that the server writes. Before,
@@ -164,7 +169,15 @@ func (i *Instance) AskRewindSource(ctx context.Context, c Conninfo) (s RewindSou
 		return s, err
 	}
 	defer conn.Close()
-	r, err := conn.single(ctx, rewindSourceSQL, 6)
+	tables, err := conn.query(ctx, rewindSourceSQL+";"+slotsSQL)
+	if err == nil && len(tables) != 2 {
+		err = fmt.Errorf("the server gave %d results, expected 2", len(tables))
+	}
+	if err != nil {
+		return s, err
+	}
+	s.Slots = readSlots(tables[1])
+	r, err := only(tables[0], 6)
 	if err != nil {
 		return s, err
 	}
