@@ -462,7 +462,7 @@ func TestRejoinEndings(t *testing.T) {
 		v.Outcome, v.Used, v.Copied, v.Left = outcomeDone, wayClone, 2*gigabyte, "/data/main.before-rejoin-20261121T175230Z"
 	})
 	show(func(v *rejoinView) {
-		v.Outcome, v.Reason, v.idle = outcomeFailed, "another rejoin of this data directory is under way: /data is locked", true
+		v.Outcome, v.Reason, v.idle = outcomeFailed, "another rejoin of this data directory, or of one beside it, is under way: /data is locked", true
 	})
 	show(func(v *rejoinView) {
 		v.Outcome, v.Reason, v.idle = outcomeRefused, "by now the primary is n2, and it was n3; run it again", true

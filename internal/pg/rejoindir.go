@@ -87,11 +87,13 @@ type Rejoin struct {
 	untouched bool
 }
 
-// ErrRejoining says that another rejoin of this data directory is under way.
-var ErrRejoining = errors.New("another rejoin of this data directory is under way")
+// ErrRejoining says that another rejoin is under way; see LockRejoin for which.
+var ErrRejoining = errors.New("another rejoin of this data directory, or of one beside it, is under way")
 
 // LockRejoin keeps other rejoins of the same data directory away, until Close or the end
-// of this process. It changes nothing. Its errors wrap ErrRejoining, or tell why the
+// of this process, and those of others with the same parent directory: that is what is locked,
+// since the data directory itself has other names meanwhile, or is not there, and a file for
+// the lock others could make first. It changes nothing. Its errors wrap ErrRejoining, or tell why the
 // directory in which the data directory is cannot be opened.
 func (i *Instance) LockRejoin() (*Rejoin, error) {
 	r := &Rejoin{i: i}

@@ -74,6 +74,22 @@ func TestShownTime(t *testing.T) {
 	}
 }
 
+// What is locked is the parent directory, and so it is said.
+func TestRejoinsLockTheirParentDirectory(t *testing.T) {
+	w := newRejoinDir(t)
+	beside := w.i.cfg
+	beside.PGData, beside.DataDir = beside.PGData+"2", ""
+	for _, c := range []Config{w.i.cfg, beside} {
+		_, err := New(c).LockRejoin()
+		require.ErrorIs(t, err, ErrRejoining)
+		require.EqualError(t, err, "another rejoin of this data directory, or of one beside it, is under way: "+filepath.Dir(w.dir)+" is locked")
+	}
+	w.Close()
+	r, err := New(beside).LockRejoin()
+	require.NoError(t, err)
+	r.Close()
+}
+
 // PostgreSQL 18 has words of its own for a slot whose log is gone.
 func TestRemoved(t *testing.T) {
 	for text, want := range map[string]bool{
