@@ -33,8 +33,8 @@ type CIB struct {
 
 	ColocationSets []string // ids of those that colocate sets of resources
 
-	FencingDelays []string // what makes one node wait when two want to fence each other, as in delay=10s of fence-n1
-	IdleDelay     string   // one by priority, of which no resource has any: it delays nothing
+	FenceDevices []FenceDevice
+	prioritized  bool // a resource has a priority
 
 	groups         map[string][]string          // members by the group's name
 	nodeIDs        map[string]string            // names by the cluster's own ids
@@ -132,7 +132,7 @@ func ParseCIB(text string) (CIB, error) {
 		maps.Copy(c.defaults, pairs(e, "meta_attributes"))
 	}
 	c.readRules(root)
-	c.readFencingDelays(root)
+	c.FenceDevices, c.prioritized = readFenceDevices(root), hasPriority(root, c.defaults)
 	c.readStatus(root)
 	return c, nil
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-
-	"github.com/beevik/etree"
 )
 
 // Flags of Corosync's quorum, as corosync-quorumtool(8) shows them.
@@ -49,60 +47,4 @@ func (c CIB) NoQuorumPolicy() string {
 		return NoQuorumStop
 	}
 	return policy
-}
-
-// delayParams delay a fencing by one device: the first two are Pacemaker's, see
-// pacemaker-fenced(7), the last one is the fence agents' own.
-var delayParams = []string{"pcmk_delay_base", "pcmk_delay_max", "delay"}
-
-// readFencingDelays finds what makes one of two nodes, that each want to fence the other, wait.
-func (c *CIB) readFencingDelays(root *etree.Element) {
-	resources := root.FindElement("./configuration/resources")
-	if resources == nil {
-		return
-	}
-	prioritized := isDelay(c.defaults["priority"])
-	for _, e := range resources.FindElements(".//meta_attributes/nvpair[@name='priority']") {
-		prioritized = prioritized || isDelay(attr(e, "value"))
-	}
-	const property = "priority-fencing-delay"
-	if value := c.Properties[property]; isDelay(value) && prioritized {
-		c.FencingDelays = append(c.FencingDelays, property+"="+value)
-	} else if isDelay(value) {
-		c.IdleDelay = property + "=" + value
-	}
-	for _, e := range resources.FindElements(".//primitive") {
-		template := templateOf(resources, e)
-		if classOf(e, template) != "stonith" {
-			continue
-		}
-		device := Resource{Params: map[string]string{}}
-		device.merge(device.Params, root, e, "instance_attributes")
-		if template != nil {
-			device.merge(device.Params, root, template, "instance_attributes")
-		}
-		for _, name := range delayParams {
-			if value := device.Params[name]; isDelay(value) {
-				c.FencingDelays = append(c.FencingDelays, name+"="+value+" of "+attr(e, "id"))
-			}
-		}
-	}
-}
-
-func classOf(e, template *etree.Element) string {
-	if template != nil {
-		return attr(template, "class")
-	}
-	return attr(e, "class")
-}
-
-// isDelay says whether a text has a number in it that is not zero: delays may be given node by
-// node, as in n1:0;n2:10s.
-func isDelay(text string) bool {
-	return slices.ContainsFunc(strings.Split(text, ";"), func(part string) bool {
-		if _, of, found := strings.Cut(part, ":"); found {
-			part = of
-		}
-		return strings.ContainsAny(part, "123456789")
-	})
 }

@@ -51,6 +51,13 @@ type checkFacts struct {
 	unitsErr    error
 	quorum      []string // flags of Corosync's, of two nodes; see crm.QuorumFlags
 	quorumErr   error
+	fencers     map[string]fencers // of the other nodes, by their names
+}
+
+// fencers are the devices with which this node could fence another one.
+type fencers struct {
+	devices []string
+	err     error
 }
 
 type checkup struct {
@@ -122,12 +129,21 @@ func (v checkView) text(s style) string {
 
 // gather asks what a survey does not, everything at once.
 func gather(ctx context.Context, cluster *crm.Cluster, s survey, version string) checkFacts {
-	f := checkFacts{survey: s, version: version, checkups: map[string]checkup{}, replication: map[string]replicationTest{}}
+	f := checkFacts{survey: s, version: version, checkups: map[string]checkup{}, replication: map[string]replicationTest{}, fencers: map[string]fencers{}}
 	ctx, cancel := context.WithTimeout(ctx, checkWait)
 	defer cancel()
 	var asked sync.WaitGroup
 	if s.stateErr == nil {
 		asked.Go(func() { f.versions, _ = cluster.PrivateOfAll(ctx, crm.VersionAttribute(s.resource.Name)) })
+	}
+	var mu sync.Mutex
+	for _, node := range f.toFence() {
+		asked.Go(func() {
+			devices, err := cluster.Fencers(ctx, node)
+			mu.Lock()
+			defer mu.Unlock()
+			f.fencers[node] = fencers{devices, err}
+		})
 	}
 	if s.stateErr == nil && s.state.Members() == 2 {
 		asked.Go(func() { f.quorum, f.quorumErr = cluster.QuorumFlags(ctx) })
@@ -137,7 +153,6 @@ func gather(ctx context.Context, cluster *crm.Cluster, s survey, version string)
 		asked.Wait()
 		return f
 	}
-	var mu sync.Mutex
 	if s.local.ok() {
 		asked.Go(func() {
 			c, err := s.instance.Checkup(ctx)
@@ -178,6 +193,20 @@ func gather(ctx context.Context, cluster *crm.Cluster, s survey, version string)
 	}
 	asked.Wait()
 	return f
+}
+
+// toFence are the other nodes, of which a fence device has to be known here: not where nothing
+// is fenced, or where the nodes do it themselves by their watchdogs.
+func (s *survey) toFence() (nodes []string) {
+	if s.stateErr != nil || !s.cib.Fencing() || s.cib.WatchdogFencing() {
+		return nil
+	}
+	for _, node := range s.nodeNames() {
+		if node != s.node {
+			nodes = append(nodes, node)
+		}
+	}
+	return nodes
 }
 
 // errNoSystemd says that nobody can tell which services start by themselves.

@@ -34,6 +34,7 @@ func wellSettings() map[string]string {
 func wellSetUp(t *testing.T) checkFacts {
 	f := checkFacts{
 		survey: situations(t)["healthy"], version: "v1", appName: "n2", checkups: map[string]checkup{}, replication: map[string]replicationTest{},
+		fencers:  map[string]fencers{"n1": {devices: []string{"fencing"}}, "n3": {devices: []string{"fencing"}}},
 		versions: map[string]string{"n1": "v1", "n3": "v1"}, hosts: "10.77.0.100", selfTried: true, selfErr: &pgconn.PgError{Code: "28000"},
 		space: []pg.Space{{Path: "/data", Free: 60 << 30, Total: 100 << 30}}, units: map[string]string{"postgresql.service": "disabled", "postgresql@15-main.service": "enabled-runtime"},
 	}
@@ -180,6 +181,11 @@ func TestCheckFindsEach(t *testing.T) {
 			other.report.Blind, other.report.Receiver = "replicator", nil
 			f.others["n3"] = other
 		}},
+		"nobody fences one": {"fence devices", levelError, func(f *checkFacts) { f.fencers["n3"] = fencers{} }},
+		"not from here": {"fence devices", levelWarning, func(f *checkFacts) {
+			f.fencers["n3"] = fencers{}
+			f.cib.FenceDevices = []crm.FenceDevice{{Name: "fence-n3", Params: map[string]string{"pcmk_host_list": "n3"}}}
+		}},
 		"any host": {"primary_conninfo", levelError, func(f *checkFacts) { f.hosts, f.sessions = "n1,n3", "any" }},
 		"move of what follows": {"constraints", levelWarning, func(f *checkFacts) {
 			f.cib.Locations = []crm.Location{{ID: "cli-prefer-pgsql-vip", Resource: "pgsql-vip", Node: "n1", Score: crm.Infinity}}
@@ -229,8 +235,8 @@ func TestCheckFindsEach(t *testing.T) {
 func TestCheckOfTwoNodes(t *testing.T) {
 	flags := func(all ...string) checkFacts { return checkFacts{quorum: all} }
 	delayed, idle, unasked := flags("2Node", "Quorate", "WaitForAll"), flags("2Node", "Quorate", "WaitForAll"), checkFacts{quorumErr: errSlow}
-	delayed.cib.FencingDelays = []string{"delay=10s of fence-n1"}
-	idle.cib.IdleDelay = "priority-fencing-delay=15s"
+	delayed.cib.FenceDevices = []crm.FenceDevice{{Name: "fence-n1", Params: map[string]string{"delay": "10s"}}}
+	idle.cib.Properties = map[string]string{"priority-fencing-delay": "15s"}
 	for name, c := range map[string]struct {
 		facts checkFacts
 		check string
@@ -244,7 +250,6 @@ func TestCheckOfTwoNodes(t *testing.T) {
 		"unknown":    {unasked, "quorum", levelUnknown, "whether it outlives"},
 		"qdevice":    {facts: flags("Quorate", "Qdevice")},
 	} {
-		c.facts.cib.Properties = map[string]string{}
 		c.facts.resource = crm.Resource{Name: "pgsqld", Clone: "pgsqld-clone"}
 		c.facts.state.Nodes = []crm.Node{{Name: "n1"}, {Name: "n2"}, {Name: "far", Remote: true}}
 		j := judgement{checkFacts: c.facts}
@@ -308,6 +313,7 @@ func TestCheckKnowsWhatItCannotKnow(t *testing.T) {
 			f.others["n1"].report.Standbys[1].ApplicationName = "n3"
 		},
 		"no version": func(f *checkFacts) { delete(f.versions, "n3") },
+		"no fencer":  func(f *checkFacts) { f.fencers["n3"] = fencers{err: errSlow} },
 	} {
 		f := wellSetUp(t)
 		breaks(&f)
@@ -323,6 +329,7 @@ func TestCheckLeavesOutWhoRunsNothing(t *testing.T) {
 	f := wellSetUp(t)
 	f.cib.NodeNames = append(slices.Clone(f.cib.NodeNames), "n4")
 	f.state.Nodes = append(slices.Clone(f.state.Nodes), crm.Node{Name: "n4", Online: true})
+	f.fencers["n4"] = fencers{devices: []string{"fencing"}}
 	require.NotZero(t, viewCheck(f).Errors, "n4 is missed")
 	f.cib.Locations = []crm.Location{{ID: "no-pgsql", Resource: "pgsqld-clone", Node: "n4", Score: -crm.Infinity}}
 	everywhere("synchronous_standby_names", "*")(&f)
@@ -330,7 +337,7 @@ func TestCheckLeavesOutWhoRunsNothing(t *testing.T) {
 	require.Zero(t, v.Errors, "%v", v.Findings)
 	for _, one := range v.Findings {
 		require.NotContains(t, one.ToDo, "n4", "%v", one)
-		require.True(t, one.Node != "n4" || one.Check == "nodes", "%v", one)
+		require.True(t, one.Node != "n4" || one.Check == "nodes" || one.Check == "fence devices", "%v", one)
 	}
 	f.cib.Locations, f.cib.Properties["symmetric-cluster"] = []crm.Location{}, "false"
 	for _, node := range []string{"n1", "n2", "n3"} {

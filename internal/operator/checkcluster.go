@@ -75,10 +75,35 @@ func (j *judgement) cluster() {
 			quorumMatters)
 	}
 	j.all = append(j.all, fencingChecks(j.survey)...)
+	j.fenceable()
 	j.twoNodes()
 	on := *j.v.Pacemaker.Maintenance
 	j.add("maintenance", "", !on, levelWarning, "maintenance mode "+yesNo(&on, "on", "off"), "off", "crm_attribute -n maintenance-mode -v false")
 	j.add("status", "", j.v.Well, levelError, plural(len(j.v.Problems), "problem"), "none", "pgsqlms status")
+}
+
+// fenceable says of each other node whether this one could fence it. A device of a node is
+// mostly kept off that node, so no node can tell of itself.
+func (j *judgement) fenceable() {
+	const check = "fence devices"
+	for _, node := range j.toFence() {
+		known, others := j.fencers[node], []string{}
+		for _, device := range j.cib.FenceDevices {
+			if device.Names(node) {
+				others = append(others, device.Name)
+			}
+		}
+		switch {
+		case known.err != nil:
+			j.unknown(check, node, "whether anything fences it: "+first(known.err), "stonith_admin --list "+node)
+		case len(known.devices) == 0 && len(others) > 0:
+			j.add(check, node, false, levelWarning, orNone(others)+" may not fence it from "+j.node, "a device that any other node may use", "crm_resource --constraints -r "+others[0])
+		case len(known.devices) == 0:
+			j.add(check, node, false, levelError, "no device fences it", "one: once it is lost, nobody is promoted in its place else", readme+": fencing first; stonith_admin --list "+node)
+		default:
+			j.add(check, node, true, levelOK, "it is fenced by "+orNone(known.devices), "", "")
+		}
+	}
 }
 
 // twoNodes looks at what two nodes alone need: a majority when one is lost, and, as each has
@@ -98,10 +123,10 @@ func (j *judgement) twoNodes() {
 	case !has(crm.FlagTwoNode) || !j.cib.Fencing():
 		return
 	}
-	delays := j.cib.FencingDelays
+	delays, idle := j.cib.FencingDelays()
 	found := orNone(delays)
-	if j.cib.IdleDelay != "" && len(delays) == 0 {
-		found = j.cib.IdleDelay + ", and no resource has a priority"
+	if idle != "" && len(delays) == 0 {
+		found = idle + ", and no resource has a priority"
 	}
 	j.add("fencing delay", "", len(delays) > 0, levelWarning, found, "one: when the network between the two fails, each fences the other at the same moment else",
 		fmt.Sprintf("crm_resource --meta -r %s -p priority -v 1; crm_attribute -n priority-fencing-delay -v 15s", j.resource.Outer())+cookbook)
