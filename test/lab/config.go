@@ -49,6 +49,8 @@ type Config struct {
 	Name  string // "lab"; part of the names of all that is made
 	Nodes int    // 3
 	Suite string // Debian release: "bookworm"
+	// Packages are Debian's, on the nodes beside what every lab has. With some the lab is in a tree of its own.
+	Packages []string
 
 	// Agent is the OCF agent under test: a file on the host, or one of the
 	// packaged systems to compare with: AgentPAF (default), AgentShell, AgentPatroni.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -25,7 +26,7 @@ func Up(ctx context.Context, cfg Config, progress func(string)) (*Lab, error) {
 	if missing := Requirements(); len(missing) > 0 {
 		return nil, requirementsError(missing)
 	}
-	tree, err := Tree(ctx, cfg.Suite, progress, systemOf(cfg.Agent).packages()...)
+	tree, err := Tree(ctx, cfg.Suite, progress, slices.Concat(systemOf(cfg.Agent).packages(), cfg.Packages)...)
 	if err != nil {
 		return nil, err
 	}

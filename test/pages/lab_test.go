@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -49,8 +49,8 @@ const password = "secret"
 func TestQuickStartDebian(t *testing.T) { newDebian(t, "d") }
 
 // newDebian is a reader who has gone through the quick start for Debian.
-func newDebian(t *testing.T, suffix string) *reader {
-	r := newReader(t, suffix, lab.Config{NoResources: true})
+func newDebian(t *testing.T, suffix string, packages ...string) *reader {
+	r := newReader(t, suffix, lab.Config{NoResources: true, Packages: packages})
 	r.debian()
 	r.try("quickstart-debian.md")
 	return r
@@ -86,6 +86,7 @@ func newReader(t *testing.T, suffix string, config lab.Config) *reader {
 	r := &reader{Lab: l, t: t, ctx: ctx}
 	t.Cleanup(r.end)
 	r.here = strings.NewReplacer("pgsql-ip", lab.VIPResource, "192.0.2.10", l.VIP(), "192.0.2.11", strings.Replace(l.VIP(), ".100", ".101", 1),
+		"qnetd.example.com", "n3",
 		"fence_ipmilan params ip=10.0.0.1 username=admin password_script=/etc/ipmi-pw lanplus=1", "fence_lab params",
 		"fence_ipmilan params ip=10.0.0.2 username=admin password_script=/etc/ipmi-pw lanplus=1", "fence_lab params",
 		"fence_ipmilan params ip=10.0.0.3 username=admin password_script=/etc/ipmi-pw lanplus=1", "fence_lab params",
@@ -124,14 +125,15 @@ func (r *reader) debian() {
 	}
 }
 
-// enterpriseLinux leaves Enterprise Linux's paths, behind which are Debian's programs, and the lab's cluster up.
+// enterpriseLinux leaves Enterprise Linux's paths, behind which are Debian's programs, no cluster, and pcsd.
 func (r *reader) enterpriseLinux() {
 	for _, n := range r.Nodes() {
 		require.NoError(r.t, r.WriteFile(n.Name, "/usr/pgsql-15/bin/postgresql-15-setup", []byte(setupEL), 0o755, ""))
 		r.as(n.Name, "rm -rf /var/lib/postgresql/* /etc/postgresql; "+
 			"for f in /usr/lib/postgresql/15/bin/*; do ln -s $f /usr/pgsql-15/bin/; done; "+
 			"install -d -o postgres -g postgres /var/lib/pgsql /var/lib/pgsql/15; "+
-			"sed -i 's,:/var/lib/postgresql:,:/var/lib/pgsql:,' /etc/passwd; cibadmin --delete --xpath '//primitive'")
+			"sed -i 's,:/var/lib/postgresql:,:/var/lib/pgsql:,' /etc/passwd; "+
+			"systemctl stop corosync; rm -f /etc/corosync/corosync.conf /var/lib/pacemaker/cib/*; systemctl start pcsd")
 	}
 }
 
@@ -144,15 +146,26 @@ func (r *reader) as(node, script string) {
 }
 
 // try goes through a page.
-func (r *reader) try(page string) { r.t.Helper(); r.tryAbout(page, regexp.MustCompile("")) }
+func (r *reader) try(page string) {
+	r.t.Helper()
+	r.tryAbout(page, func(string) bool { return true })
+}
 
-// tryAbout goes through those parts of a page whose heading matches.
-func (r *reader) tryAbout(page string, about *regexp.Regexp) {
+// tryTask goes through what stands under one heading.
+func (r *reader) tryTask(page, task string) {
+	r.t.Helper()
+	found := false
+	r.tryAbout(page, func(t string) bool { found = found || t == task; return t == task })
+	require.True(r.t, found, "docs/%s has no task %q with steps", page, task)
+}
+
+// tryAbout goes through those parts of a page whose heading it is told to.
+func (r *reader) tryAbout(page string, about func(task string) bool) {
 	r.t.Helper()
 	steps, err := parse(read(r.t, "docs/"+page))
 	require.NoError(r.t, err)
 	for _, s := range steps {
-		if !about.MatchString(s.task) {
+		if !about(s.task) {
 			continue
 		}
 		start := time.Now()
@@ -220,7 +233,7 @@ func (r *reader) copy(from, path string, to []string) error {
 // fault lets something befall a node. "busy" is none, but what a lab needs: each node takes the whole machine's load for its
 // own, and would do one thing after the other. Nor is "home": it gives the node the primary's role, for a second fault.
 func (r *reader) fault(what, node string) error {
-	faults := map[string]func(context.Context, string) error{"cut": r.cut, "heal": r.Heal, "busy": r.standsLoad, "home": r.takesRole}
+	faults := map[string]func(context.Context, string) error{"cut": r.cut, "heal": r.Heal, "busy": r.standsLoad, "home": r.takesRole, "lose": r.KillNode}
 	do, ok := faults[what]
 	if !ok {
 		return fmt.Errorf("no fault %q", what)
@@ -343,6 +356,10 @@ var stateRules = map[string]func(s *lab.Status, nodes []string) error{
 	"stopped": ofEach(func(s *lab.Status, n string) bool {
 		return s.Nodes[n].Role == "" && s.Nodes[n].SQL != "primary" && s.Nodes[n].SQL != "standby"
 	}),
+	"candidate": ofEach(func(s *lab.Status, n string) bool {
+		score, err := strconv.Atoi(s.Nodes[n].Score)
+		return err == nil && score > 0
+	}),
 	"standby": ofEach(func(s *lab.Status, n string) bool { return s.Nodes[n].SQL == "standby" }),
 	"powered": ofEach(func(s *lab.Status, n string) bool { return s.Nodes[n].Powered }),
 	"diverged": ofEach(func(s *lab.Status, n string) bool {
@@ -368,6 +385,17 @@ start() {
 	case $1 in
 	corosync) pgrep -x corosync >/dev/null || $helper lab-helper-services corosync ;;
 	pacemaker) start corosync; pgrep -x pacemakerd >/dev/null || $helper lab-helper-services pacemaker ;;
+	corosync-qdevice) pgrep -f /usr/sbin/corosync-qdevice >/dev/null || /usr/sbin/corosync-qdevice ;;
+	corosync-qnetd)
+		pgrep -x corosync-qnetd >/dev/null && return
+		install -d -o coroqnetd -g coroqnetd /run/corosync-qnetd
+		runuser -u coroqnetd -- setsid corosync-qnetd -f >/dev/null 2>&1 & ;;
+	pcsd)
+		(set -a; . /etc/default/pcsd; for f in /usr/share/pcsd/pcsd /usr/sbin/pcsd; do setsid $f >>/var/log/pcsd.out 2>&1 </dev/null & done)
+		n=0 # systemd waits for its word, too
+		until python3 -c 'import socket; socket.create_connection(("127.0.0.1", 2224), 1)' 2>/dev/null; do
+			n=$((n + 1)); [ $n -lt 60 ] || exit 1; sleep 0.5
+		done ;;
 	postgresql@15-main) su postgres -c 'pg_ctlcluster 15 main start' ;;
 	postgresql-15) su postgres -c '/usr/pgsql-15/bin/pg_ctl start -w -s -D /var/lib/pgsql/15/data -l /tmp/startup.log' ;;
 	*) echo "start of $1 is not known here" >&2; return 1 ;;
@@ -382,11 +410,24 @@ stop() {
 	case $1 in
 	pacemaker) ended pacemakerd ;;
 	corosync) ended pacemakerd; ended corosync ;;
+	corosync-qdevice) ! pgrep -f /usr/sbin/corosync-qdevice || pkill -f /usr/sbin/corosync-qdevice ;;
 	postgresql@15-main) su postgres -c 'pg_ctlcluster 15 main stop -m fast' ;;
 	postgresql-15) su postgres -c '/usr/pgsql-15/bin/pg_ctl stop -w -s -m fast -D /var/lib/pgsql/15/data' ;;
 	*) echo "stop of $1 is not known here" >&2; return 1 ;;
 	esac
 }
+runs() {
+	case $1 in
+	corosync|corosync-qnetd) pgrep -x "$1" ;;
+	corosync-qdevice) pgrep -f /usr/sbin/corosync-qdevice ;;
+	pacemaker) pgrep -x pacemakerd ;;
+	*) false ;;
+	esac >/dev/null
+}
+if [ "$1" = list-unit-files ]; then # pcs asks so what is installed
+	for f in /lib/systemd/system/*.service; do echo "$(basename "$f") disabled enabled"; done
+	exit
+fi
 verb=
 for word; do
 	case $word in
@@ -397,13 +438,15 @@ for word; do
 		"") verb=$word ;;
 		start|stop) $verb "$unit" || exit ;;
 		restart) stop "$unit" && start "$unit" || exit ;;
-		enable|disable|mask|unmask) ;;
+		enable) touch "/etc/enabled-$unit" ;;
+		disable|mask) rm -f "/etc/enabled-$unit" ;;
+		unmask) ;;
 		# Debian's generator has an instance with "auto" in its start.conf wanted by postgresql.service.
 		is-enabled) case $unit in
 			postgresql@*) echo enabled-runtime ;;
-			*) echo disabled; exit 1 ;;
+			*) [ -e "/etc/enabled-$unit" ] || { echo disabled; exit 1; }; echo enabled ;;
 			esac ;;
-		is-active) echo inactive; exit 3 ;;
+		is-active) if runs "$unit"; then echo active; exit; fi; echo inactive; exit 3 ;;
 		*) echo "$verb is not known here" >&2; exit 1 ;;
 		esac ;;
 	esac
