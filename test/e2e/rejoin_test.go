@@ -212,6 +212,61 @@ func TestRejoinClones(t *testing.T) {
 	c.end(outcome{restarted: []string{node}})
 }
 
+// Data in several places, a tablespace and a pg_wal that is a link, cannot be copied with one directory: they are rewound
+// where they are, and every part stays in its place.
+func TestRejoinOfDataInSeveralPlaces(t *testing.T) {
+	c := begin(t)
+	node := c.before.standbys[0]
+	for _, n := range c.Nodes() {
+		c.run(n.Name, "install", "-d", "-o", "postgres", "-m", "0700", "/srv/space")
+	}
+	c.sql(c.before.primary, "create tablespace apart location '/srv/space'")
+	c.sql(c.before.primary, "create table placed tablespace apart as select generate_series(1, 1000) as n")
+	c.await("the standbys have it", time.Minute, func() error {
+		for _, n := range c.before.standbys {
+			if found, err := c.SQL(c.ctx, n, "select count(*) from placed"); err != nil || found != "1000" {
+				return fmt.Errorf("%s: %s %w", n, found, err)
+			}
+		}
+		return nil
+	})
+	wal := c.PGData() + "/pg_wal"
+	c.banned(node, func() {
+		c.run(node, "mv", wal, "/srv/wal")
+		c.run(node, "ln", "-s", "/srv/wal", wal)
+		require.NoError(t, c.PgCtl(c.ctx, node, "start"))
+		require.NoError(t, c.PgCtl(c.ctx, node, "promote"))
+		c.sql(node, "set synchronous_commit = local; update placed set n = -n; create table alone tablespace apart as select 1; checkpoint")
+		require.NoError(t, c.PgCtl(c.ctx, node, "stop"))
+	})
+
+	refused := c.try(node, c.Agent(), "rejoin", "--yes")
+	require.Equal(t, 1, refused.Code, "%s%s", refused.Stdout, refused.Stderr)
+	require.Contains(t, refused.Stdout, "pg_wal is a link to /srv/wal")
+	require.Contains(t, refused.Stdout, "pgsqlms rejoin --discard-old")
+	s := c.rejoin(node, 0, "--yes", "--checkpoint", "--discard-old")
+	assert.Equal(t, [3]string{"done", "rewind", "rewind"}, [3]string{s.Outcome, s.Way, s.Used})
+	c.streamsWith(node)
+	assert.Equal(t, "/srv/wal\n", c.run(node, "readlink", wal))
+	assert.Equal(t, "1000|500500", c.sql(node, "select count(*), sum(n) from placed"))
+	assert.Equal(t, "/srv/space", c.sql(node, "select pg_tablespace_location(oid) from pg_tablespace where spcname = 'apart'"))
+	assert.Equal(t, "f", c.sql(node, "select to_regclass('alone') is not null"))
+
+	refused = c.try(node, c.Agent(), "rejoin", "--yes", "--clone")
+	require.Equal(t, 1, refused.Code, "%s%s", refused.Stdout, refused.Stderr)
+	require.Contains(t, refused.Stdout, "the primary has 1 tablespace")
+	c.streamsWith(node)
+
+	c.sql(c.before.primary, "drop table placed")
+	c.sql(c.before.primary, "drop tablespace apart")
+	c.run(c.before.primary, "crm_standby", "-N", node, "-v", "on")
+	c.await("stopped", 60*time.Second, func() error { return c.hasRole(c.ctx, node, "") })
+	c.run(node, "rm", wal)
+	c.run(node, "mv", "/srv/wal", wal)
+	c.run(c.before.primary, "crm_standby", "-N", node, "-D")
+	c.end(outcome{restarted: []string{node}})
+}
+
 // A standby whose WAL the primary has removed runs, and does not stream. Pacemaker stops it for the repair.
 func TestRejoinOfALostStandby(t *testing.T) {
 	c := begin(t)
