@@ -8,8 +8,9 @@ import (
 
 // Flags of Corosync's quorum, as corosync-quorumtool(8) shows them.
 const (
-	FlagTwoNode = "2Node"   // either of two nodes goes on without the other
-	FlagQdevice = "Qdevice" // a third vote decides between two halves
+	FlagTwoNode    = "2Node"          // either of two nodes goes on without the other
+	FlagQdevice    = "Qdevice"        // a third vote decides between two halves
+	FlagTieBreaker = "AutoTieBreaker" // of two halves that with a named node goes on
 )
 
 // QuorumFlags asks Corosync on this node. It answers without a quorum, too.

@@ -255,7 +255,7 @@ func (s State) Node(name string) (Node, bool) {
 	return s.Nodes[n], true
 }
 
-// Members is the number of nodes that Corosync knows, in it or lost.
+// Members is the number of the cluster's own nodes that Pacemaker knows, up or lost.
 func (s State) Members() (n int) {
 	for _, node := range s.Nodes {
 		if !node.Remote {

@@ -148,6 +148,9 @@ func (a *assessor) nobody(held []string) {
 	for _, name := range held {
 		if node, _ := a.state.Node(name); node.Unclean {
 			text = fmt.Sprintf("%s, which was promoted, is lost and not fenced: here nobody can write, and nobody is promoted in its place before it is fenced", name)
+			if !a.cib.Fencing() {
+				text = fmt.Sprintf("%s, which was promoted, is lost: here nobody can write", name)
+			}
 		}
 	}
 	a.problem("", "pgsqlms explain; where an election waits, bring back the nodes that it names", "%s", text)

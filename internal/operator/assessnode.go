@@ -3,6 +3,7 @@ package operator
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ func (a *assessor) subject(name string) subject {
 	s.member, _ = a.state.Node(name)
 	s.placed, s.runs = a.state.On(a.resource.Name, name)
 	s.runs = s.runs && s.placed.Role != crm.RoleStopped
-	if s.report != nil || !a.gone(name) {
+	if !a.gone(name) {
 		s.row, s.upstream = a.connection(name)
 	}
 	return s
@@ -66,7 +67,7 @@ func (a *assessor) roleOf(s subject) nodeRole {
 		return rolePrimary
 	case s.row != nil && s.name != a.primary:
 		return roleStandby
-	case s.report == nil && s.member.Unclean:
+	case s.member.Unclean:
 		return roleNone // nobody can tell whether it still runs
 	case s.runs && s.placed.Role == crm.RolePromoted:
 		return rolePrimary
@@ -486,13 +487,22 @@ func (a *assessor) scoreRemarks(v nodeView) {
 		a.problem(v.Name, "pgsqlms explain, which names the node", "promotion score %d: an election waits for another node's vote", *v.Score)
 	case *v.Score == election.ScoreNotReady:
 		a.problem(v.Name, "wait until it has caught up", "promotion score %d: it lags more than maxlag, or is being set up", *v.Score)
-	case *v.Score < 0 && v.State == stateStreaming && v.Upstream != a.primary && a.primary != "":
+	case *v.Score < 0:
+		a.notConnected(v)
+	}
+}
+
+// notConnected is for a standby that the primary did not find streaming from it.
+func (a *assessor) notConnected(v nodeView) {
+	ofAnother := v.Upstream != a.primary && slices.Contains(a.nodeNames(), v.Upstream) && a.primary != ""
+	switch {
+	case v.State != stateStreaming:
+		a.problem(v.Name, "pgsqlms explain "+v.Name, "promotion score %d: the primary did not find it streaming", *v.Score)
+	case ofAnother:
 		a.problem(v.Name, "host in primary_conninfo, on "+v.Name+": an address that goes with the primary, or all other nodes with target_session_attrs=read-write",
 			"promotion score %d: it streams from %s, and %s is the primary: no commit waits for it, and it cannot be promoted", *v.Score, v.Upstream, a.primary)
-	case *v.Score < 0 && v.State == stateStreaming:
+	default:
 		a.notice(v.Name, "", "promotion score %d: it did not stream when the primary last looked; its next monitor looks again", *v.Score)
-	case *v.Score < 0:
-		a.problem(v.Name, "pgsqlms explain "+v.Name, "promotion score %d: the primary did not find it streaming", *v.Score)
 	}
 }
 

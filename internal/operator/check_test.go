@@ -186,7 +186,8 @@ func TestCheckFindsEach(t *testing.T) {
 			f.fencers["n3"] = fencers{}
 			f.cib.FenceDevices = []crm.FenceDevice{{Name: "fence-n3", Params: map[string]string{"pcmk_host_list": "n3"}}}
 		}},
-		"any host": {"primary_conninfo", levelError, func(f *checkFacts) { f.hosts, f.sessions = "n1,n3", "any" }},
+		"any address": {"primary_conninfo", levelWarning, func(f *checkFacts) { f.hosts = "10.77.0.100,10.78.0.100" }},
+		"any host":    {"primary_conninfo", levelError, func(f *checkFacts) { f.hosts, f.sessions = "n1,n3", "any" }},
 		"move of what follows": {"constraints", levelWarning, func(f *checkFacts) {
 			f.cib.Locations = []crm.Location{{ID: "cli-prefer-pgsql-vip", Resource: "pgsql-vip", Node: "n1", Score: crm.Infinity}}
 		}},
@@ -249,6 +250,7 @@ func TestCheckOfTwoNodes(t *testing.T) {
 		"delayed":    {delayed, "fencing delay", levelOK, "delay=10s of fence-n1"},
 		"unknown":    {unasked, "quorum", levelUnknown, "whether it outlives"},
 		"qdevice":    {facts: flags("Quorate", "Qdevice")},
+		"tie":        {facts: flags("Quorate", "AutoTieBreaker")},
 	} {
 		c.facts.resource = crm.Resource{Name: "pgsqld", Clone: "pgsqld-clone"}
 		c.facts.state.Nodes = []crm.Node{{Name: "n1"}, {Name: "n2"}, {Name: "far", Remote: true}}
@@ -263,6 +265,16 @@ func TestCheckOfTwoNodes(t *testing.T) {
 		require.Equal(t, c.level, j.all[0].Level, name)
 		require.Contains(t, j.all[0].Found, c.found, name)
 	}
+	ignored := judgement{checkFacts: flags("Quorate")}
+	ignored.cib.Properties = map[string]string{"no-quorum-policy": "ignore", "stonith-enabled": "false"}
+	ignored.state.Nodes = []crm.Node{{Name: "n1"}, {Name: "n2"}}
+	ignored.twoNodes()
+	require.Len(t, ignored.all, 1)
+	require.Equal(t, "two_node: 1: docs/cookbook.md, Two nodes; then crm_attribute -n no-quorum-policy -v stop", ignored.all[0].ToDo, "the other way round both would stop")
+	maintenance := false
+	ignored.v.Pacemaker.Maintenance, ignored.all = &maintenance, nil
+	ignored.cluster()
+	require.Len(t, slices.DeleteFunc(ignored.all, func(one finding) bool { return one.Level != levelWarning }), 1, "it is said once")
 	three := judgement{checkFacts: flags("Quorate")}
 	three.state.Nodes = []crm.Node{{Name: "n1"}, {Name: "n2"}, {Name: "n3"}}
 	three.twoNodes()

@@ -70,9 +70,8 @@ func (j *judgement) cluster() {
 	} else {
 		j.add("quorum", "", j.state.Quorum, levelError, "quorum "+yesNo(&j.state.Quorum, "yes", "no"), "yes", "corosync-quorumtool")
 	}
-	if policy := j.cib.NoQuorumPolicy(); policy == crm.NoQuorumIgnore {
-		j.add("quorum", "", false, levelWarning, crm.NoQuorumProperty+"="+policy, "stop, the default: a part of the cluster that is cut off goes on else, and fences the others; for two nodes corosync has two_node",
-			quorumMatters)
+	if j.cib.NoQuorumPolicy() == crm.NoQuorumIgnore && !j.needsTwoNode() {
+		j.add("quorum", "", false, levelWarning, crm.NoQuorumProperty+"="+crm.NoQuorumIgnore, "stop, the default: a part of the cluster that is cut off goes on else, and fences the others", quorumMatters)
 	}
 	j.all = append(j.all, fencingChecks(j.survey)...)
 	j.fenceable()
@@ -109,18 +108,23 @@ func (j *judgement) fenceable() {
 // twoNodes looks at what two nodes alone need: a majority when one is lost, and, as each has
 // one, somebody who waits before both fence each other.
 func (j *judgement) twoNodes() {
-	has := func(flag string) bool { return slices.Contains(j.quorum, flag) }
+	if j.stateErr != nil || j.state.Members() != 2 {
+		return
+	}
+	const check = "quorum"
+	ignore := j.cib.NoQuorumPolicy() == crm.NoQuorumIgnore
 	switch {
-	case j.state.Members() != 2:
-		return
 	case j.quorumErr != nil:
-		j.unknown("quorum", j.node, "whether it outlives the loss of one of two nodes: "+first(j.quorumErr), "corosync-quorumtool -s, on "+orUnknown(j.node, false))
+		j.unknown(check, j.node, "whether it outlives the loss of one of two nodes: "+first(j.quorumErr), "corosync-quorumtool -s, on "+orUnknown(j.node, false))
 		return
-	case !has(crm.FlagTwoNode) && !has(crm.FlagQdevice):
-		j.add("quorum", "", false, levelWarning, "two nodes, and flags "+orNone(j.quorum), "two_node: 1 in corosync.conf, or a qdevice: whichever is lost, the other one has no quorum else, and stops PostgreSQL",
-			twoNode)
-		return
-	case !has(crm.FlagTwoNode) || !j.cib.Fencing():
+	case !j.needsTwoNode():
+	case ignore: // in this order: the policy alone would stop both
+		j.add(check, "", false, levelWarning, "two nodes, flags "+orNone(j.quorum)+", "+crm.NoQuorumProperty+"="+crm.NoQuorumIgnore,
+			"two_node: 1 in corosync.conf, or a qdevice, and stop, the default: Corosync says then which of the two goes on", j.quorumToDo())
+	default:
+		j.add(check, "", false, levelWarning, "two nodes, and flags "+orNone(j.quorum), "two_node: 1 in corosync.conf, or a qdevice: whichever is lost, the other one has no quorum else", twoNode)
+	}
+	if !j.cib.Fencing() || !ignore && !slices.Contains(j.quorum, crm.FlagTwoNode) {
 		return
 	}
 	delays, idle := j.cib.FencingDelays()
@@ -130,6 +134,13 @@ func (j *judgement) twoNodes() {
 	}
 	j.add("fencing delay", "", len(delays) > 0, levelWarning, found, "one: when the network between the two fails, each fences the other at the same moment else",
 		fmt.Sprintf("crm_resource --meta -r %s -p priority -v 1; crm_attribute -n priority-fencing-delay -v 15s", j.resource.Outer())+cookbook)
+}
+
+// needsTwoNode says of two nodes, of which Corosync has told, that nothing lets one go on
+// without the other.
+func (j *judgement) needsTwoNode() bool {
+	enough := []string{crm.FlagTwoNode, crm.FlagQdevice, crm.FlagTieBreaker}
+	return j.stateErr == nil && j.state.Members() == 2 && j.quorumErr == nil && !slices.ContainsFunc(enough, func(flag string) bool { return slices.Contains(j.quorum, flag) })
 }
 
 // clone looks at the meta attributes, in both spellings.

@@ -99,7 +99,11 @@ func (j *judgement) leadsToOne() {
 		j.add(check, j.node, false, levelError, "host="+j.hosts+" leads to no primary on "+strings.Join(left, ", "), "an address that goes with the primary, or all other nodes with target_session_attrs=read-write",
 			"host in primary_conninfo, on "+j.node)
 	case len(hosts) > 1 && !slices.Contains([]string{"read-write", "primary"}, j.sessions):
-		j.add(check, j.node, false, levelError, "host="+j.hosts+", target_session_attrs="+orUnset(j.sessions), "read-write: a standby takes the first that answers else, a standby too, and can then not be promoted",
+		bad := levelWarning // each may be an address that goes with the primary
+		if slices.ContainsFunc(hosts, func(host string) bool { return slices.Contains(j.nodeNames(), host) }) {
+			bad = levelError
+		}
+		j.add(check, j.node, false, bad, "host="+j.hosts+", target_session_attrs="+orUnset(j.sessions), "read-write, unless each goes with the primary: a standby takes the first that answers else, a standby too, and can then not be promoted",
 			"target_session_attrs=read-write in primary_conninfo, on "+j.node)
 	case j.local.ok() && j.local.report.InRecovery && errors.Is(j.byAddress.err, errOtherCluster):
 		j.add(check, j.node, false, levelError, "host="+j.hosts+": "+first(j.byAddress.err), "the primary", "look where that address leads")

@@ -391,7 +391,8 @@ func (r *logReader) journal(ctx context.Context, program, resource, since string
 		return err
 	}
 	defer lines.Close()
-	defer context.AfterFunc(ctx, func() { _ = lines.SetReadDeadline(time.Now()) })() // others may hold the pipe
+	stop := context.AfterFunc(ctx, func() { _ = lines.SetReadDeadline(time.Now()) }) // others may hold the pipe
+	defer stop()
 	ended := make(chan error, 1)
 	go func() {
 		defer out.Close()

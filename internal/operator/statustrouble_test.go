@@ -121,10 +121,28 @@ func TestStatusOfANodeThatIsGone(t *testing.T) {
 		require.Contains(t, problems, "n3: the node is ")
 		require.Contains(t, problems, "commits hang: they wait for 2 of n2, n3, and 1 of these are connected, not counting those of n3, which wal_sender_timeout has not ended yet")
 	}
+	for name, left := range map[string]func(*survey){
+		"all":          func(f *survey) { f.cib.Properties["maintenance-mode"] = "true" },
+		"the node":     func(f *survey) { gone(f, func(n *crm.Node) { n.Maintenance = true }) },
+		"the resource": func(f *survey) { f.resource.Meta["is-managed"] = "false" },
+	} {
+		f := situations(t)["healthy"]
+		gone(&f, func(n *crm.Node) { n.Online = false })
+		left(&f)
+		v := assess(f)
+		require.Equal(t, stateStreaming, state(v), "PostgreSQL runs on without Pacemaker, which leaves alone %s", name)
+		require.NotContains(t, strings.Join(texts(v.Problems), "\n"), "commits hang", name)
+	}
 	f := situations(t)["healthy"]
+	answers := f.others["n3"]
+	gone(&f, func(n *crm.Node) { n.Unclean = true })
+	f.others["n3"] = answers
+	require.Equal(t, stateStreaming, state(assess(f)), "it says so itself")
+	f = situations(t)["healthy"]
 	gone(&f, func(n *crm.Node) { n.Online = false })
-	f.cib.Properties["maintenance-mode"] = "true"
-	require.Equal(t, stateStreaming, state(assess(f)), "PostgreSQL runs on without Pacemaker")
+	primary := f.others["n1"]
+	primary.report.Standbys[1].ApplicationName = "N3"
+	require.Contains(t, strings.Join(texts(assess(f).Problems), "\n"), "not counting those of N3", "PostgreSQL takes no notice of case there")
 
 	f = situations(t)["healthy"]
 	for n := range f.state.Nodes {
@@ -147,6 +165,8 @@ func TestStatusOfAStandbyOfAStandby(t *testing.T) {
 	f.others["n1"] = primaryAt(at(2, 0x1742228), streamingAt("n2", 0x1742228))
 	f.local.report.Standbys = []pg.StandbyReport{streamingAt("n3", 0x1742228)}
 	require.Contains(t, strings.Join(texts(assess(f).Problems), "\n"), "n3: promotion score -1000: it streams from n2, and n1 is the primary")
+	f.local.report.Standbys, f.others["n1"] = nil, silent(errPgHba) // nobody has a row of it: its receiver says an address
+	require.NotContains(t, strings.Join(texts(assess(f).Problems), "\n"), "is the primary: no commit waits")
 }
 
 func eachInstance(f *survey, resource string, change func(*crm.Instance)) {

@@ -297,18 +297,25 @@ func (f *survey) locations() []crm.Location {
 	return f.cib.InEffect(f.state, f.resource)
 }
 
-// around are the locations, and with them those about what runs only where the promoted
-// instance does: they draw the role along, or have what follows it run nowhere.
-func (f *survey) around() []crm.Location {
-	found := f.locations()
+// beside are the constraints about what runs only where the promoted instance does: they draw
+// the role along, or have what follows it run nowhere.
+func (f *survey) beside() (found []crm.Location) {
+	var names []string
 	for _, l := range f.cib.WithPromoted(f.resource, crm.Infinity) {
 		for _, name := range append([]string{l.Resource}, f.cib.Group(l.Resource)...) {
+			if slices.Contains(names, name) {
+				continue
+			}
+			names = append(names, name)
 			of := survey{cib: f.cib, state: f.state, stateErr: f.stateErr, resource: crm.Resource{Name: name}}
 			found = append(found, of.locations()...)
 		}
 	}
 	return found
 }
+
+// around are the locations and those beside them.
+func (f *survey) around() []crm.Location { return append(f.locations(), f.beside()...) }
 
 // about names a constraint, and what it is about where that is not the resource itself; and
 // what it has to be removed from.
@@ -319,12 +326,19 @@ func (f *survey) about(l crm.Location) (name string, of crm.Resource) {
 	return l.ID + " of " + l.Resource + ", which runs with the primary,", crm.Resource{Name: l.Resource}
 }
 
-// gone says of a node that Pacemaker has lost it, or never saw it: what others still have
-// of its connections is not ended yet. Under maintenance mode PostgreSQL runs on without a
-// Pacemaker.
-func (f *survey) gone(node string) bool {
-	member, known := f.state.Node(node)
-	return f.stateErr == nil && known && (member.Unclean || !member.Online && !member.Pending && !ocf.IsTrue(f.cib.Properties["maintenance-mode"]))
+// gone says of a node that Pacemaker has lost it, or never saw it, and that its instance has
+// not answered: what others still have of its connections is not ended yet. An instance that
+// Pacemaker was told to leave alone runs on without a Pacemaker. The name is a node's, or
+// what a standby calls itself.
+func (f *survey) gone(name string) bool {
+	n := slices.IndexFunc(f.state.Nodes, func(node crm.Node) bool { return strings.EqualFold(node.Name, name) })
+	if f.stateErr != nil || n < 0 || (&assessor{survey: *f}).reportOf(f.state.Nodes[n].Name) != nil {
+		return false
+	}
+	node := f.state.Nodes[n]
+	managed, set := f.resource.Meta["is-managed"]
+	left := node.Maintenance || ocf.IsTrue(f.cib.Properties["maintenance-mode"]) || set && !ocf.IsTrue(managed)
+	return node.Unclean || !node.Online && !node.Pending && !left
 }
 
 // notLive says that Pacemaker did not answer, and how long that was waited for. One that is

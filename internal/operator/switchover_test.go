@@ -101,6 +101,9 @@ func TestSwitchoverTargets(t *testing.T) {
 	lost := planSwitchover(f, "n1")
 	require.Equal(t, [2]bool{true, false}, [2]bool{lost.Refused, lost.Done}, "it is the primary by Pacemaker's word, and lost")
 	f = situations(t)["healthy"]
+	f.state.Failures = []crm.Failure{{Operation: "x_monitor_0", Task: "monitor", Node: "n3"}}
+	require.True(t, planSwitchover(f, "n1").Done, "nothing of that takes the role away")
+	f = situations(t)["healthy"]
 	f.state.Version = "2.0.3-4b1f869f0f"
 	require.Contains(t, planSwitchover(f, "n3").Command, "--master --node n3")
 
@@ -133,6 +136,18 @@ func TestSwitchoverTargets(t *testing.T) {
 	f.cib.Locations = []crm.Location{{ID: "mine", Resource: "pgsql-vip", Node: "n2", Score: -crm.Infinity}}
 	require.True(t, planSwitchover(f, "n2").Refused, "the address would run nowhere")
 	require.False(t, planSwitchover(f, "n3").Refused)
+	eachInstance(&f, "pgsql-vip", func(i *crm.Instance) { i.Role, i.Node = crm.RoleStopped, "" })
+	require.False(t, planSwitchover(f, "n2").Refused, "it is stopped on purpose")
+	f = situations(t)["healthy"]
+	f.cib.Colocations = append(slices.Clone(f.cib.Colocations), crm.Colocation{ID: "again", Resource: "pgsql-vip", With: "pgsqld-clone", WithRole: crm.RolePromoted, Score: crm.Infinity})
+	f.cib.Locations = []crm.Location{{ID: "ip", Resource: "pgsql-vip", Node: "n1", Score: 1}}
+	require.Zero(t, planSwitchover(f, "n2").Checks.count(levelWarning), "two colocations of one address count once")
+	f = situations(t)["healthy"]
+	f.cib.Colocations = append(slices.Clone(f.cib.Colocations), crm.Colocation{ID: "site", Resource: "vip-b", With: "pgsqld-clone", WithRole: crm.RolePromoted, Score: crm.Infinity})
+	f.cib.Locations = []crm.Location{{ID: "a", Resource: "pgsql-vip", Node: "n2", Score: -crm.Infinity}, {ID: "b", Resource: "vip-b", Node: "n1", Score: -crm.Infinity}}
+	require.False(t, planSwitchover(f, "n2").Refused, "the other site's address comes up there")
+	f.cib.Locations = append(f.cib.Locations, crm.Location{ID: "c", Resource: "vip-b", Node: "n2", Score: -crm.Infinity})
+	require.True(t, planSwitchover(f, "n2").Refused)
 	f = situations(t)["healthy"]
 	f.cib.Locations = []crm.Location{{ID: "cli-prefer-pgsqld-clone", Resource: "pgsqld-clone", Node: "n3", Score: crm.Infinity}}
 	require.True(t, planSwitchover(f, "n2").Refused, "a move of somebody else's would be replaced")

@@ -45,8 +45,10 @@ func planSwitchover(f survey, target string) switchoverPlan {
 		p.Target = p.best()
 	}
 	if p.Target != "" && p.Target == p.From {
-		p.Refused = p.Checks.count(levelError) > 0
-		p.Done = !p.Refused
+		p.Done = !slices.ContainsFunc(p.Checks, func(f finding) bool { // what else is wrong with the cluster does not take the role away
+			return f.Level == levelError && slices.Contains([]string{"pacemaker", "quorum", "primary"}, f.Check)
+		})
+		p.Refused = !p.Done
 		return p.switchoverPlan
 	}
 	p.target()
@@ -322,11 +324,11 @@ func (p *planner) rules() {
 		clean = false
 		p.must("constraints", false, l.ID+" "+constraintText(l), "no ban of the target, and nothing left by an earlier move or ban", removal(l, p.resource))
 	}
-	for _, l := range p.around()[len(p.locations()):] { // Pacemaker promotes all the same, and what follows runs nowhere
-		if l.Score <= -crm.Infinity && l.Node == p.Target {
-			clean = false
+	if banned, bad := p.staysBehind(); len(banned) > 0 {
+		clean = false
+		for _, l := range banned {
 			what, of := p.about(l)
-			p.must("constraints", false, what+" "+constraintText(l), "no ban of what goes with the primary from the target: nothing would lead clients there", removal(l, of))
+			p.Checks.add("constraints", "", false, bad, what+" "+constraintText(l), "no ban of what goes with the primary from the target: it would run nowhere", removal(l, of))
 		}
 	}
 	for _, l := range p.outweighing() {
@@ -344,6 +346,32 @@ func (p *planner) rules() {
 	}
 }
 
+// staysBehind are the bans of what runs with the primary from the target: Pacemaker promotes
+// there all the same, and what follows runs nowhere. That is an error where nothing goes along,
+// and nothing comes up there that is banned here, as the address of another site.
+func (p *planner) staysBehind() (found []crm.Location, bad level) {
+	from := func(node string) (bans []crm.Location) {
+		for _, l := range p.beside() {
+			if l.Score <= -crm.Infinity && l.Node == node {
+				bans = append(bans, l)
+			}
+		}
+		return bans
+	}
+	found, bad = from(p.Target), levelError
+	if len(p.Followers) == 0 {
+		bad = levelWarning
+	}
+	for _, name := range p.cib.Bound(p.resource) {
+		its := func(l crm.Location) bool { return l.Resource == name || l.Resource == p.cib.GroupOf(name) }
+		leads := slices.Contains(p.Followers, name) || slices.ContainsFunc(from(p.From), its)
+		if leads && !slices.ContainsFunc(found, its) {
+			bad = levelWarning
+		}
+	}
+	return found, bad
+}
+
 // lead is by how much a primary's promotion score is above the best of a standby. Pacemaker
 // leaves the role where it is at equal sums.
 const lead = election.ScorePrimary - election.ScoreBest
@@ -352,9 +380,13 @@ const lead = election.ScorePrimary - election.ScoreBest
 // the resource, whatever their role, and those about what is bound to its promoted instance
 // (apply_coloc_to_primary in pcmk_sched_promotable.c; tried with crm_simulate 2.1.5).
 func (p *planner) preferences() (found []crm.Location) {
-	own := len(p.locations())
-	for n, l := range p.around() {
-		if n < own && !crm.IsMove(l.ID) && l.Score > -crm.Infinity || n >= own && l.Score > 0 {
+	for _, l := range p.locations() {
+		if !crm.IsMove(l.ID) && l.Score > -crm.Infinity {
+			found = append(found, l)
+		}
+	}
+	for _, l := range p.beside() {
+		if l.Score > 0 {
 			found = append(found, l)
 		}
 	}
