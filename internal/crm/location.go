@@ -15,7 +15,7 @@ type Location struct {
 	Node     string // empty where a rule expression says which
 	Score    int    // Pacemaker's Infinity is a million
 	Role     Role   // of which role; empty for all
-	Rule     bool   // it holds by a rule, which is not evaluated here; see InEffect
+	Rule     bool   // it is given by a rule, which is not evaluated here; see InEffect
 
 	// Until is the end of a lifetime, as crm_resource --lifetime writes it; zero without one.
 	Until time.Time
@@ -116,7 +116,7 @@ func (c CIB) InEffect(s State, r Resource) (found []Location) {
 		}
 		l := Location{ID: b.ID, Resource: b.Resource, Node: b.Node, Score: b.Score}
 		if n := slices.IndexFunc(c.Locations, func(l Location) bool { return l.ID == b.ID }); n >= 0 {
-			l.Role = c.Locations[n].Role
+			l.Role, l.Rule = c.Locations[n].Role, c.Locations[n].Rule
 		}
 		if b.Promoted {
 			l.Role = RolePromoted

@@ -32,12 +32,12 @@ func TestLocationsInEffect(t *testing.T) {
 		},
 		"a ban of a lifetime": {
 			lifetime("2026-11-23"), ban("cli-ban-pgsqld-clone-on-n3", "pgsqld-clone", "n3", `promoted-only="false"`),
-			[]Location{{ID: "cli-ban-pgsqld-clone-on-n3", Resource: "pgsqld-clone", Node: "n3", Role: RoleStarted, Score: -Infinity}},
+			[]Location{{ID: "cli-ban-pgsqld-clone-on-n3", Resource: "pgsqld-clone", Node: "n3", Role: RoleStarted, Score: -Infinity, Rule: true}},
 		},
 		"one that is over": {lifetime("2026-11-20"), "", nil},
 		"a rule":           {ping, "", nil},
 		"a rule that holds": {
-			ping, ban("ping", "pgsqld-clone", "n2", `promoted-only="true"`), []Location{{ID: "ping", Resource: "pgsqld-clone", Node: "n2", Role: RolePromoted, Score: -Infinity}},
+			ping, ban("ping", "pgsqld-clone", "n2", `promoted-only="true"`), []Location{{ID: "ping", Resource: "pgsqld-clone", Node: "n2", Role: RolePromoted, Score: -Infinity, Rule: true}},
 		},
 		"a pattern": {
 			`<rsc_location id="p" rsc-pattern="^pgsql" role="Master" node="n1" score="-INFINITY"/>`,

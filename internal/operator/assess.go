@@ -359,7 +359,8 @@ func onlyRole(l crm.Location) crm.Role {
 	return ""
 }
 
-// removal is what takes a constraint away. crm_resource knows those that it made itself.
+// removal is what takes a constraint away. crm_resource knows those that it made itself. What
+// keeps it from a node by a rule, as for an address that the node does not reach, is to stay.
 func removal(l crm.Location, r crm.Resource) string {
 	switch {
 	case crm.IsMove(l.ID) && l.Node != "":
@@ -368,6 +369,8 @@ func removal(l crm.Location, r crm.Resource) string {
 		return "crm_resource --clear -r " + r.Outer()
 	case crm.IsRejoin(l.ID):
 		return "wait for the pgsqlms rejoin there, or, where none is under way, run it again; if that refuses: cibadmin --delete --xml-text '<rsc_location id=\"" + l.ID + "\"/>'"
+	case l.Rule && l.Score < 0:
+		return "it holds until its rule no longer does; what that goes by: cibadmin --query --xpath \"//rsc_location[@id='" + l.ID + "']\""
 	}
 	return deletion(l.ID)
 }

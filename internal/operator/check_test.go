@@ -393,6 +393,19 @@ func TestCheckKeepsSlotsThatAreWanted(t *testing.T) {
 	require.Contains(t, there, "on n2")
 }
 
+// A ban that a rule holds now is told of, and not to be removed: what the rule goes by is to be looked at.
+func TestCheckRemovesNoRule(t *testing.T) {
+	f := wellSetUp(t)
+	f.cib.Locations = append(f.cib.Locations, crm.Location{ID: "on-the-net", Resource: "pgsqld-clone", Score: -crm.Infinity, Rule: true})
+	require.Zero(t, viewCheck(f).Warnings, "it holds nowhere")
+	f.state.Bans = []crm.Ban{{ID: "on-the-net", Resource: "pgsqld-clone", Node: "n3", Score: -crm.Infinity}}
+	all := viewCheck(f).Findings
+	n := slices.IndexFunc(all, func(one finding) bool { return one.Check == "constraints" && one.Level == levelWarning })
+	require.Contains(t, all[n].Found, "on-the-net keeps it from n3")
+	require.Contains(t, all[n].ToDo, "until its rule no longer does")
+	require.NotContains(t, all[n].ToDo, "delete")
+}
+
 // pcs makes an operation anew of what it is given: nothing else of it may be lost.
 func TestMendedOperationsKeepTheirOptions(t *testing.T) {
 	f := wellSetUp(t)

@@ -358,7 +358,7 @@ func (j *judgement) constraints() {
 		case crm.IsMove(l.ID):
 			found = true
 			j.add("constraints", "", false, levelWarning, name+" "+constraintText(l), "none left over by a move or a ban", removal(l, of))
-		case l.Score <= -crm.Infinity && !l.Rule:
+		case l.Score <= -crm.Infinity && (!l.Rule || j.stateErr == nil): // else nobody says whether it holds
 			found = true
 			j.add("constraints", "", false, levelWarning, name+" "+constraintText(l), "no ban, unless it is meant", removal(l, of))
 		}

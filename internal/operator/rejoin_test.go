@@ -122,6 +122,10 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	standby("constraint-left-streaming", choices{}, func(f *rejoinFacts) {
 		f.local, f.cib.Locations = standbyAt(at(2, 0x1742228)), keptAway("n2")
 	})
+	diverged("ruled-out", choices{}, func(f *rejoinFacts) {
+		f.cib.Locations = []crm.Location{{ID: "on-the-net", Resource: "pgsqld-clone", Score: -crm.Infinity, Rule: true}}
+		f.state.Bans = []crm.Ban{{ID: "on-the-net", Resource: "pgsqld-clone", Node: "n1", Score: -crm.Infinity}}
+	})
 	diverged("no-room-discard", choices{discard: true}, func(f *rejoinFacts) { f.premises.Free = gigabyte })
 	diverged("no-room-at-all-discard", choices{discard: true}, func(f *rejoinFacts) { f.premises.Free, f.premises.Size, f.upSize = gigabyte, gigabyte, 3*gigabyte })
 	diverged("other-system", choices{}, func(f *rejoinFacts) { f.disk.System = "7002" })
@@ -294,7 +298,7 @@ type rejoinCase struct {
 
 // What is said, and what would be done, of each situation.
 func TestRejoinPlanOfEachSituation(t *testing.T) {
-	refused := []string{"no-room", "tablespaces", "wal-link-clone", "mounted", "other-system", "other-version", "no-primary", "primary-lost", "sql-unanswered", "no-room-no-sql-discard",
+	refused := []string{"no-room", "tablespaces", "wal-link-clone", "mounted", "other-system", "other-version", "no-primary", "primary-lost", "sql-unanswered", "no-room-no-sql-discard", "ruled-out",
 		"slot-missing", "slot-lost-clone", "slot-logical", "slot-misnamed", "slot-refused-clone", "slot-invalidated",
 		"primary-unreachable", "primary-by-hand", "follows", "alone", "on-the-primary", "half-done-tablespaces", "half-done-no-room",
 		"relative-link", "slow", "no-configuration", "own-unreadable", "logs", "not-compared", "archive", "archive-replaying",
