@@ -393,6 +393,52 @@ func TestCheckKeepsSlotsThatAreWanted(t *testing.T) {
 	require.Contains(t, there, "on n2")
 }
 
+// A logical slot is its consumer's, and no physical one takes its place; one that PostgreSQL itself keeps on a standby is
+// left alone there.
+func TestCheckOfLogicalSlots(t *testing.T) {
+	said := func(node string, slot pg.Slot) (all []string) {
+		f := wellSetUp(t)
+		f.checkups["n3"].Settings["primary_slot_name"] = "n3"
+		for _, other := range []string{"n1", "n2"} {
+			if other != node {
+				withSlot(&f, other, pg.Slot{Name: "n3", Active: true})
+			}
+		}
+		if slot.Name != "n3" {
+			withSlot(&f, node, pg.Slot{Name: "n3", Active: true})
+		}
+		withSlot(&f, node, slot)
+		for _, one := range viewCheck(f).Findings {
+			if one.Check == "kept WAL" && one.Level != levelOK {
+				require.NotContains(t, one.ToDo, "pg_create_physical_replication_slot", one)
+				all = append(all, one.Found+" / "+one.ToDo)
+			}
+		}
+		return all
+	}
+	for _, node := range []string{"n1", "n2"} {
+		lost := said(node, pg.Slot{Name: "cdc", Logical: true, Status: pg.SlotLost})
+		require.Len(t, lost, 1)
+		require.Contains(t, lost[0], "logical slot cdc is lost: its consumer has to begin anew / psql")
+		require.Contains(t, lost[0], "pg_drop_replication_slot('cdc')\"")
+
+		unused := said(node, pg.Slot{Name: "cdc", Logical: true, Retained: 1 << 20})
+		require.Len(t, unused, 1)
+		require.Contains(t, unused[0], "only if nobody will use it any more")
+
+		same := said(node, pg.Slot{Name: "n3", Logical: true, Retained: 1 << 20})
+		require.Len(t, same, 2, same)
+		require.Contains(t, same[0], "only if nobody will use it any more")
+		require.Equal(t, "a logical slot n3, by which n3 would stream from here / another primary_slot_name in postgresql.conf on n3", same[1])
+	}
+	for _, synced := range []pg.Slot{
+		{Name: "cdc", Logical: true, Synced: true, Retained: 1 << 20}, {Name: "cdc", Logical: true, Synced: true, Status: pg.SlotLost},
+	} {
+		require.Empty(t, said("n2", synced))
+		require.Len(t, said("n1", synced), 1, "it means nothing on a primary")
+	}
+}
+
 // A ban that a rule holds now is told of, and not to be removed: what the rule goes by is to be looked at.
 func TestCheckRemovesNoRule(t *testing.T) {
 	f := wellSetUp(t)

@@ -426,17 +426,21 @@ func (j *judgement) keptWAL() {
 }
 
 // slots looks at those of one node: used by nobody, without the WAL that they were for, or
-// about to lose it.
+// about to lose it. Those that a standby has from the primary PostgreSQL looks after itself.
 func (j *judgement) slots(check, node string, c checkup) {
 	const bound = "max_slot_wal_keep_size"
 	most := uint64(max(number(c.Settings[bound]), 0)) << 20
 	for _, slot := range c.Slots {
 		switch {
+		case slot.Synced && node != j.primaryNode():
+		case slot.Status == pg.SlotLost && slot.Logical:
+			j.add(check, node, false, levelError, fmt.Sprintf("logical slot %s is lost: its consumer has to begin anew", slot.Name), "a slot that its consumer can go on by",
+				j.dropSlot(node, slot.Name))
 		case slot.Status == pg.SlotLost:
 			j.add(check, node, false, levelError, fmt.Sprintf("slot %s has lost its WAL", slot.Name), "a slot that a standby can stream by",
 				j.makeSlotAnew(node, slot.Name, "")+"; then pgsqlms rejoin, on the standby")
 		case !slot.Active && slot.Retained > 0:
-			expected, todo := j.unused(node, slot.Name)
+			expected, todo := j.unused(node, slot)
 			j.add(check, node, false, levelWarning, fmt.Sprintf("slot %s is used by nobody and keeps %s", slot.Name, bytesText(slot.Retained)), expected, todo)
 		case most > 0 && slot.Retained > most/2:
 			l := levelWarning
@@ -449,22 +453,26 @@ func (j *judgement) slots(check, node string, c checkup) {
 	}
 }
 
+func (j *judgement) dropSlot(node, slot string) string {
+	return j.psql(node, "select pg_drop_replication_slot('"+slot+"')")
+}
+
 // unused is about a slot that nobody uses: that of a standby which is away is dropped only
 // if it never comes back.
-func (j *judgement) unused(node, slot string) (expected, todo string) {
-	drop := j.psql(node, "select pg_drop_replication_slot('"+slot+"')")
+func (j *judgement) unused(node string, slot pg.Slot) (expected, todo string) {
+	drop := j.dropSlot(node, slot.Name)
 	var unasked []string
 	for _, other := range j.nodes() {
 		c, asked := j.checkups[other]
 		switch {
-		case other == node:
+		case other == node, slot.Logical: // which is no standby's
 		case !asked || c.err != nil:
 			unasked = append(unasked, other)
-		case c.Settings["primary_slot_name"] != slot:
+		case c.Settings["primary_slot_name"] != slot.Name:
 		case node == j.primaryNode():
 			return other + " to stream by it", "look why " + other + " does not: pgsqlms status; only if it never comes back, " + drop
 		default: // after a failover it is wanted here
-			return "a slot on a standby that keeps nothing: it fills the disk", j.makeSlotAnew(node, slot, "")
+			return "a slot on a standby that keeps nothing: it fills the disk", j.makeSlotAnew(node, slot.Name, "")
 		}
 	}
 	if len(unasked) > 0 {
@@ -485,13 +493,17 @@ func (j *judgement) slotOf(check, node string, c checkup) {
 		if other == node || !asked || there.err != nil || hasSlot(there, slot) {
 			continue
 		}
-		j.add(check, other, false, levelError, fmt.Sprintf("no slot %s, by which %s would stream from here", slot, node), "the slot, wherever the primary may run",
-			j.makeSlot(other, slot, ""))
+		found, todo := "no slot", j.makeSlot(other, slot, "")
+		if slices.ContainsFunc(there.Slots, func(s pg.Slot) bool { return s.Name == slot }) {
+			found, todo = "a logical slot", "another primary_slot_name in postgresql.conf on "+node
+		}
+		j.add(check, other, false, levelError, fmt.Sprintf("%s %s, by which %s would stream from here", found, slot, node), "a physical slot, wherever the primary may run", todo)
 	}
 }
 
+// hasSlot says whether there is a slot of the name by which a standby can stream.
 func hasSlot(c checkup, name string) bool {
-	return slices.ContainsFunc(c.Slots, func(s pg.Slot) bool { return s.Name == name })
+	return slices.ContainsFunc(c.Slots, func(s pg.Slot) bool { return s.Name == name && !s.Logical })
 }
 
 // bySlot says whether a slot of the primary keeps what a standby needs. Of a standby that
@@ -501,7 +513,7 @@ func (j *judgement) bySlot(standby string, primary checkup) bool {
 		slot := c.Settings["primary_slot_name"]
 		return slot != "" && hasSlot(primary, slot)
 	}
-	return slices.ContainsFunc(primary.Slots, func(s pg.Slot) bool { return s.Active })
+	return slices.ContainsFunc(primary.Slots, func(s pg.Slot) bool { return s.Active && !s.Logical })
 }
 
 func (j *judgement) primaryNode() string {

@@ -35,18 +35,23 @@ type Slot struct {
 	Name     string
 	Active   bool
 	Logical  bool   // no standby can stream by it
+	Synced   bool   // copied from the primary, which PostgreSQL itself does on a standby; without a meaning on a primary
 	Retained uint64 // bytes of WAL that it keeps from being removed; 0 if it keeps none
 	Status   string // wal_status: reserved, extended, unreserved, lost; empty before PostgreSQL 13, and where it keeps none
 }
 
-// SlotLost is the Status of a slot whose WAL the server has removed: nobody can stream by
-// it any more.
+// SlotLost is the Status of a slot that has been invalidated, as a rule since the server has
+// removed its WAL: it keeps none. Since SlotRefusedMajor nobody can stream by it any more.
 const SlotLost = "lost"
+
+// SlotRefusedMajor is the first version that lets no standby stream by a slot that has been
+// invalidated; before, it streams all the same (StartReplication in walsender.c).
+const SlotRefusedMajor = 18
 
 const slotsSQL = `
 SELECT slot_name, active, pg_catalog.pg_wal_lsn_diff(
     CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn),
-  pg_catalog.to_jsonb(s) ->> 'wal_status', slot_type = 'logical'
+  pg_catalog.to_jsonb(s) ->> 'wal_status', slot_type = 'logical', (pg_catalog.to_jsonb(s) ->> 'synced')::pg_catalog.bool
 FROM pg_catalog.pg_replication_slots s ORDER BY slot_name`
 
 const checkupSQL = `
@@ -91,7 +96,7 @@ func readCheckup(tables [][]row, asked, answered time.Time) (Checkup, error) {
 
 func readSlots(rows []row) (all []Slot) {
 	for _, r := range rows {
-		s := Slot{Name: r.text(0), Active: r.bool(1), Status: r.text(3), Logical: r.bool(4)}
+		s := Slot{Name: r.text(0), Active: r.bool(1), Status: r.text(3), Logical: r.bool(4), Synced: r.bool(5)}
 		if n, err := strconv.ParseInt(r.text(2), 10, 64); err == nil && n > 0 {
 			s.Retained = uint64(n)
 		}
