@@ -39,7 +39,7 @@ func rejoin(ctx context.Context, c *call) (ExitCode, error) {
 }
 
 func rejoinBy(ctx context.Context, c *call, s surveyor) (ExitCode, error) {
-	facts, err := s.lookForRejoin(ctx, c.now())
+	facts, plan, err := s.planForRejoin(ctx, c)
 	v := rejoinView{
 		rejoinPlan: rejoinPlan{Node: facts.node, Primary: facts.primary, Checks: findings{}, Steps: []string{}},
 		Taken:      facts.taken, Resource: facts.resource.Clone, primitive: facts.resource.Name, DryRun: c.dryRun,
@@ -50,7 +50,7 @@ func rejoinBy(ctx context.Context, c *call, s surveyor) (ExitCode, error) {
 	case err != nil:
 		return ExitUnknown, err
 	}
-	v.rejoinPlan = planRejoin(facts, c.rejoinChoices())
+	v.rejoinPlan = plan
 	if c.output == outputText {
 		fmt.Fprint(c.Stdout, v.planText(newStyle(c.Process)))
 	}
@@ -68,6 +68,29 @@ func rejoinBy(ctx context.Context, c *call, s surveyor) (ExitCode, error) {
 	return newRejoiner(c, s, facts, v).carryOut(ctx)
 }
 
+// planForRejoin looks, and plans. How large the primary is, which takes it a while, it asks
+// only where the plan goes by that.
+func (s surveyor) planForRejoin(ctx context.Context, c *call) (rejoinFacts, rejoinPlan, error) {
+	facts, err := s.lookForRejoin(ctx, c.now())
+	if err != nil {
+		return facts, rejoinPlan{}, err
+	}
+	plan := planRejoin(facts, c.rejoinChoices())
+	if !plan.bySize || facts.sqlErr != nil {
+		return facts, plan, nil
+	}
+	bounded, cancel := context.WithTimeout(ctx, sizeWait)
+	defer cancel()
+	facts.upSize, _ = facts.instance.AskSize(bounded, facts.from)
+	if ctx.Err() != nil {
+		return facts, plan, errNothingDone
+	}
+	return facts, planRejoin(facts, c.rejoinChoices()), nil
+}
+
+// errNothingDone says that a command has ended before it did anything.
+var errNothingDone = errors.New("interrupted, nothing was done")
+
 // lookForRejoin looks at the cluster, at this node's data and at the primary. An error that
 // wraps errHangs says that the data do not answer, which is no damage that new ones would mend.
 func (s surveyor) lookForRejoin(ctx context.Context, now time.Time) (rejoinFacts, error) {
@@ -80,7 +103,7 @@ func (s surveyor) lookForRejoin(ctx context.Context, now time.Time) (rejoinFacts
 	}
 	facts := gatherRejoin(ctx, found)
 	if ctx.Err() != nil {
-		return facts, errors.New("interrupted, nothing was done")
+		return facts, errNothingDone
 	}
 	if err := facts.hangs(); err != nil {
 		return facts, fmt.Errorf("%w; mend the storage first", err)
@@ -124,7 +147,7 @@ type rejoinFacts struct {
 	up      pg.Source
 	upSQL   pg.RewindSource // what it says over SQL
 	sqlErr  error
-	upSize  uint64 // bytes of its databases; 0 where it has not said so in time
+	upSize  uint64 // bytes of its databases; 0 where it has not said so in time, or was not asked
 
 	asked    pg.Upstream // of an instance that runs and does not stream
 	askedErr error
@@ -160,11 +183,6 @@ func gatherRejoin(ctx context.Context, found survey) rejoinFacts {
 		cancel()
 	}
 	f.askSource(ctx, i, replayed)
-	if f.sqlErr == nil {
-		bounded, cancel = context.WithTimeout(ctx, sizeWait)
-		f.upSize, _ = i.AskSize(bounded, f.from)
-		cancel()
-	}
 	if streams, _ := f.streams(); f.local.ok() && f.local.report.InRecovery && !streams {
 		bounded, cancel = context.WithTimeout(ctx, sourceWait)
 		f.asked, f.askedErr = i.AskPrimary(bounded)

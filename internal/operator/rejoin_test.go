@@ -87,11 +87,17 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	diverged("sql-unanswered", choices{}, func(f *rejoinFacts) {
 		f.sqlErr, f.upSQL, f.upSize = refused{errors.New("n3:5432: the server refuses the connection: sorry, too many clients already (SQLSTATE 53300)"), "53300"}, pg.RewindSource{}, 0
 	})
+	diverged("sql-never-answered", choices{}, func(f *rejoinFacts) {
+		f.sqlErr, f.upSQL, f.upSize = refused{errors.New(`n3:5432: the server refuses the connection: database "postgres" does not exist (SQLSTATE 3D000)`), "3D000"}, pg.RewindSource{}, 0
+	})
 	diverged("sql-unanswered-clone", choices{clone: true}, func(f *rejoinFacts) { f.sqlErr, f.upSQL, f.upSize = errSlow, pg.RewindSource{}, 0 })
 	diverged("no-room", choices{}, func(f *rejoinFacts) { f.premises.Free = gigabyte })
 	diverged("no-room-clone-discard", choices{clone: true, discard: true}, func(f *rejoinFacts) { f.premises.Free = gigabyte })
 	diverged("no-room-no-sql-discard", choices{clone: true, discard: true}, func(f *rejoinFacts) {
 		f.premises.Free, f.sqlErr, f.upSQL, f.upSize = gigabyte, refused{errPgHba, "28000"}, pg.RewindSource{}, 0
+	})
+	diverged("no-room-sql-unanswered-discard", choices{clone: true, discard: true}, func(f *rejoinFacts) {
+		f.premises.Free, f.sqlErr, f.upSQL, f.upSize = gigabyte, refused{errors.New("sorry, too many clients already"), "53300"}, pg.RewindSource{}, 0
 	})
 	diverged("tablespaces", choices{}, func(f *rejoinFacts) { f.premises.Tablespaces = 2 })
 	diverged("tablespaces-discard", choices{discard: true}, func(f *rejoinFacts) { f.premises.Tablespaces, f.upSQL.Tablespaces = 2, 2 })
@@ -121,6 +127,9 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 	diverged("constraint-left", choices{}, func(f *rejoinFacts) { f.up.Divergence, f.cib.Locations = nil, keptAway("n1") })
 	standby("constraint-left-streaming", choices{}, func(f *rejoinFacts) {
 		f.local, f.cib.Locations = standbyAt(at(2, 0x1742228)), keptAway("n2")
+	})
+	diverged("constraint-left-no-slot", choices{}, func(f *rejoinFacts) {
+		f.up.Divergence, f.cib.Locations, f.slot = nil, keptAway("n1"), "n1"
 	})
 	diverged("ruled-out", choices{}, func(f *rejoinFacts) {
 		f.cib.Locations = []crm.Location{{ID: "on-the-net", Resource: "pgsqld-clone", Score: -crm.Infinity, Rule: true}}
@@ -248,9 +257,17 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 			change(f)
 		})
 	}
-	slots("slot", choices{}, func(f *rejoinFacts) { f.premises.Slots = []string{"n2", "n3"} })
+	slots("slot", choices{}, func(f *rejoinFacts) {
+		f.premises.Slots = []pg.OwnSlot{{Name: "cdc", Kind: pg.SlotLogical}, {Name: "n2", Kind: pg.SlotPhysical}, {Name: "n3", Kind: pg.SlotPhysical}, {Name: "x", Kind: pg.SlotUnknown}}
+	})
 	slots("slot-missing", choices{}, func(f *rejoinFacts) { f.upSQL.Slots = f.upSQL.Slots[1:] })
 	slots("slot-lost-clone", choices{clone: true}, func(f *rejoinFacts) { f.upSQL.Slots[0].Status = pg.SlotLost })
+	slots("slot-lost-18-clone", choices{clone: true}, func(f *rejoinFacts) {
+		f.upSQL.Slots[0].Status, f.programs, f.data, f.up.Major = pg.SlotLost, 18, 18, 18
+	})
+	slots("slot-not-to-be-seen", choices{}, func(f *rejoinFacts) {
+		f.upSQL.Slots, f.upSQL.SlotsErr = nil, refused{errors.New("permission denied for view pg_replication_slots"), "42501"}
+	})
 	slots("slot-logical", choices{}, func(f *rejoinFacts) { f.upSQL.Slots[0].Logical = true })
 	slots("slot-in-use", choices{}, func(f *rejoinFacts) { f.upSQL.Slots[0].Active = true })
 	slots("slot-misnamed", choices{}, func(f *rejoinFacts) { f.slot = "n1'); drop" })
@@ -266,9 +283,21 @@ func rejoins(t *testing.T) map[string]rejoinCase {
 		f.slot, f.sqlErr, f.upSQL = "n2", refused{errPgHba, "28000"}, pg.RewindSource{}
 		f.asked.Refusal = `can no longer access replication slot "n2" (This replication slot has been invalidated due to "wal_removed".)`
 	})
+	standby("slot-idle", choices{}, func(f *rejoinFacts) {
+		f.slot, f.sqlErr, f.upSQL = "n2", refused{errPgHba, "28000"}, pg.RewindSource{}
+		f.asked.Refusal = `can no longer access replication slot "n2" (This replication slot has been invalidated due to "idle_timeout".)`
+	})
+	standby("slot-of-a-consumer", choices{}, func(f *rejoinFacts) {
+		f.slot, f.sqlErr, f.upSQL = "n2", refused{errPgHba, "28000"}, pg.RewindSource{}
+		f.asked.Refusal = "cannot use a logical replication slot for physical replication"
+	})
+	standby("slot-refused-otherwise", choices{}, func(f *rejoinFacts) {
+		f.slot, f.sqlErr, f.upSQL = "n2", refused{errPgHba, "28000"}, pg.RewindSource{}
+		f.asked.Refusal = "must be superuser or replication role to use replication slots"
+	})
 	standby("slot-streaming-clone", choices{clone: true}, func(f *rejoinFacts) {
 		f.local, f.slot, f.upSQL.Slots = standbyAt(at(2, 0x1742228)), "n2", []pg.Slot{{Name: "n2", Active: true, Status: "extended"}}
-		f.premises.Slots = []string{"n1"}
+		f.premises.Slots = []pg.OwnSlot{{Name: "n1", Kind: pg.SlotPhysical}}
 	})
 	standby("alone", choices{}, func(f *rejoinFacts) { f.askedErr = errSlow })
 	standby("on-the-primary", choices{}, func(f *rejoinFacts) {
@@ -298,8 +327,9 @@ type rejoinCase struct {
 
 // What is said, and what would be done, of each situation.
 func TestRejoinPlanOfEachSituation(t *testing.T) {
-	refused := []string{"no-room", "tablespaces", "wal-link-clone", "mounted", "other-system", "other-version", "no-primary", "primary-lost", "sql-unanswered", "no-room-no-sql-discard", "ruled-out",
-		"slot-missing", "slot-lost-clone", "slot-logical", "slot-misnamed", "slot-refused-clone", "slot-invalidated",
+	refused := []string{"no-room", "tablespaces", "wal-link-clone", "mounted", "other-system", "other-version", "no-primary", "primary-lost", "sql-unanswered", "no-room-no-sql-discard",
+		"slot-missing", "slot-lost-18-clone", "slot-logical", "slot-misnamed", "slot-refused-clone", "slot-invalidated", "slot-idle", "slot-of-a-consumer", "slot-refused-otherwise",
+		"no-room-sql-unanswered-discard", "ruled-out",
 		"primary-unreachable", "primary-by-hand", "follows", "alone", "on-the-primary", "half-done-tablespaces", "half-done-no-room",
 		"relative-link", "slow", "no-configuration", "own-unreadable", "logs", "not-compared", "archive", "archive-replaying",
 		"streams-from-another", "streams-again-and-again", "streams-another-timeline", "mounted-inside", "mounted-left-over",
@@ -314,6 +344,17 @@ func TestRejoinPlanOfEachSituation(t *testing.T) {
 			require.Equal(t, name == "streaming" || name == "streaming-unseen", p.Nothing)
 			require.Equal(t, !p.Refused && !p.Nothing, len(p.Steps) > 0)
 		})
+	}
+}
+
+// The primary is asked for its size, which takes it a while, only where a plan goes by that.
+func TestRejoinGoesByTheSizeOfACopyOnly(t *testing.T) {
+	cases := rejoins(t)
+	for name, want := range map[string]bool{
+		"diverged": false, "streaming": false, "left-over": false, "constraint-left": false, "follows": false, "other-system": false,
+		"diverged-discard": true, "diverged-clone": true, "lost": true, "damaged": true, "no-room-clone-discard": true,
+	} {
+		require.Equal(t, want, planRejoin(cases[name].facts, cases[name].choices).bySize, name)
 	}
 }
 
@@ -800,7 +841,11 @@ func TestRejoinLooksAgainAfterTheQuestion(t *testing.T) {
 		"another primary": {func(p *rejoinPlan) error { p.Primary = "n1"; return nil }, outcomeRefused, ExitWrong, "by now the primary is n1, and it was n3"},
 		"another way": {func(p *rejoinPlan) error { p.Way, p.WhyClone, p.Ailment = waySweep, "", "whole"; return nil }, outcomeRefused, ExitWrong,
 			"by now it would be a sweep (whole), and it was to be a clone (--clone asks for a new copy)"},
-		"no room":   {func(p *rejoinPlan) error { p.DropFirst = true; return nil }, outcomeRefused, ExitWrong, "by now there is no room any more"},
+		"no room": {func(p *rejoinPlan) error { p.DropFirst = true; return nil }, outcomeRefused, ExitWrong, "by now there is no room any more"},
+		"more slots lost": {func(p *rejoinPlan) error {
+			p.LostSlots, p.lostSlots = []string{"cdc"}, []string{"the logical replication slots of n1 itself: cdc"}
+			return nil
+		}, outcomeRefused, ExitWrong, "by now more would be lost: the logical replication slots of n1 itself: cdc"},
 		"more lost": {func(p *rejoinPlan) error { p.LostBytes, p.Lost = &more, "1 GB"; return nil }, outcomeRefused, ExitWrong, "by now more would be lost: 1 GB"},
 		"an error": {func(p *rejoinPlan) error {
 			p.Refused, p.Checks = true, append(findings{}, finding{Check: "quorum", Level: levelError, Found: "quorum no", Expected: "a quorum"})

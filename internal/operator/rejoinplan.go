@@ -42,10 +42,11 @@ type rejoinPlan struct {
 
 	Steps []string `json:"steps"`
 
-	noRoom      bool   // for old and new data side by side
-	noClone     string // why there cannot be a new copy instead of a rewind that fails; empty if there can
-	newSlots    string // how the lost slots are made anew
-	onlyRelease bool   // nothing but the constraint of a rejoin that was killed is in the way
+	noRoom      bool     // for old and new data side by side
+	noClone     string   // why there cannot be a new copy instead of a rewind that fails; empty if there can
+	lostSlots   []string // what is said of the lost slots
+	bySize      bool     // of the primary
+	onlyRelease bool     // nothing but the constraint of a rejoin that was killed is in the way
 }
 
 // planRejoin judges what was found.
@@ -457,9 +458,11 @@ func (p *rejoinPlanner) notRewindable() string {
 		return fmt.Sprintf("both are on timeline %d, and pg_rewind goes by the timelines", s.End.Timeline)
 	case !p.disk.Rewindable():
 		return "this node had neither wal_log_hints nor data checksums, without which pg_rewind misses changes"
+	case pg.IsAuth(p.sqlErr), pg.IsNoPrivilege(p.sqlErr):
+		return "the primary does not let this node in for SQL: " + first(p.sqlErr)
 	case p.sqlErr != nil:
 		p.letIn()
-		return "the primary does not let this node in for SQL: " + first(p.sqlErr)
+		return "the primary cannot be asked by SQL: " + first(p.sqlErr)
 	case !p.upSQL.Allowed:
 		return "the role in primary_conninfo may not read the primary's files: pg_rewind needs a superuser, or four functions granted (docs/commands.md)"
 	case !p.upSQL.FullPageWrites:
@@ -468,72 +471,139 @@ func (p *rejoinPlanner) notRewindable() string {
 	return ""
 }
 
-// letIn refuses to copy everything for a primary that has not answered by SQL just now: only
-// one that does not let this node in, or not see what a rewind needs, will not do so later.
+// letIn refuses to copy everything for a primary that has not answered by SQL just now. What
+// another try would not mend is a reason why pg_rewind cannot be used.
 func (p *rejoinPlanner) letIn() {
-	if p.clone || pg.IsAuth(p.sqlErr) || pg.IsNoPrivilege(p.sqlErr) {
+	if p.clone || !p.mayAnswer() {
 		return
 	}
 	p.must("connection", false, "asked by SQL, "+p.primary+" has not answered: "+first(p.sqlErr), "an answer: it says whether pg_rewind can do, or everything is to be copied",
 		"try again; or a new copy: pgsqlms rejoin --clone")
 }
 
+// mayAnswer says of a primary that has not answered by SQL that it may the next time.
+func (p *rejoinPlanner) mayAnswer() bool {
+	return pg.IsPassing(p.sqlErr) || errors.Is(p.sqlErr, errHangs)
+}
+
+// The check of the slot by which this node's instance is to stream, and where its name is set.
+const (
+	slotCheck   = "slot"
+	slotSetting = "primary_slot_name"
+	anotherSlot = "another " + slotSetting + " in postgresql.conf on this node"
+)
+
 // upstreamSlot looks for the slot by which this node's instance is to stream: slots are not
-// replicated, and after a failover nobody may have made it. Without it the new data would not stream.
+// replicated, and after a failover nobody may have made it. Without it new data would not stream.
 func (p *rejoinPlanner) upstreamSlot() {
-	const check, name = "slot", "primary_slot_name"
 	if p.settingsErr != nil {
-		p.Checks.add(check, "", false, levelWarning, name+" is not known: "+first(p.settingsErr), "to know it: without its slot on "+p.primary+" the new data would not stream", "")
+		p.Checks.add(slotCheck, "", false, levelWarning, slotSetting+" is not known: "+first(p.settingsErr), "to know it: without its slot on "+p.primary+" "+p.streamer()+" would not stream", "")
 		return
 	}
 	if p.slot == "" {
 		return
 	}
-	if !pg.IsSlotName(p.slot) {
-		p.must(check, false, fmt.Sprintf("%s is %q", name, p.slot), "a to z, 0 to 9 and _", name+" in postgresql.conf on this node")
-		return
-	}
-	expected := "the slot of " + name + ", by which the new data are to stream"
-	if p.sqlErr != nil {
-		p.unseenSlot(check, expected)
-		return
-	}
 	n := slices.IndexFunc(p.upSQL.Slots, func(s pg.Slot) bool { return s.Name == p.slot })
-	if n < 0 {
-		p.must(check, false, "no slot "+p.slot+" on "+p.primary, expected, p.makeSlot(p.primary, p.slot, keepFromNow))
-		return
+	unseen := p.sqlErr
+	if unseen == nil {
+		unseen = p.upSQL.SlotsErr
 	}
-	found, here := p.upSQL.Slots[n], "slot "+p.slot+" on "+p.primary
 	switch {
-	case found.Logical:
-		p.must(check, false, here+" is a logical one", expected, name+" in postgresql.conf on this node")
-	case found.Status == pg.SlotLost && !p.streaming:
-		p.must(check, false, here+" has lost its WAL", expected, p.makeSlotAnew(p.primary, p.slot, keepFromNow))
-	case found.Active && !p.streaming:
-		p.Checks.add(check, "", false, levelWarning, here+" is in use", "one that nobody else streams by; the primary may not have noticed yet that this node does not", "pgsqlms status, on "+p.primary)
+	case !pg.IsSlotName(p.slot):
+		p.badSlot(fmt.Sprintf("%s is %q", slotSetting, p.slot), "a to z, 0 to 9 and _", slotSetting+" in postgresql.conf on this node")
+	case unseen != nil:
+		p.unseenSlot(unseen)
+	case n < 0:
+		p.badSlot("no slot "+p.slot+" on "+p.primary, p.slotToStreamBy(), p.makeSlot(p.primary, p.slot, keepFromNow))
 	default:
-		p.must(check, true, here+" is there", "", "")
+		p.seenSlot(p.upSQL.Slots[n])
 	}
 }
 
-// unseenSlot is for a primary that does not say by SQL which slots it has.
-func (p *rejoinPlanner) unseenSlot(check, expected string) {
-	const of, missing, taken = "replication slot", "does not exist", "is active for PID" // in PostgreSQL's words
-	said, todo := p.asked.Refusal, p.makeSlot(p.primary, p.slot, keepFromNow)
-	if !strings.Contains(said, of) || strings.Contains(said, taken) {
-		p.Checks.add(check, "", false, levelWarning, p.primary+" does not say whether it has slot "+p.slot, expected, "where it has none: "+todo)
+// streamer is what is to stream by the slot.
+func (p *rejoinPlanner) streamer() string {
+	if p.Way == waySweep {
+		return "this node"
+	}
+	return "the new data"
+}
+
+func (p *rejoinPlanner) slotToStreamBy() string {
+	verb := "are"
+	if p.Way == waySweep {
+		verb = "is"
+	}
+	return "the slot of " + slotSetting + ", by which " + p.streamer() + " " + verb + " to stream"
+}
+
+// badSlot refuses to make data that would not stream. Where none are made it only says so.
+func (p *rejoinPlanner) badSlot(found, expected, todo string) {
+	bad := levelError
+	if p.Way == waySweep {
+		bad = levelWarning
+	}
+	p.Checks.add(slotCheck, "", false, bad, found, expected, todo)
+}
+
+// seenSlot judges the slot as the primary has it.
+func (p *rejoinPlanner) seenSlot(found pg.Slot) {
+	here, lost := "slot "+p.slot+" on "+p.primary, found.Status == pg.SlotLost && !p.streaming
+	switch {
+	case found.Logical:
+		p.badSlot(here+" is a logical one", p.slotToStreamBy(), anotherSlot)
+	case lost && p.up.Major < pg.SlotRefusedMajor:
+		p.Checks.add(slotCheck, "", false, levelWarning, here+" is lost: it lets a standby stream, and keeps no WAL for it", "one that keeps what "+p.streamer()+" will lack", p.makeSlotAnew(p.primary, p.slot, keepFromNow))
+	case lost:
+		p.badSlot(here+" is lost: nobody can stream by it any more", p.slotToStreamBy(), p.makeSlotAnew(p.primary, p.slot, keepFromNow))
+	case found.Active && !p.streaming:
+		p.Checks.add(slotCheck, "", false, levelWarning, here+" is in use", "one that nobody else streams by; the primary may not have noticed yet that this node does not", "pgsqlms status, on "+p.primary)
+	default:
+		p.must(slotCheck, true, here+" is there", "", "")
+	}
+}
+
+// unseenSlot is for a primary that does not say by SQL which slots it has. What it says to
+// this node's instance may be of the slot. Only one that is invalidated, which nobody can use
+// any more, is to be dropped: any other may be somebody's place in the log.
+func (p *rejoinPlanner) unseenSlot(why error) {
+	said, create := p.asked.Refusal, p.makeSlot(p.primary, p.slot, keepFromNow)
+	says := func(words string) bool { return strings.Contains(said, words) } // PostgreSQL's
+	var todo string
+	switch {
+	case !says("replication slot") || says("is active for PID"):
+		p.Checks.add(slotCheck, "", false, levelWarning, p.primary+" does not say whether it has slot "+p.slot+": "+first(why), p.slotToStreamBy(), "where it has none: "+create)
 		return
-	}
-	if !strings.Contains(said, missing) {
+	case says("does not exist"):
+		todo = create
+	case pg.SlotInvalidated(said):
 		todo = p.makeSlotAnew(p.primary, p.slot, keepFromNow)
+	case says("logical replication slot"):
+		todo = anotherSlot
 	}
-	p.must(check, false, p.primary+" says: "+said, expected, todo)
+	p.badSlot(p.primary+" says: "+said, p.slotToStreamBy(), todo)
 }
 
 // ownSlots are lost whatever way is chosen: neither pg_rewind nor pg_basebackup leaves any.
 func (p *rejoinPlanner) ownSlots() {
-	if p.Way == wayRewind || p.Way == wayClone {
-		p.LostSlots, p.newSlots = p.premises.Slots, p.makeSlot(p.node, "NAME", "")
+	if p.Way != wayRewind && p.Way != wayClone {
+		return
+	}
+	kinds := map[pg.SlotKind][]string{}
+	for _, slot := range p.premises.Slots {
+		p.LostSlots = append(p.LostSlots, slot.Name)
+		kinds[slot.Kind] = append(kinds[slot.Kind], slot.Name)
+	}
+	for _, one := range []struct {
+		kind       pg.SlotKind
+		what, anew string
+	}{
+		{pg.SlotPhysical, "physical replication slots", "each is made anew, once it streams, with " + p.makeSlot(p.node, "NAME", "")},
+		{pg.SlotLogical, "logical replication slots", "each comes back by itself where it is synced from the primary, else its consumer makes it anew"},
+		{pg.SlotUnknown, "other replication slots", "of what kind cannot be read; whoever uses one makes it anew"},
+	} {
+		if names := kinds[one.kind]; len(names) > 0 {
+			p.lostSlots = append(p.lostSlots, fmt.Sprintf("the %s of %s itself: %s; %s", one.what, p.node, strings.Join(names, ", "), one.anew))
+		}
 	}
 }
 
@@ -687,6 +757,7 @@ func (p *rejoinPlanner) roomInstead() {
 // copySize is that of a new copy, in bytes, or of the data here where the primary's is not
 // known.
 func (p *rejoinPlanner) copySize() (size uint64, known bool) {
+	p.bySize = true
 	if p.upSize > 0 {
 		return p.upSize, true
 	}
@@ -717,8 +788,11 @@ func (p *rejoinPlanner) space() {
 		p.DropFirst, free = p.Way == wayClone, free+d.Size
 	}
 	if p.DropFirst && d.Exists && p.sqlErr != nil {
-		p.must("tablespaces", false, p.primary+" does not say whether it has any: "+first(p.sqlErr), "to know before the old data are removed that it has none, with which pg_basebackup would fail",
-			"pgsqlms check; pg_hba.conf on "+p.primary+"; or make room")
+		todo := "pgsqlms check; pg_hba.conf on " + p.primary + "; or make room"
+		if p.mayAnswer() {
+			todo = "try again; or make room"
+		}
+		p.must("tablespaces", false, p.primary+" does not say whether it has any: "+first(p.sqlErr), "to know before the old data are removed that it has none, with which pg_basebackup would fail", todo)
 	}
 	p.must("space", free >= need, bytesText(free)+" are free", "about "+bytesText(need)+" in "+parentOf(d.DataDir), todo)
 }

@@ -69,11 +69,7 @@ func newRejoiner(c *call, s surveyor, found rejoinFacts, v rejoinView) *rejoiner
 	r.askSelf = func(ctx context.Context) (pg.Report, error) { return r.found.instance.Report(ctx) }
 	r.askUpstream = func(ctx context.Context) (pg.Upstream, error) { return r.found.instance.AskPrimary(ctx) }
 	r.look = func(ctx context.Context) (rejoinFacts, rejoinPlan, error) {
-		found, err := s.lookForRejoin(ctx, c.now())
-		if err != nil {
-			return found, rejoinPlan{}, err
-		}
-		return found, planRejoin(found, c.rejoinChoices()), nil
+		return s.planForRejoin(ctx, c)
 	}
 	r.meter = meter{terminal: c.Terminal, columns: newStyle(c.Process).columns, now: c.now}
 	if c.output == outputText {
@@ -181,6 +177,8 @@ func (p rejoinPlan) changedTo(now rejoinPlan) string {
 		return "there is no room any more for old and new data side by side"
 	case now.LostBytes != nil && (p.LostBytes == nil || *now.LostBytes > *p.LostBytes):
 		return "more would be lost: " + now.Lost
+	case slices.ContainsFunc(now.LostSlots, func(slot string) bool { return !slices.Contains(p.LostSlots, slot) }):
+		return "more would be lost: " + strings.Join(now.lostSlots, "; ")
 	}
 	return ""
 }

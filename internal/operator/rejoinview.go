@@ -46,10 +46,7 @@ func (v rejoinView) planText(s style) string {
 	if len(v.Steps) == 0 {
 		return b.String()
 	}
-	lost := []string{"Would be lost", v.Lost}
-	if len(v.LostSlots) > 0 {
-		lost = append(lost, fmt.Sprintf("the replication slots of %s itself: %s; each is made anew, once it streams, with %s", v.Node, strings.Join(v.LostSlots, ", "), v.newSlots))
-	}
+	lost := append([]string{"Would be lost", v.Lost}, v.lostSlots...)
 	for _, section := range [][]string{{"Found on " + v.Node, v.Ailment}, lost} {
 		b.WriteString("\n" + clean(section[0]) + "\n")
 		for _, text := range section[1:] {

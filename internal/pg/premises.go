@@ -1,7 +1,9 @@
 package pg
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -32,12 +34,12 @@ type Premises struct {
 	Free       uint64 // of the file system on which Work is, for others than root
 	Writable   bool   // its parent directory is, by the system user
 
-	Mounted     []string // mount points: the data directory itself, or in it
-	MountedWork []string // the same of Work
-	Unmounted   []string // mount points in /etc/fstab, of the data directory, above or below it, at which nothing is mounted
-	Unremovable string   // a directory in the data directory that the system user cannot empty; empty for none
-	StuckInWork string   // the same of Work
-	Slots       []string // of the instance itself, by their directories: neither pg_rewind nor a copy leaves any
+	Mounted     []string  // mount points: the data directory itself, or in it
+	MountedWork []string  // the same of Work
+	Unmounted   []string  // mount points in /etc/fstab, of the data directory, above or below it, at which nothing is mounted
+	Unremovable string    // a directory in the data directory that the system user cannot empty; empty for none
+	StuckInWork string    // the same of Work
+	Slots       []OwnSlot // of the instance itself: neither pg_rewind nor a copy leaves any
 	Elsewhere
 }
 
@@ -190,11 +192,69 @@ var slotName = pattern.New(`^[a-z0-9_]{1,63}$`)
 // IsSlotName says whether a slot can have the name.
 func IsSlotName(name string) bool { return slotName.MatchString(name) }
 
-// slotsOf are the slots of a data directory; none where they cannot be read.
-func slotsOf(dir string) []string {
-	names, _ := listNames(filepath.Join(dir, "pg_replslot"))
+// SlotKind is what a slot is for.
+type SlotKind string
+
+// The kinds of slots.
+const (
+	SlotUnknown  SlotKind = "unknown"
+	SlotPhysical SlotKind = "physical"
+	SlotLogical  SlotKind = "logical"
+)
+
+// OwnSlot is a slot of a data directory, as its files have it.
+type OwnSlot struct {
+	Name string
+	Kind SlotKind
+}
+
+// slotsOf are the slots of a data directory, without those that would be gone after its next
+// start anyway; none where they cannot be read.
+func slotsOf(dir string) (found []OwnSlot) {
+	all := filepath.Join(dir, "pg_replslot")
+	names, _ := listNames(all)
 	slices.Sort(names)
-	return slices.DeleteFunc(names, func(name string) bool { return !IsSlotName(name) })
+	for _, name := range names {
+		if !IsSlotName(name) {
+			continue
+		}
+		state, _ := readRegular(filepath.Join(all, name, "state"), maxSmallFile)
+		if kind, lasts := readSlotState(state, name); lasts {
+			found = append(found, OwnSlot{name, kind})
+		}
+	}
+	return found
+}
+
+// What a slot's file begins with (ReplicationSlotOnDisk and ReplicationSlotPersistentData in
+// slot.c and slot.h, the same since 9.4): the magic number, the checksum, the version and the
+// length; then the name, the database's OID, and how long the slot lasts.
+const (
+	slotMagic      = 0x1051CA1
+	slotNameAt     = 4 * 4
+	slotNameLength = 64 // NAMEDATALEN
+	slotDatabaseAt = slotNameAt + slotNameLength
+	slotLastsAt    = slotDatabaseAt + 4
+	slotPersistent = 0 // RS_PERSISTENT
+	slotTemporary  = 2 // RS_TEMPORARY; between them one that is being made
+)
+
+// readSlotState reads the kind of a slot, and whether it outlives its session. One that cannot
+// be read is of an unknown kind, and taken to last.
+func readSlotState(state []byte, name string) (kind SlotKind, lasts bool) {
+	number := func(at int) uint32 { return binary.NativeEndian.Uint32(state[at:]) }
+	if len(state) < slotLastsAt+4 || number(0) != slotMagic {
+		return SlotUnknown, true
+	}
+	written, _, _ := bytes.Cut(state[slotNameAt:slotDatabaseAt], []byte{0})
+	database, persistency := number(slotDatabaseAt), number(slotLastsAt)
+	switch {
+	case string(written) != name || persistency > slotTemporary: // it is built otherwise
+		return SlotUnknown, true
+	case database == 0:
+		return SlotPhysical, persistency == slotPersistent
+	}
+	return SlotLogical, persistency == slotPersistent
 }
 
 // elsewhereNote is what is kept of it where the data directory is to be changed, so that the

@@ -54,9 +54,14 @@ func joined(errs []error) error {
 	if len(errs) == 1 {
 		return errs[0]
 	}
-	all := errors.Join(errs...)
-	return fmt.Errorf("%s", strings.ReplaceAll(all.Error(), "\n", "; "))
+	return severalErrors{errors.Join(errs...)}
 }
+
+// severalErrors are errors in one line.
+type severalErrors struct{ joined error }
+
+func (e severalErrors) Error() string { return strings.ReplaceAll(e.joined.Error(), "\n", "; ") }
+func (e severalErrors) Unwrap() error { return e.joined }
 
 // notHonoured are the parameters that say whom to trust, or whom to be, in a way
 // that cannot be followed here. To ask without them would be to trust more than

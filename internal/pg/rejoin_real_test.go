@@ -419,10 +419,21 @@ func TestRealRejoinKnowsSlots(t *testing.T) {
 	require.Equal(t, "old", source.Slots[0].Name)
 	require.False(t, source.Slots[0].Active || source.Slots[0].Logical)
 	old.sql("SELECT pg_catalog.pg_create_physical_replication_slot('new')")
+	old.configure("wal_level = logical")
+	old.stop(Fast)
+	old.start()
+	session := old.open()
+	_, err = session.query(t.Context(), `SELECT pg_catalog.pg_create_physical_replication_slot('passing', false, true);
+SELECT pg_catalog.pg_create_logical_replication_slot('cdc', 'test_decoding')`)
+	require.NoError(t, err)
+	want := []OwnSlot{{"cdc", SlotLogical}, {"new", SlotPhysical}}
+	require.Equal(t, want, slotsOf(old.data("")), "without the temporary one, which is there")
+	require.FileExists(t, old.data("pg_replslot/passing/state"))
+	session.Close()
 	old.stop(Fast)
 	p, err := old.Premises(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, []string{"new"}, p.Slots)
+	require.Equal(t, want, p.Slots)
 
 	settledAt(t, old)
 	r := old.lockRejoin()
@@ -436,13 +447,28 @@ func TestRealRejoinKnowsSlots(t *testing.T) {
 	require.Empty(t, p.Slots)
 }
 
+// A role that may not see slots may have all that pg_rewind needs.
+func TestRealRewindSourceWithoutSlots(t *testing.T) {
+	primary := newPrimary(t)
+	primary.plant("pg_hba.conf", "local all postgres peer\nlocal all rep trust\n")
+	primary.start()
+	primary.sql("CREATE ROLE rep LOGIN; REVOKE SELECT ON pg_catalog.pg_replication_slots FROM PUBLIC")
+	from := primary.conninfoTo(primary)
+	from.values["user"] = "rep"
+	source, err := primary.AskRewindSource(t.Context(), from)
+	require.NoError(t, err)
+	require.True(t, source.FullPageWrites && source.Settled())
+	require.True(t, IsNoPrivilege(source.SlotsErr), "%v", source.SlotsErr)
+	require.Empty(t, source.Slots)
+}
+
 // What pg_basebackup needs of the primary is known before the old data go, and is given back.
 func TestRealTryBackup(t *testing.T) {
 	primary := newPrimary(t)
 	primary.configure("max_wal_senders = 2", "max_replication_slots = 1")
 	primary.start()
 	from := primary.conninfoTo(primary)
-	for range 3 { // each as if it were the first
+	for range 20 { // each as if it were the first
 		require.NoError(t, primary.TryBackup(t.Context(), from))
 	}
 	require.Equal(t, "0", primary.sql("SELECT count(*) FROM pg_catalog.pg_replication_slots"))

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"pgsqlms/internal/wal"
 )
@@ -35,9 +38,16 @@ type Source struct {
 
 // Removed says whether the refusal is that the write-ahead log asked for is not kept any
 // more (walsender.c and xlogreader.c have these words since 9.x), or the slot has lost it
-// (slot.c since 18).
+// (slot.c since 18). A slot that was invalidated for another reason, as one that was idle for
+// too long, says nothing of the log.
 func (s Source) Removed() bool {
-	return strings.Contains(s.Refusal, "has already been removed") || strings.Contains(s.Refusal, "can no longer access replication slot")
+	return strings.Contains(s.Refusal, "has already been removed") || SlotInvalidated(s.Refusal) && strings.Contains(s.Refusal, `"wal_removed"`)
+}
+
+// SlotInvalidated says whether a refusal, in PostgreSQL's words, is that the slot is of no use
+// any more.
+func SlotInvalidated(refusal string) bool {
+	return strings.Contains(refusal, "can no longer access replication slot")
 }
 
 // replication connects to a server as this instance's WAL receiver would.
@@ -141,6 +151,7 @@ type RewindSource struct {
 	Checkpoint     wal.Timeline // of its last checkpoint
 	Tablespaces    int          // beside the two that every server has
 	Slots          []Slot
+	SlotsErr       error // why these are not known
 }
 
 // Settled says that the last checkpoint is of the timeline that the server writes. Before,
@@ -169,18 +180,11 @@ func (i *Instance) AskRewindSource(ctx context.Context, c Conninfo) (s RewindSou
 		return s, err
 	}
 	defer conn.Close()
-	tables, err := conn.query(ctx, rewindSourceSQL+";"+slotsSQL)
-	if err == nil && len(tables) != 2 {
-		err = fmt.Errorf("the server gave %d results, expected 2", len(tables))
-	}
+	r, err := conn.single(ctx, rewindSourceSQL, 6)
 	if err != nil {
 		return s, err
 	}
-	s.Slots = readSlots(tables[1])
-	r, err := only(tables[0], 6)
-	if err != nil {
-		return s, err
-	}
+	s.Slots, s.SlotsErr = conn.slots(ctx)
 	s.Allowed, s.MayCheckpoint, s.FullPageWrites = r.bool(0), r.bool(1), r.bool(2)
 	if s.Timeline, err = wal.TimelineOfSegment(r.text(3)); err != nil {
 		return s, err
@@ -190,6 +194,18 @@ func (i *Instance) AskRewindSource(ctx context.Context, c Conninfo) (s RewindSou
 	}
 	s.Tablespaces, err = strconv.Atoi(r.text(5))
 	return s, err
+}
+
+// slots asks for them by themselves: a role may be kept from seeing them that may do all else.
+func (c *Conn) slots(ctx context.Context) ([]Slot, error) {
+	tables, err := c.query(ctx, slotsSQL)
+	if err == nil && len(tables) != 1 {
+		err = fmt.Errorf("the server gave %d results, expected 1", len(tables))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return readSlots(tables[0]), nil
 }
 
 const sizeSQL = `
@@ -223,12 +239,34 @@ func (i *Instance) TryBackup(ctx context.Context, c Conninfo) error {
 	if err != nil {
 		return fmt.Errorf("a second connection for replication: %w", err)
 	}
-	defer log.Close() // with which the slot goes
+	defer log.Close()
 	_, err = log.single(ctx, fmt.Sprintf(`CREATE_REPLICATION_SLOT "pgsqlms_%d" TEMPORARY PHYSICAL`, log.conn.PID()), 1)
 	if err != nil {
 		return fmt.Errorf("a temporary replication slot: %w", err)
 	}
+	if err := errors.Join(log.leave(ctx), data.leave(ctx)); err != nil { // with the first of which the slot goes
+		return fmt.Errorf("it does not take back what it has given for a try: %w", err)
+	}
 	return nil
+}
+
+// leave says goodbye and waits until the server has ended the session. It closes the
+// connection when it has given up all that the session held (socket_close in pqcomm.c).
+func (c *Conn) leave(ctx context.Context) error {
+	c.conn.Frontend().Send(&pgproto3.Terminate{})
+	if err := c.conn.Frontend().Flush(); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.conn.Conn().SetReadDeadline(time.Now()) })
+	defer stop()
+	_, err := io.Copy(io.Discard, c.conn.Conn())
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrUnexpectedEOF) { // which is an end, too
+		return nil
+	}
+	return err
 }
 
 // CheckpointAt has another server make a checkpoint, and waits for it.

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -19,6 +22,10 @@ const (
 	codeNotInState         = "55000" // object not in prerequisite state
 	classAuthorization     = "28"
 )
+
+// passingClasses are those of SQLSTATEs that say nothing about what the role may do: of
+// connections, of what there is too little of, and of an operator's intervention.
+var passingClasses = []string{"08", "53", "57"}
 
 // connectError says in one line why no connection came about.
 type connectError struct {
@@ -86,6 +93,30 @@ func IsRefused(err error) bool {
 // IsTimeout says that ctx ended before the answer came.
 func IsTimeout(err error) bool {
 	return pgconn.Timeout(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// notReached are what the kernel says of a server that cannot be reached just now, beside IsRefused and IsTimeout.
+var notReached = []error{
+	syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, syscall.EHOSTUNREACH, syscall.EHOSTDOWN, syscall.ENETUNREACH, syscall.ENETDOWN, syscall.ETIMEDOUT,
+}
+
+// IsPassing says that another try may be answered: the server was not reached, has ended the
+// connection, or has refused it, or the question, for the time being. Of several servers one
+// of which that can be said will do.
+func IsPassing(err error) bool {
+	var server *pgconn.PgError
+	var lookup *net.DNSError
+	switch {
+	case err == nil:
+		return false
+	case IsTimeout(err), IsRefused(err), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &lookup),
+		slices.ContainsFunc(notReached, func(one error) bool { return errors.Is(err, one) }):
+		return true
+	case errors.As(err, &server) && len(server.Code) > 2 && slices.Contains(passingClasses, server.Code[:2]):
+		return true
+	}
+	var several interface{ Unwrap() []error }
+	return errors.As(err, &several) && slices.ContainsFunc(several.Unwrap(), IsPassing)
 }
 
 // IsOtherInstance says that what listens at the configured address is not this

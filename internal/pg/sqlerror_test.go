@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"syscall"
 	"testing"
@@ -49,6 +50,37 @@ func TestPredicates(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What another try may mend is told from what a role may not do, also where several servers were tried.
+func TestPassing(t *testing.T) {
+	noDatabase, busy := fromServer("3D000", "x", ""), fromServer("53300", "x", "")
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false},
+		{errors.New("the server gave 0 rows"), false},
+		{busy, true},
+		{fromServer("57P03", "x", ""), true},
+		{fromServer("57014", "x", ""), true},
+		{fromServer("08006", "x", ""), true},
+		{noDatabase, false},
+		{fromServer("28000", "x", ""), false},
+		{fromServer("42501", "x", ""), false},
+		{fmt.Errorf("x: %w", context.DeadlineExceeded), true},
+		{fmt.Errorf("x: %w", syscall.ECONNREFUSED), true},
+		{fmt.Errorf("x: %w", syscall.ECONNRESET), true},
+		{fmt.Errorf("x: %w", syscall.EHOSTUNREACH), true},
+		{fmt.Errorf("x: %w", io.ErrUnexpectedEOF), true},
+		{fmt.Errorf("x: %w", syscall.EACCES), false},
+		{joined([]error{noDatabase, busy}), true},
+		{joined([]error{noDatabase, fmt.Errorf("y: %w", joined([]error{noDatabase, busy}))}), true},
+		{joined([]error{noDatabase, noDatabase}), false},
+	} {
+		require.Equal(t, c.want, IsPassing(c.err), "%v", c.err)
+	}
+	require.EqualError(t, joined([]error{errors.New("one"), errors.New("two")}), "one; two")
 }
 
 func TestNotReady(t *testing.T) {
