@@ -78,8 +78,11 @@ demo: root host-tools build ## show failovers and switchovers on a real cluster,
 .PHONY: check
 check: fmt-check vet lint tidy-check unit ## everything that is fast and needs no root
 
+# The lab's tree, which waits for the network mostly, is made beside the tests that need no cluster.
 .PHONY: test
-test: root host-tools check fuzz realpg lab-test ## everything (root)
+test: root host-tools build ## everything (root)
+	@bin/lab tree & tree=$$!; trap 'kill $$tree 2>/dev/null' EXIT; \
+		$(MAKE) --no-print-directory check fuzz && wait $$tree && $(MAKE) --no-print-directory realpg lab-test
 
 # What was measured takes hours, so it goes into a directory of its own each time, out of "make clean"'s way.
 OUT ?= bench-out/$(shell date -u +%Y%m%dT%H%M%SZ)
@@ -147,13 +150,13 @@ fuzz: ## each fuzz target, for FUZZTIME (a number as 20000x, or a time as 5m)
 realpg: root build ## tests with a real PostgreSQL, in the lab's tree (root)
 	GO="$(GO)" tools/realpg.sh
 
-# One package after the other: each brings up a cluster of its own, and times what happens in it. The packages of test
-# without the tag have been through "make unit".
+# Each package brings up a cluster of its own, and times what happens in it: two at a time, as a cluster waits more than it
+# works. The packages of test without the tag have been through "make unit".
 LAB_PACKAGES = $(sort $(dir $(shell grep -rl --include='*_test.go' '^//go:build .*lab' ./test)))
 
 .PHONY: lab-test
 lab-test: root build failpoint-agent packages ## end-to-end tests in the lab, and the meta-data's validators (root)
-	$(GO) test -tags lab -count=1 -p 1 -timeout 20m $(LAB_PACKAGES)
+	$(GO) test -tags lab -count=1 -p 2 -timeout 20m $(LAB_PACKAGES)
 
 # TASKS names some of the cookbook's tasks by a pattern; only these are done then.
 .PHONY: cookbook

@@ -295,9 +295,10 @@ func TestRejoinOfALostStandby(t *testing.T) {
 		return err
 	})
 	c.await("it runs", time.Minute, func() error { return c.hasRole(c.ctx, node, "Unpromoted") })
-	s := c.rejoin(node, 0, "--yes", "--checkpoint")
+	// A backup begins with a new segment and a checkpoint: the other standby would be lost, too, if it were slow.
 	c.sql(c.before.primary, "alter system reset wal_keep_size")
 	c.sql(c.before.primary, "select pg_reload_conf()")
+	s := c.rejoin(node, 0, "--yes", "--checkpoint")
 	assert.Equal(t, [2]string{"done", "clone"}, [2]string{s.Outcome, s.Used})
 	assert.Contains(t, s.Found, "has already been removed")
 	c.keptDataOf(node, s.Kept)
