@@ -291,6 +291,12 @@ func (c CIB) Last(resource, node, task string) (last Operation, ok bool) {
 	return last, ok
 }
 
+// Seen says whether Pacemaker remembers any action of a resource on a node, a probe included. After
+// a cleanup it does not, until it has probed anew.
+func (c CIB) Seen(resource, node string) bool {
+	return slices.ContainsFunc(c.history, func(op Operation) bool { return op.Resource == resource && op.Node == node })
+}
+
 // Resource is the one of that name, by the primitive's or the clone's.
 func (c CIB) Resource(name string) (Resource, bool) {
 	n := slices.IndexFunc(c.Resources, func(r Resource) bool { return r.Name == name || r.Clone == name })

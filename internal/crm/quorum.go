@@ -13,19 +13,38 @@ const (
 	FlagTieBreaker = "AutoTieBreaker" // of two halves that with a named node goes on
 )
 
-// QuorumFlags asks Corosync on this node. It answers without a quorum, too.
-func (c *Cluster) QuorumFlags(ctx context.Context) ([]string, error) {
+// Quorum is Corosync's.
+type Quorum struct {
+	Flags    []string
+	Expected int // votes of all nodes and of a qdevice; zero where it was not said
+}
+
+// Has says whether one of these flags is set.
+func (q Quorum) Has(flags ...string) bool {
+	return slices.ContainsFunc(flags, func(flag string) bool { return slices.Contains(q.Flags, flag) })
+}
+
+// Quorum asks Corosync on this node. It answers without a quorum, too.
+func (c *Cluster) Quorum(ctx context.Context) (q Quorum, err error) {
 	const tool = "corosync-quorumtool"
 	result, err := c.result(ctx, tool, "-s")
 	if err != nil {
-		return nil, err
+		return q, err
 	}
+	found := false
 	for line := range strings.Lines(result.Stdout) {
-		if name, flags, found := strings.Cut(line, ":"); found && strings.TrimSpace(name) == "Flags" {
-			return strings.Fields(flags), nil
+		name, value, _ := strings.Cut(line, ":")
+		switch strings.TrimSpace(name) {
+		case "Expected votes":
+			q.Expected = number(strings.TrimSpace(value))
+		case "Flags":
+			q.Flags, found = strings.Fields(value), true
 		}
 	}
-	return nil, &ToolError{Tool: tool, Code: result.Code, Text: lastLine(result.Stderr)}
+	if !found {
+		return q, &ToolError{Tool: tool, Code: result.Code, Text: lastLine(result.Stderr)}
+	}
+	return q, nil
 }
 
 // NoQuorumProperty is the property that says what Pacemaker does without a quorum.

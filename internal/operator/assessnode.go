@@ -193,6 +193,9 @@ func (a *assessor) localState() nodeState {
 func (a *assessor) position(v *nodeView, s subject) {
 	at, replayed := a.placeOf(v, s)
 	v.Timeline = at.Timeline
+	if s.report != nil && s.report.InRecovery && (s.report.Receiver == nil || s.report.Receiver.Status != "streaming") && s.row == nil {
+		v.Timeline = 0 // what it has of pg_control is of its last restartpoint
+	}
 	if at.LSN != 0 {
 		v.LSN = at.LSN.String()
 	}
@@ -441,6 +444,8 @@ func repairOf(v nodeView) string {
 func (a *assessor) contradiction(s subject) {
 	switch promoted := s.runs && s.placed.Role == crm.RolePromoted; {
 	case s.report == nil:
+	case !s.runs && !a.cib.Seen(a.resource.Name, s.name):
+		a.notice(s.name, "", "Pacemaker looks at the instance anew, as after a cleanup or a refresh, and does not know it yet")
 	case !s.report.InRecovery && !promoted:
 		role := crm.RoleStopped
 		if s.runs {

@@ -49,7 +49,7 @@ type checkFacts struct {
 	oldData     []string          // what rejoins have kept
 	units       map[string]string // of PostgreSQL's own service, what systemctl is-enabled says
 	unitsErr    error
-	quorum      []string // flags of Corosync's, of two nodes; see crm.QuorumFlags
+	quorum      crm.Quorum // of two nodes
 	quorumErr   error
 	fencers     map[string]fencers // of the other nodes, by their names
 }
@@ -146,7 +146,7 @@ func gather(ctx context.Context, cluster *crm.Cluster, s survey, version string)
 		})
 	}
 	if s.stateErr == nil && s.state.Members() == 2 {
-		asked.Go(func() { f.quorum, f.quorumErr = cluster.QuorumFlags(ctx) })
+		asked.Go(func() { f.quorum, f.quorumErr = cluster.Quorum(ctx) })
 	}
 	if s.instance.Instance == nil { // its parameters are wrong
 		f.conninfoErr, f.spaceErr, f.unitsErr = s.local.err, s.local.err, errNotAsked

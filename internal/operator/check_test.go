@@ -234,10 +234,13 @@ func TestCheckFindsEach(t *testing.T) {
 
 // What two nodes need, and three do not.
 func TestCheckOfTwoNodes(t *testing.T) {
-	flags := func(all ...string) checkFacts { return checkFacts{quorum: all} }
+	flags := func(all ...string) checkFacts { return checkFacts{quorum: crm.Quorum{Flags: all, Expected: 2}} }
 	delayed, idle, unasked := flags("2Node", "Quorate", "WaitForAll"), flags("2Node", "Quorate", "WaitForAll"), checkFacts{quorumErr: errSlow}
 	delayed.cib.FenceDevices = []crm.FenceDevice{{Name: "fence-n1", Params: map[string]string{"delay": "10s"}}}
 	idle.cib.Properties = map[string]string{"priority-fencing-delay": "15s"}
+	many := delayed
+	many.quorum.Expected = 3
+	many.cib.Properties = map[string]string{"stonith-enabled": "false"}
 	for name, c := range map[string]struct {
 		facts checkFacts
 		check string
@@ -248,6 +251,7 @@ func TestCheckOfTwoNodes(t *testing.T) {
 		"both shoot": {flags("2Node", "Quorate", "WaitForAll"), "fencing delay", levelWarning, "none"},
 		"no effect":  {idle, "fencing delay", levelWarning, "priority-fencing-delay=15s, and no resource has a priority"},
 		"delayed":    {delayed, "fencing delay", levelOK, "delay=10s of fence-n1"},
+		"votes":      {many, "quorum", levelError, "two_node, and 3 expected votes"},
 		"unknown":    {unasked, "quorum", levelUnknown, "whether it outlives"},
 		"qdevice":    {facts: flags("Quorate", "Qdevice")},
 		"tie":        {facts: flags("Quorate", "AutoTieBreaker")},

@@ -117,14 +117,17 @@ func (j *judgement) twoNodes() {
 	case j.quorumErr != nil:
 		j.unknown(check, j.node, "whether it outlives the loss of one of two nodes: "+first(j.quorumErr), "corosync-quorumtool -s, on "+orUnknown(j.node, false))
 		return
+	case j.quorum.Has(crm.FlagTwoNode) && j.quorum.Expected > 2:
+		j.add(check, "", false, levelError, fmt.Sprintf("two_node, and %d expected votes", j.quorum.Expected), "2: one vote is a quorum, also for a part that has lost the others",
+			"take the nodes that are no more out of corosync.conf, on both nodes, then corosync-cfgtool -R: docs/cookbook.md, Remove a node")
 	case !j.needsTwoNode():
 	case ignore: // in this order: the policy alone would stop both
-		j.add(check, "", false, levelWarning, "two nodes, flags "+orNone(j.quorum)+", "+crm.NoQuorumProperty+"="+crm.NoQuorumIgnore,
+		j.add(check, "", false, levelWarning, "two nodes, flags "+orNone(j.quorum.Flags)+", "+crm.NoQuorumProperty+"="+crm.NoQuorumIgnore,
 			"two_node: 1 in corosync.conf, or a qdevice, and stop, the default: Corosync says then which of the two goes on", j.quorumToDo())
 	default:
-		j.add(check, "", false, levelWarning, "two nodes, and flags "+orNone(j.quorum), "two_node: 1 in corosync.conf, or a qdevice: whichever is lost, the other one has no quorum else", twoNode)
+		j.add(check, "", false, levelWarning, "two nodes, and flags "+orNone(j.quorum.Flags), "two_node: 1 in corosync.conf, or a qdevice: whichever is lost, the other one has no quorum else", twoNode)
 	}
-	if !j.cib.Fencing() || !ignore && !slices.Contains(j.quorum, crm.FlagTwoNode) {
+	if !j.cib.Fencing() || !ignore && !j.quorum.Has(crm.FlagTwoNode) {
 		return
 	}
 	delays, idle := j.cib.FencingDelays()
@@ -139,8 +142,7 @@ func (j *judgement) twoNodes() {
 // needsTwoNode says of two nodes, of which Corosync has told, that nothing lets one go on
 // without the other.
 func (j *judgement) needsTwoNode() bool {
-	enough := []string{crm.FlagTwoNode, crm.FlagQdevice, crm.FlagTieBreaker}
-	return j.stateErr == nil && j.state.Members() == 2 && j.quorumErr == nil && !slices.ContainsFunc(enough, func(flag string) bool { return slices.Contains(j.quorum, flag) })
+	return j.stateErr == nil && j.state.Members() == 2 && j.quorumErr == nil && !j.quorum.Has(crm.FlagTwoNode, crm.FlagQdevice, crm.FlagTieBreaker)
 }
 
 // clone looks at the meta attributes, in both spellings.

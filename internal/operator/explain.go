@@ -69,7 +69,7 @@ func (v explainView) exitCode(live bool) ExitCode {
 	switch {
 	case !live:
 		return ExitUnknown
-	case v.Asked == "" && v.Primary != "":
+	case v.Asked == "" && v.Primary != "" && !v.dead:
 		return ExitWell
 	}
 	return ExitWrong

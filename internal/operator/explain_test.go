@@ -251,3 +251,21 @@ func TestWithoutQuorum(t *testing.T) {
 		require.Equal(t, policy == "ignore", strings.HasPrefix(rejoin.ToDo, "two_node: 1: docs/cookbook.md, Two nodes; then crm_attribute -n no-quorum-policy -v stop"), rejoin)
 	}
 }
+
+// A primary that has died, or hangs, is not said to be well until Pacemaker notices.
+func TestExplainOfAPrimaryThatDoesNotAnswer(t *testing.T) {
+	f := pastSurvey{survey: situations(t)["healthy"], filesErr: errNotAsked}
+	require.Equal(t, ExitWell, explainAll(f, "", 0).exitCode(true))
+	f.others["n1"], f.byAddress = silent(errSlow), silent(errSlow)
+	v := explainAll(f, "", 0)
+	require.Contains(t, v.Verdict, "n1 is the primary by Pacemaker's word, and its instance does not answer")
+	require.Contains(t, v.Because[0].Text, "Pacemaker notices at its next monitor")
+	require.Equal(t, ExitWrong, v.exitCode(true))
+	require.Equal(t, ExitWrong, explainAll(f, "n1", 0).exitCode(true))
+	f.others["n1"] = silent(errPgHba)
+	require.Equal(t, ExitWell, explainAll(f, "", 0).exitCode(true), "it is there, and does not let this node ask")
+
+	own := pastSurvey{survey: situations(t)["healthy"], filesErr: errNotAsked}
+	own.node, own.local = "n1", silent(errNobody)
+	require.Equal(t, ExitWrong, explainAll(own, "", 0).exitCode(true))
+}

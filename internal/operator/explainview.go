@@ -22,6 +22,8 @@ type explainView struct {
 	Changes []changeView  `json:"changes"` // the latest first
 	Log     *logSpan      `json:"log"`     // null: no log could be read
 	Notes   []string      `json:"notes"`   // what could not be read, and why
+
+	dead bool // the primary does not answer
 }
 
 // nodeVerdict is why a node is promoted, or not.

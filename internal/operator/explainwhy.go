@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,6 +27,7 @@ func (e *explainer) verdicts(v *explainView) {
 		}
 	}
 	if v.Primary != "" {
+		v.dead = e.dead(v.Primary)
 		v.Verdict, v.Since = e.since(v.Primary, v.Changes)
 		v.Because = append(v.Because, e.beside(v.Primary)...)
 		return
@@ -49,6 +51,9 @@ func (e *explainer) doubt(verdict string) string {
 // since is the sentence about a primary.
 func (e *explainer) since(primary string, changes []changeView) (string, *time.Time) {
 	text := primary + " is the primary"
+	if e.dead(primary) {
+		text += " by Pacemaker's word, and its instance does not answer"
+	}
 	if e.stateErr != nil {
 		text += ", by PostgreSQL's own word"
 	}
@@ -67,6 +72,14 @@ func (e *explainer) since(primary string, changes []changeView) (string, *time.T
 		text += ", because: " + reason
 	}
 	return text, at
+}
+
+// dead says of a primary by Pacemaker's word that its instance does not answer: it has died, or
+// hangs, and Pacemaker has yet to notice. One that only refuses to let this node ask is there.
+func (e *explainer) dead(primary string) bool {
+	a := assessor{survey: e.survey, v: e.v}
+	here := primary == e.node && !e.local.ok() && !errors.Is(e.local.err, errNotAsked)
+	return e.stateErr == nil && (here || a.reportOf(primary) == nil && a.unreachable(primary))
 }
 
 // promotedAt is when a primary was promoted, by the CIB, else by history; nil where
@@ -100,6 +113,9 @@ func (e *explainer) beside(primary string) (said []remark) {
 		if n.Name == primary && n.Role == roleStandby {
 			said = append(said, remark{primary, "Pacemaker holds it for promoted, and PostgreSQL there is a standby: a transition is under way, or it was changed by hand", "pgsqlms status"})
 		}
+	}
+	if e.dead(primary) {
+		said = append(said, remark{primary, "its instance does not answer: Pacemaker notices at its next monitor, or when Corosync has lost the node, and acts then", "pgsqlms status, on " + primary})
 	}
 	for _, l := range e.around() {
 		if name, of := e.about(l); name != l.ID && l.Score >= crm.Infinity { // the role's own are in the last change
@@ -278,7 +294,10 @@ func (e *explainer) verdict(a *assessor, n nodeView, primary string) nodeVerdict
 		v.Vote = vote.Position.LSN.String() + " on timeline " + vote.Position.Timeline.String()
 	}
 	if v.Promoted {
-		v.Could, v.Verdict = true, "is the primary"
+		v.Could, v.Verdict = !e.dead(primary), "is the primary"
+		if !v.Could {
+			v.Verdict += " by Pacemaker's word, and does not answer"
+		}
 		if n.Timeline != 0 {
 			v.Verdict += " on timeline " + n.Timeline.String()
 		}
@@ -375,7 +394,7 @@ func (e *explainer) failed(node string, add adder) {
 		add(cleanup, "it has failed too often: fail count %s, migration-threshold %s%s", countText(count), countText(threshold), reason)
 	case count >= crm.Infinity:
 		add(cleanup, "a failure bans it: fail count INFINITY%s", reason)
-	case found && !i.Managed:
+	case found && !i.Managed && !*e.v.Pacemaker.Maintenance:
 		add(manageInstances(e.resource), "the instance is unmanaged: Pacemaker does nothing with it")
 	}
 }

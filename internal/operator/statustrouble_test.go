@@ -2,6 +2,7 @@ package operator
 
 import (
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -210,4 +211,25 @@ func TestStatusOnASmallTerminal(t *testing.T) {
 	require.Equal(t, "\x1b[H\x1b[J1\n2\n... 2 lines more: pgsqlms status", s.anew(text, 4))
 	require.Equal(t, text, style{}.anew(text, 3), "a terminal that knows no way to its top")
 	require.False(t, newStyle(Process{Terminal: true, Environ: []string{"TERM=dumb"}}).moves)
+}
+
+// After a cleanup Pacemaker knows of no instance on the node until it has probed there: nobody has promoted anything by hand.
+func TestStatusAfterACleanup(t *testing.T) {
+	text, err := os.ReadFile("../crm/testdata/healthy.cib.xml")
+	require.NoError(t, err)
+	f := situations(t)["healthy"]
+	eachInstance(&f, "pgsqld", func(i *crm.Instance) {
+		if i.Node == "n1" {
+			i.Role, i.Node = crm.RoleStopped, ""
+		}
+	})
+	require.Contains(t, strings.Join(texts(assess(f).Problems), "\n"), "n1: PostgreSQL is a primary there, and Pacemaker has not promoted it")
+	before, after, _ := strings.Cut(string(text), `<node_state id="1" uname="n1"`)
+	history := regexp.MustCompile(`(?s)<lrm_resource id="pgsqld".*?</lrm_resource>`)
+	end := strings.Index(after, "</node_state>")
+	f.cib, err = crm.ParseCIB(before + `<node_state id="1" uname="n1"` + history.ReplaceAllString(after[:end], "") + after[end:])
+	require.NoError(t, err)
+	v := assess(f)
+	require.NotContains(t, strings.Join(texts(v.Problems), "\n"), "Pacemaker has not promoted it")
+	require.Contains(t, strings.Join(texts(v.Notices), "\n"), "n1: Pacemaker looks at the instance anew")
 }
