@@ -20,6 +20,7 @@ const (
 	envAgent = "PGSQLMS_AGENT" // the agent under test, instead of the one "make build" leaves
 	envKeep  = "KEEP"          // leave the cluster up at the end, as it is after a failure, and take one that is up
 	envName  = "PGSQLMS_LAB"   // the shared cluster's name
+	envSuite = "PGSQLMS_SUITE" // the Debian release of the shared cluster's nodes
 )
 
 // interrupted ends with Ctrl-C, so that a stopped run takes its clusters down.
@@ -109,7 +110,7 @@ func sharedLab(ctx context.Context, t *testing.T) *lab.Lab {
 		shared.lab = l
 		return l
 	}
-	l, err := lab.Up(ctx, lab.Config{Name: labName(), Agent: agentUnderTest(t), Sync: true}, nil)
+	l, err := lab.Up(ctx, lab.Config{Name: labName(), Suite: os.Getenv(envSuite), Agent: agentUnderTest(t), Sync: true}, nil)
 	require.NoError(t, err)
 	shared.lab = l
 	primary, err := l.Primary(ctx)

@@ -212,6 +212,39 @@ func TestRejoinClones(t *testing.T) {
 	c.end(outcome{restarted: []string{node}})
 }
 
+// A standby that is to stream by a slot which the primary has not: nothing is copied before there is one. Its own slots are
+// named, as they go with the old data.
+func TestRejoinBySlot(t *testing.T) {
+	c := begin(t)
+	node := c.before.standbys[0]
+	c.sql(node, "alter system set primary_slot_name = '"+node+"'")
+	c.sql(node, "select pg_create_physical_replication_slot('elsewhere', true)")
+	c.promoteByHand(node)
+	refused := c.try(node, c.Agent(), "rejoin", "--yes")
+	require.Equal(t, 1, refused.Code, "%s%s", refused.Stdout, refused.Stderr)
+	require.Contains(t, refused.Stdout, "no slot "+node+" on "+c.before.primary)
+	create := "select pg_create_physical_replication_slot('" + node + "', true)"
+	require.Contains(t, refused.Stdout, create)
+	c.sql(c.before.primary, create)
+	planned := c.try(node, c.Agent(), "rejoin", "--dry-run")
+	require.Zero(t, planned.Code, "%s%s", planned.Stdout, planned.Stderr)
+	require.Contains(t, planned.Stdout, "elsewhere")
+	s := c.rejoin(node, 0, "--yes", "--checkpoint")
+	assert.Equal(t, [2]string{"done", "rewind"}, [2]string{s.Outcome, s.Used})
+	assert.Equal(t, "t", c.sql(c.before.primary, "select active from pg_replication_slots where slot_name = '"+node+"'"))
+	assert.Equal(t, "0", c.sql(node, "select count(*) from pg_replication_slots"))
+	c.keptDataOf(node, s.Kept)
+	c.streamsWith(node)
+
+	c.sql(node, "alter system reset primary_slot_name")
+	c.sql(node, "select pg_reload_conf()")
+	c.await("the slot is let go", time.Minute, func() error {
+		_, err := c.SQL(c.ctx, c.before.primary, "select pg_drop_replication_slot('"+node+"')")
+		return err
+	})
+	c.end(outcome{restarted: []string{node}})
+}
+
 // Data in several places, a tablespace and a pg_wal that is a link, cannot be copied with one directory: they are rewound
 // where they are, and every part stays in its place.
 func TestRejoinOfDataInSeveralPlaces(t *testing.T) {
