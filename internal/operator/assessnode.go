@@ -310,7 +310,7 @@ func (a *assessor) machineRemarks(v nodeView, member crm.Node) bool {
 			"the node is lost and not fenced yet: Pacemaker waits for the fence device before it promotes another one")
 		return true
 	case v.State == stateOffline:
-		a.problem(v.Name, "look at the machine; on it: systemctl start corosync pacemaker",
+		a.problem(v.Name, nodeDown,
 			"the node is not in the cluster: it is down, cut off, or Pacemaker does not run there")
 		return true
 	}
@@ -326,6 +326,9 @@ func (a *assessor) machineRemarks(v nodeView, member crm.Node) bool {
 	}
 	return false
 }
+
+// nodeDown is what to do about a node that is not in the cluster.
+const nodeDown = "look at the machine; on it: systemctl start corosync pacemaker"
 
 // stateRemarks tells of a state that the agent itself has said nothing of.
 func (a *assessor) stateRemarks(v nodeView, s subject) {

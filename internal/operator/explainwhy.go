@@ -341,7 +341,7 @@ func (e *explainer) against(a *assessor, n nodeView) (said []remark) {
 		add("systemctl start pacemaker, on "+n.Name, "the node is in the membership, and Pacemaker does not run there yet, or no more")
 		return said
 	case !member.Online:
-		add("systemctl start pacemaker, on "+n.Name, "the node is not in the cluster: it is down, cut off, or Pacemaker does not run there")
+		add(nodeDown, "the node is not in the cluster: it is down, cut off, or Pacemaker does not run there")
 		return said
 	}
 	if member.Standby {
